@@ -4,6 +4,11 @@ Each message is one line: what was given, what is wrong with it, what to do. The
 tools print that line and nothing else; a traceback means a bug in deploybench itself.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class DeploybenchError(Exception):
     """Base of every error whose message is meant for the user."""
@@ -23,3 +28,15 @@ class BackendUnavailable(DeploybenchError):
 
 class BackendFailed(DeploybenchError):
     """A backend that broke while it exported, loaded or ran a model."""
+
+
+def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") -> UsageError:
+    """The error for a name that does not exist, with the nearest that does.
+
+    kind: what is named, for example "model". also: what else may be given, for the end of the line.
+    """
+    names = sorted(allowed)
+    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+    hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+    listed = ", ".join(names) if len(names) <= 12 else f"{len(names)} names"
+    return UsageError(f"unknown {kind} '{given}': {hint}allowed: {listed}{also}")

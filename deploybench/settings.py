@@ -1,8 +1,15 @@
-"""What is set the same way in every process that runs a model, Python or C++."""
+"""What is set the same way in every process that runs a model, Python or C++.
+
+Importing this module imports no torch; asking it for anything that depends on the machine does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import asdict, dataclass
+
+from .errors import BackendFailed, UsageError
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,92 @@ class Settings:
     matmul_precision: str = "highest"
     cudnn_benchmark: bool = False
     cudnn_deterministic: bool = False
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether the device is a CUDA one."""
+        return self.device.startswith("cuda")
+
+
+def check_device_name(given: str) -> str:
+    """Return `given` if it has the form of a device name; raise UsageError if not."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", given):
+        return given
+    raise UsageError(f"unknown device '{given}': allowed: auto, cpu, cuda, cuda:N")
+
+
+def resolve_device(given: str) -> str:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into "cpu" or "cuda:N".
+
+    Raises UsageError when that device is not there.
+    """
+    import torch
+
+    check_device_name(given)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if given == "cpu" or (given == "auto" and count == 0):
+        return "cpu"
+    index = int(given.partition(":")[2] or 0)
+    if index >= count:
+        there = f"the CUDA devices here are cuda:0 to cuda:{count - 1}" if count else "none is here"
+        raise UsageError(f"device '{given}' is not there: {there}; use --device auto or cpu")
+    return f"cuda:{index}"
+
+
+def resolve(device: str = "auto", threads: int | None = None) -> Settings:
+    """The settings for a run on `device` with `threads` intra-op threads (None: torch's default).
+
+    Raises UsageError for a device that is not there.
+    """
+    import torch
+
+    return Settings(
+        device=resolve_device(device),
+        threads=threads or default_threads(),
+        interop_threads=torch.get_num_interop_threads(),
+    )
+
+
+def default_threads() -> int:
+    """Intra-op threads when the user names none: torch's choice, shared out among xdist's workers."""
+    import torch
+
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1, torch.get_num_threads() // workers)
+
+
+def apply(settings: Settings) -> None:
+    """Put `settings` in force in this process.
+
+    The grad mode is entered by each session around its calls and is not process-wide. Raises
+    BackendFailed when torch reports a different value afterwards.
+    """
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    torch.backends.cudnn.allow_tf32 = settings.cudnn_tf32
+    torch.set_float32_matmul_precision(settings.matmul_precision)
+    torch.backends.cudnn.benchmark = settings.cudnn_benchmark
+    torch.backends.cudnn.deterministic = settings.cudnn_deterministic
+    in_force = Settings(
+        device=settings.device,
+        threads=torch.get_num_threads(),
+        interop_threads=torch.get_num_interop_threads(),
+        grad_mode=settings.grad_mode,
+        cudnn_tf32=torch.backends.cudnn.allow_tf32,
+        matmul_precision=torch.get_float32_matmul_precision(),
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        cudnn_deterministic=torch.backends.cudnn.deterministic,
+    )
+    require_in_force(settings, in_force, "Python")
+
+
+def require_in_force(asked: Settings, in_force: Settings, process: str) -> None:
+    """Raise BackendFailed naming the first setting of `process` that is not what was asked."""
+    got = asdict(in_force)
+    for name, value in asdict(asked).items():
+        if got[name] != value:
+            raise BackendFailed(
+                f"the {process} process runs with {name}={got[name]} where {value} was asked for; "
+                "its numbers could not be compared with the others"
+            )
