@@ -1,0 +1,136 @@
+"""What a backend is: one way to deploy a model, from the module to a session that answers.
+
+A backend is one file in this package. Its class says what it is called, which column it fills and
+what it needs; it exports a module to an artifact and loads the artifact into a session. It knows
+nothing of clocks, statistics or pytest. Importing a backend's file must not import torch: names
+and titles are read for `--help` and for collecting tests.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..settings import Settings
+
+
+class Session(ABC):
+    """A loaded model with an input in place, ready to be called again and again.
+
+    Inputs are float32 tensors [batch, 3, size, size] on the CPU, normalised; outputs are logits
+    [batch, classes] on the CPU.
+    """
+
+    @abstractmethod
+    def put(self, batch: Tensor) -> None:
+        """Place `batch` on the device, where the calls that follow take it from."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Call the model once on the input in place and keep the output on the device."""
+
+    @abstractmethod
+    def output(self) -> Tensor:
+        """Fetch the logits of the latest call."""
+
+    def predict(self, batch: Tensor) -> Tensor:
+        """Place `batch`, call the model once and fetch its logits."""
+        self.put(batch)
+        self.run()
+        return self.output()
+
+    def close(self) -> None:  # noqa: B027 - most sessions hold nothing that needs closing
+        """Give back what the session holds."""
+
+
+class SelfTimedSession(Session):
+    """A session in another process, which times its own calls in a tight loop."""
+
+    @abstractmethod
+    def timed(self, count: int) -> list[float]:
+        """Seconds of each of `count` calls, device synchronised at both ends of each."""
+
+
+class InProcessSession(Session):
+    """A session that calls `forward`, a function from a batch to logits, in this process."""
+
+    def __init__(self, forward: Callable[[Tensor], Tensor], settings: Settings) -> None:
+        self._forward = forward
+        self._settings = settings
+        self._input: Tensor | None = None
+        self._output: Tensor | None = None
+
+    def put(self, batch: Tensor) -> None:
+        """Place `batch` on the device."""
+        self._input = batch.to(self._settings.device)
+
+    def run(self) -> None:
+        """Call the model; enter `calling()` around a series of calls."""
+        assert self._input is not None, "put() comes before run()"
+        self._output = self._forward(self._input)
+
+    def output(self) -> Tensor:
+        """Fetch the logits of the latest call."""
+        assert self._output is not None, "run() comes before output()"
+        return self._output.cpu()
+
+    def predict(self, batch: Tensor) -> Tensor:
+        """Place `batch`, call the model once and fetch its logits."""
+        with self.calling():
+            return super().predict(batch)
+
+    def calling(self) -> AbstractContextManager[object]:
+        """The grad mode of the run, entered once around a series of calls."""
+        import torch
+
+        return torch.inference_mode()
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what was queued."""
+        if self._settings.on_cuda:
+            import torch
+
+            torch.cuda.synchronize(self._settings.device)
+
+
+class Backend(ABC):
+    """One way to deploy a model. One instance serves a whole run.
+
+    name: as in `--backends` and in test ids. title: of the table's column. order: the column's
+    place from left to right. artifact_name: file name of what `export` writes, None where there is
+    no file; backends that give the same name share one file, exported once per model.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    order: ClassVar[int]
+    artifact_name: ClassVar[str | None] = None
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def require(self) -> None:  # noqa: B027 - most backends need nothing special
+        """Raise BackendUnavailable, with the command that mends it, where it cannot run."""
+
+    def export(
+        self, module: nn.Module, example: Tensor, path: Path
+    ) -> Callable[[Tensor], Tensor] | None:
+        """Write the artifact of `module`, which takes inputs like `example`, to `path`.
+
+        Returns the exported program as it was in memory before it was saved, where there is one.
+        Backends without an artifact are never asked.
+        """
+        raise NotImplementedError(f"{self.name} has no artifact")
+
+    @abstractmethod
+    def load(self, module: nn.Module, artifact: Path | None) -> Session:
+        """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing between sessions
+        """End what the backend keeps from one session to the next."""

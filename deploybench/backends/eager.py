@@ -1,0 +1,23 @@
+"""PyTorch as it is written: the module, called from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import Backend, InProcessSession
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Eager(Backend):
+    """The baseline of every comparison; it has no artifact."""
+
+    name = "eager"
+    title = "PyTorch"
+    order = 0
+
+    def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
+        """Open a session on the module itself."""
+        return InProcessSession(module, self.settings)
