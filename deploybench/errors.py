@@ -30,6 +30,10 @@ class BackendFailed(DeploybenchError):
     """A backend that broke while it exported, loaded or ran a model."""
 
 
+class WrongAnswer(DeploybenchError):
+    """An output that is not the reference's answer, where only a right one may be used."""
+
+
 def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") -> UsageError:
     """The error for a name that does not exist, with the nearest that does.
 

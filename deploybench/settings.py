@@ -82,7 +82,7 @@ def resolve(device: str = "auto", threads: int | None = None) -> Settings:
 
 
 def default_threads() -> int:
-    """Intra-op threads when the user names none: torch's choice, shared out among xdist's workers."""
+    """Intra-op threads when the user names none: torch's choice, shared among xdist's workers."""
     import torch
 
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
