@@ -1,0 +1,242 @@
+"""One model after another, each brought from its name to sessions whose answers can be judged.
+
+A subject is a model with its weights, its inputs and its reference; a case is a subject opened
+through one backend. The workbench keeps one subject at a time, so that a run over all models needs
+no more memory or disk than its largest model does.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import torch
+from torch import Tensor
+
+from . import catalog, inputs, settings, weights
+from .agreement import Agreement, Reference, judge
+from .backends import registry
+from .backends.base import Backend, InProcessSession, Session
+from .errors import BackendFailed, DeploybenchError, WrongAnswer
+from .measure import Measurement, Protocol, measure, stopwatch, timed_calls
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does with every model.
+
+    weights: where the weights come from. batch_size: inputs per call. inputs: distinct inputs to
+    check with, at the least. seed: of random weights and inputs. keep: a folder to leave the
+    artifacts in; None: a temporary one, emptied after each model.
+    """
+
+    settings: Settings
+    weights: weights.WeightSource
+    batch_size: int = 1
+    inputs: int = 8
+    seed: int = 0
+    keep: Path | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a backend exported. seconds: what the export took."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    seconds: float
+    in_memory: Callable[[Tensor], Tensor] | None
+
+
+class Subject:
+    """One model, with everything that the backends share.
+
+    module: in evaluation mode, float32, on the run's device. images: float32 [inputs, 3, size,
+    size] on the CPU; their number is a multiple of the batch size.
+    """
+
+    def __init__(self, name: str, plan: Plan, folder: Path) -> None:
+        self.name = name
+        self._plan = plan
+        self._folder = folder
+        self._artifacts: dict[str, Artifact] = {}
+        count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
+        self.images = inputs.batch(catalog.input_size(name), count, plan.seed)
+        module = catalog.build(name)
+        weights.apply(module, name, plan.weights, plan.seed)
+        self.module = module.to(plan.settings.device)
+        self._float64 = self._predict_float64()
+        self._references: dict[int, Reference] = {}
+
+    def batches(self, batch_size: int) -> list[Tensor]:
+        """The images in batches of `batch_size`."""
+        return list(self.images.split(batch_size))
+
+    def reference(self, batch_size: int) -> Reference:
+        """What the logits of all images are, by float64 and by eager in batches of `batch_size`."""
+        if batch_size not in self._references:
+            session = InProcessSession(self.module, self._plan.settings)
+            eager = torch.cat([session.predict(batch) for batch in self.batches(batch_size)])
+            self._references[batch_size] = Reference.of(self._float64, eager)
+        return self._references[batch_size]
+
+    def judge(self, session: Session, batch_size: int) -> Agreement:
+        """Judge what `session` answers to all images, in batches of `batch_size`."""
+        outputs = [session.predict(batch) for batch in self.batches(batch_size)]
+        return judge(torch.cat(outputs), self.reference(batch_size))
+
+    def artifact(self, backend: Backend) -> Artifact | None:
+        """The file that `backend` deploys, exported on first use; None if it deploys none."""
+        name = backend.artifact_name
+        if name is None:
+            return None
+        if name not in self._artifacts:
+            path = self._folder / f"{self.name}.{name}"
+            example = self.images[: self._plan.batch_size].to(self._plan.settings.device)
+            in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = path.stat().st_size
+            self._artifacts[name] = Artifact(path, digest, size, seconds, in_memory)
+        return self._artifacts[name]
+
+    def _predict_float64(self) -> Tensor:
+        # There and back in place: float64 holds every float32, so the weights return unchanged, and
+        # no second copy of the model is needed.
+        self.module.double()
+        with torch.inference_mode():
+            device = self._plan.settings.device
+            logits = [self.module(row.double().to(device)).cpu() for row in self.images.split(8)]
+        self.module.float()
+        return torch.cat(logits)
+
+
+class Case:
+    """A subject opened through one backend."""
+
+    def __init__(self, subject: Subject, backend: Backend, plan: Plan) -> None:
+        self.subject = subject
+        self.backend = backend
+        self._plan = plan
+        self.artifact = subject.artifact(backend)
+        path = self.artifact.path if self.artifact else None
+        self.session: Session
+        self.session, self.load_seconds = stopwatch(lambda: backend.load(subject.module, path))
+        self.session.put(subject.images[: plan.batch_size])
+        self.first_call_seconds = timed_calls(self.session, 1)[0]
+        self.calls_made = 1
+
+    def check(self, batch_size: int) -> Agreement:
+        """Judge the session's answers to all the subject's images, in batches of `batch_size`."""
+        self.calls_made += len(self.subject.images) // batch_size
+        return self.subject.judge(self.session, batch_size)
+
+    def check_before_save(self, batch_size: int) -> Agreement | None:
+        """Judge the exported program as it was in memory; None where there was none."""
+        if self.artifact is None or self.artifact.in_memory is None:
+            return None
+        session = InProcessSession(self.artifact.in_memory, self._plan.settings)
+        return self.subject.judge(session, batch_size)
+
+    def measure(self, protocol: Protocol) -> Measurement:
+        """Time the session; raises WrongAnswer when an output of the timed calls disagrees."""
+        size = self._plan.batch_size
+
+        def require_agreement(number: int, output: Tensor) -> None:
+            rows = slice(number * size, (number + 1) * size)
+            agreement = judge(output, self.subject.reference(size).rows(rows))
+            if not agreement.agrees:
+                raise WrongAnswer(f"different in a timed call: {agreement.reason}")
+
+        batches = self.subject.batches(size)
+        return measure(self.session, batches, protocol, require_agreement, self.calls_made)
+
+
+class Workbench:
+    """Opens cases by model and backend name; keeps one subject and one instance per backend."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        settings.apply(plan.settings)
+        self._temporary = Path(tempfile.mkdtemp(prefix="deploybench-"))
+        if plan.keep:
+            plan.keep.mkdir(parents=True, exist_ok=True)
+        self._backends: dict[str, Backend] = {}
+        self._subject: Subject | None = None
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every backend and remove the temporary folder."""
+        for backend in self._backends.values():
+            backend.close()
+        self._forget_subject()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def backend(self, name: str) -> Backend:
+        """The run's instance of a backend.
+
+        Raises BackendUnavailable when this machine cannot run it.
+        """
+        if name not in self._backends:
+            backend = registry()[name](self.plan.settings)
+            backend.require()
+            self._backends[name] = backend
+        return self._backends[name]
+
+    def subject(self, model: str) -> Subject:
+        """The subject of that name; the one before it is forgotten."""
+        if self._subject is None or self._subject.name != model:
+            self._forget_subject()
+            folder = self.plan.keep or self._temporary
+            self._subject = Subject(model, self.plan, folder)
+        return self._subject
+
+    @contextmanager
+    def case(self, model: str, backend: str) -> Iterator[Case]:
+        """Open `model` through `backend`.
+
+        What a backend's own libraries raise becomes a BackendFailed of one line.
+        """
+        opened = None
+        chosen = self.backend(backend)
+        try:
+            opened = Case(self.subject(model), chosen, self.plan)
+            yield opened
+        except DeploybenchError:
+            raise
+        except (RuntimeError, OSError, MemoryError) as error:
+            raise BackendFailed(f"{model} through {backend}: {_first_line(error)}") from error
+        finally:
+            if opened is not None:
+                opened.session.close()
+
+    def _forget_subject(self) -> None:
+        self._subject = None
+        for leftover in self._temporary.iterdir():
+            leftover.unlink()
+        gc.collect()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
