@@ -1,3 +1,3 @@
-"""Loads the suite's pytest plugin; it imports no torch, so that `pytest-benchmark compare` stays fast."""
+"""Loads the suite's plugin; imports no torch, so that `pytest-benchmark compare` stays fast."""
 
 pytest_plugins = ["deploybench.plugin"]

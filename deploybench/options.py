@@ -1,0 +1,81 @@
+"""The options that pytest and the tools share: what each takes, its default and its help.
+
+Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import backends, catalog, settings, weights
+from .errors import UsageError
+
+
+def positive(option: str) -> Callable[[str], int]:
+    """A parser of positive whole numbers that names `option` in its error."""
+
+    def parse(given: str) -> int:
+        if given.isascii() and given.isdigit() and int(given) > 0:
+            return int(given)
+        raise UsageError(f"{option} '{given}' is not a positive whole number; give 1 or more")
+
+    return parse
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: `--name` on the command line, `name` with underscores in pytest.ini.
+
+    parse: turns what was given into what is used, or raises UsageError. Texts and defaults are
+    strings as a user would write them; a default of None means that nothing was given.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    default: str | None
+    metavar: str
+    help: str
+
+    @property
+    def key(self) -> str:
+        """The name with underscores, as pytest.ini and argparse spell it."""
+        return self.name.replace("-", "_")
+
+    def value(self, given: str | None) -> Any:
+        """What to use when `given` was given."""
+        chosen = self.default if given in (None, "") else given
+        return None if chosen is None else self.parse(chosen)
+
+
+MODELS = Option(
+    "models",
+    catalog.select,
+    "article",
+    "NAMES",
+    "article (the 31 of the article), all (every torchvision classification model), or names and "
+    "globs, by commas",
+)
+BACKENDS = Option(
+    "backends",
+    backends.select,
+    backends.DEFAULT,
+    "NAMES",
+    f"names by commas, or all; there are: {', '.join(backends.registry())}",
+)
+DEVICE = Option("device", settings.check_device_name, "auto", "DEVICE", "auto, cpu, cuda or cuda:N")
+WEIGHTS = Option(
+    "weights",
+    weights.parse,
+    "random",
+    "SOURCE",
+    "random (seeded, made fit for checking), pretrained (torchvision's IMAGENET1K_V1), or a folder "
+    "of state dicts",
+)
+BATCH_SIZE = Option("batch-size", positive("--batch-size"), "1", "N", "inputs per call")
+THREADS = Option(
+    "threads", positive("--threads"), None, "N", "intra-op threads; default: what torch takes"
+)
+
+ALL = (MODELS, BACKENDS, DEVICE, WEIGHTS, BATCH_SIZE, THREADS)

@@ -1,0 +1,55 @@
+"""A line per timed case: model, backend, median and how far along the run is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+LATENCY_PROPERTY = "latency"
+
+
+class Progress:
+    """Writes the lines; registered as a plugin when a run holds timed cases.
+
+    cases: model and backend of each timed test, by its node id.
+    """
+
+    def __init__(
+        self, reporter: pytest.TerminalReporter, cases: dict[str, tuple[str, str]]
+    ) -> None:
+        self._reporter = reporter
+        self._cases = cases
+        self._finished = 0
+        self._width = max(len(model) for model, _ in cases.values())
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport, config: pytest.Config
+    ) -> tuple[str, str, str] | None:
+        """Keep the usual dot away from a case that gets a line of its own."""
+        if report.nodeid in self._cases and config.get_verbosity() == 0 and report.when == "call":
+            return report.outcome, "", report.outcome.upper()
+        return None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the line of a case that has ended."""
+        ended = report.when == "call" or (report.when == "setup" and not report.passed)
+        if report.nodeid not in self._cases or not ended:
+            return
+        self._finished += 1
+        model, backend = self._cases[report.nodeid]
+        place = f"[{self._finished:{len(str(len(self._cases)))}}/{len(self._cases)}]"
+        self._reporter.ensure_newline()
+        self._reporter.write_line(
+            f"{place} {model:<{self._width}}  {backend:<10} {self._outcome(report)}"
+        )
+
+    @staticmethod
+    def _outcome(report: pytest.TestReport) -> str:
+        properties: dict[str, Any] = dict(report.user_properties)
+        if report.passed and LATENCY_PROPERTY in properties:
+            return str(properties[LATENCY_PROPERTY])
+        if report.skipped and isinstance(report.longrepr, tuple):
+            return f"skipped: {report.longrepr[2].removeprefix('Skipped: ')}"
+        return report.outcome
