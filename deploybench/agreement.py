@@ -125,8 +125,8 @@ def _wrong_class(output: Tensor, reference: Reference) -> str:
     wrong = (answered != expected) & (gaps.abs() > tolerance)
     if not wrong.any():
         return ""
-    row, place = wrong.nonzero()[0].tolist()
-    got, want = answered[row, place].item(), expected[row, place].item()
+    row, place = (int(index) for index in wrong.nonzero()[0])
+    got, want = int(answered[row, place]), int(expected[row, place])
     return (
         f"place {place + 1} of input {row} is class {got} with logit {output[row, got]:.6g}, "
         f"where the reference has class {want} with {reference.logits[row, want]:.6g} "
@@ -139,7 +139,7 @@ def _too_far(output: Tensor, reference: Reference, error: float) -> str:
     if error <= ERROR_LIMIT:
         return ""
     distance = (output.double() - reference.logits).abs()
-    row, column = divmod(distance.argmax().item(), output.shape[1])
+    row, column = divmod(int(distance.argmax()), output.shape[1])
     return (
         f"class {column} of input {row} has logit {output[row, column]:.6g} where the reference "
         f"has {reference.logits[row, column]:.6g}: {error:.3g} times eager's error, "

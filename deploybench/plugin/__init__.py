@@ -126,7 +126,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
     cases = {
-        item.nodeid: (item.callspec.params["model"], item.callspec.params["backend"])
+        item.nodeid: (str(item.callspec.params["model"]), str(item.callspec.params["backend"]))
         for item in session.items
         if isinstance(item, pytest.Function) and "record_latency" in item.fixturenames
     }

@@ -40,9 +40,10 @@ class Progress:
         self._finished += 1
         model, backend = self._cases[report.nodeid]
         place = f"[{self._finished:{len(str(len(self._cases)))}}/{len(self._cases)}]"
-        self._reporter.ensure_newline()
-        self._reporter.write_line(
-            f"{place} {model:<{self._width}}  {backend:<10} {self._outcome(report)}"
+        # The newline comes first and write_line is not used: that one would have pytest name the
+        # test's file again before each case.
+        self._reporter.write(
+            f"\n{place} {model:<{self._width}}  {backend:<10} {self._outcome(report)}"
         )
 
     @staticmethod

@@ -1,0 +1,69 @@
+"""Which device and threads a run gets, and that what was asked for is in force."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from deploybench import settings
+from deploybench.errors import BackendFailed, UsageError
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:3"])
+def test_device_names(name):
+    assert settings.check_device_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", ""])
+def test_what_is_no_device_name_is_named_with_what_is(name):
+    with pytest.raises(UsageError, match=rf"unknown device '{name}': allowed: auto, cpu, cuda"):
+        settings.check_device_name(name)
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert settings.resolve_device("auto") == "cpu"
+
+
+def test_auto_is_the_first_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert settings.resolve_device("auto") == "cuda:0"
+    assert settings.resolve_device("cuda") == "cuda:0"
+    assert settings.resolve_device("cuda:1") == "cuda:1"
+    with pytest.raises(UsageError, match=r"'cuda:2' is not there: .* are cuda:0 to cuda:1"):
+        settings.resolve_device("cuda:2")
+
+
+def test_a_gpu_that_is_not_there_is_said_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="'cuda' is not there: none is here; use --device auto"):
+        settings.resolve_device("cuda")
+
+
+def test_apply_puts_every_setting_in_force():
+    before = settings.resolve("cpu")
+    try:
+        settings.apply(replace(before, threads=1, matmul_precision="high", cudnn_tf32=False))
+        assert torch.get_num_threads() == 1
+        assert torch.get_float32_matmul_precision() == "high"
+        assert not torch.backends.cudnn.allow_tf32
+    finally:
+        settings.apply(before)
+
+
+def test_a_setting_that_is_not_in_force_is_an_error_that_names_it():
+    asked = settings.resolve("cpu", threads=2)
+    with pytest.raises(BackendFailed, match=r"C\+\+ process runs with threads=1 where 2 was asked"):
+        settings.require_in_force(asked, replace(asked, threads=1), "C++")
+
+
+def test_workers_share_the_threads(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert settings.default_threads() == 8
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    assert settings.default_threads() == 2
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "16")
+    assert settings.default_threads() == 1

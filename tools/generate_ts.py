@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Writes TorchScript files, MODEL.ts, of torchvision models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import catalog, options
+from deploybench.command import run_command
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write one file per model."""
+    models = catalog.select(",".join(arguments.model))
+    source = options.WEIGHTS.value(arguments.weights)
+    device = options.DEVICE.value(arguments.device)
+
+    from deploybench import weights
+    from deploybench.backends.scripted import Scripted
+    from deploybench.settings import resolve
+
+    backend = Scripted(resolve(device))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for model in models:
+        module = catalog.build(model)
+        weights.apply(module, model, source)
+        path = arguments.out / f"{model}.ts"
+        unfinished = path.with_suffix(".ts.unfinished")
+        backend.export(module.to(backend.settings.device), None, unfinished)
+        unfinished.replace(path)
+        print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="example: python tools/generate_ts.py resnet50 'vgg*' --out ts",
+    )
+    parser.add_argument("model", nargs="+", help=options.MODELS.help)
+    parser.add_argument("--out", type=Path, default=Path("ts"), help="folder (default: ts)")
+    parser.add_argument("--weights", help=f"{options.WEIGHTS.help} (default: random)")
+    parser.add_argument(
+        "--device", help="where the file's weights lie: cpu, cuda, cuda:N or auto (default: auto)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parser()))

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Prints the five likeliest labels of a photo, through any backend."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import backends, catalog, options
+from deploybench.command import run_command
+from deploybench.errors import UsageError
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Print five lines, each a label and its percentage."""
+    models = catalog.select(arguments.model)
+    chosen = backends.select(arguments.backend)
+    for kind, names in (("model", models), ("backend", chosen)):
+        if len(names) != 1:
+            raise UsageError(f"{kind} names {len(names)} {kind}s; give one")
+
+    from deploybench import inputs
+    from deploybench.settings import resolve
+    from deploybench.workbench import Plan, Workbench
+
+    image = inputs.read_image(arguments.image, catalog.preprocess(models[0]))
+    plan = Plan(
+        settings=resolve(
+            options.DEVICE.value(arguments.device), options.THREADS.value(arguments.threads)
+        ),
+        weights=options.WEIGHTS.value(arguments.weights),
+    )
+    with Workbench(plan) as bench, bench.case(models[0], chosen[0]) as case:
+        probabilities = case.session.predict(image.unsqueeze(0)).softmax(dim=1)[0]
+    labels = catalog.labels()
+    for value, index in zip(*probabilities.topk(5), strict=True):
+        print(f"{labels[index]} {100 * value:.2f}%")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="example: python tools/infer.py resnet50 photo.jpg --backend cpp",
+    )
+    parser.add_argument("model", help="a torchvision classification model")
+    parser.add_argument("image", type=Path, help="any image that Pillow reads")
+    parser.add_argument(
+        "--backend",
+        default="eager",
+        help=f"one of {', '.join(backends.registry())} (default: eager)",
+    )
+    for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
+        parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parser()))
