@@ -1,0 +1,8 @@
+#pragma once
+
+namespace runner {
+
+// Serves the line protocol on standard input and output until the input ends. Returns the exit code.
+int serve();
+
+}  // namespace runner

@@ -1,0 +1,145 @@
+"""Builds the C++ program, when there is none for the torch that is installed.
+
+Needs a C++ compiler, and cmake and ninja from requirements.txt. Imports no torch. As a command,
+`python -m deploybench.native_build` builds what is to be built and does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import BackendUnavailable
+
+SOURCE = Path(__file__).resolve().parents[1] / "cpp"
+BUILD = SOURCE / "build"
+NAME = "model_runner"
+DEADLINE_SECONDS = 900
+
+
+def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
+    """The path of the program, built first if its sources, compiler or torch have changed.
+
+    Raises BackendUnavailable, with what would mend it, where it cannot be built.
+    """
+    torch_folder = find_torch()
+    compiler = find_compiler()
+    program, stamp = build / NAME, build / "built-from"
+    wanted = _fingerprint(source, torch_folder, compiler)
+    with _one_at_a_time(build):
+        if program.exists() and stamp.exists() and stamp.read_text() == wanted:
+            return program
+        print(f"building {program} with {compiler} (about a minute)", file=sys.stderr, flush=True)
+        stamp.unlink(missing_ok=True)
+        _build(source, build, torch_folder, compiler)
+        unfinished = stamp.with_suffix(".unfinished")
+        unfinished.write_text(wanted)
+        unfinished.replace(stamp)
+    return program
+
+
+def find_torch() -> Path:
+    """The folder of the installed torch, found without importing it."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendUnavailable("torch is not installed: pip install -r requirements.txt")
+    return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def find_compiler() -> str:
+    """The C++ compiler: CXX from the environment, else the first of c++, g++ and clang++."""
+    for name in [os.environ.get("CXX", ""), "c++", "g++", "clang++"]:
+        if name and (found := shutil.which(name)):
+            return found
+    raise BackendUnavailable("no C++ compiler is here: install one, for example apt install g++")
+
+
+def _build_tool(name: str) -> str:
+    """A tool of requirements.txt: beside this interpreter, where pip puts it, or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise BackendUnavailable(f"{name} is not installed: pip install -r requirements.txt")
+    return found
+
+
+def _fingerprint(source: Path, torch_folder: Path, compiler: str) -> str:
+    """What the program is made from, as a hash."""
+    digest = hashlib.sha256()
+    version = (torch_folder / "version.py").read_bytes()
+    for part in (str(torch_folder).encode(), version, os.path.realpath(compiler).encode()):
+        digest.update(part)
+    files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _one_at_a_time(build: Path) -> Iterator[None]:
+    """Keep other processes from building in the same folder meanwhile."""
+    try:
+        build.mkdir(parents=True, exist_ok=True)
+        lock = (build / "lock").open("w")
+    except OSError as error:
+        raise BackendUnavailable(f"{build} cannot be written ({error.strerror})") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
+    cmake, ninja = _build_tool("cmake"), _build_tool("ninja")
+    log = build / "build.log"
+    configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
+    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    configure += [f"-DTORCH_DIR={torch_folder}"]
+    # A cache of another compiler or another checkout would make cmake refuse.
+    (build / "CMakeCache.txt").unlink(missing_ok=True)
+    with log.open("w") as output:
+        for command in (configure, [cmake, "--build", str(build)]):
+            try:
+                subprocess.run(
+                    command,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    check=True,
+                    timeout=DEADLINE_SECONDS,
+                )
+            except (subprocess.SubprocessError, OSError) as error:
+                raise BackendUnavailable(
+                    f"the C++ program does not build: {_first_error(log) or error}; see {log}"
+                ) from error
+
+
+def _first_error(log: Path) -> str:
+    """The first line of the log that speaks of an error."""
+    for line in log.read_text(errors="replace").splitlines():
+        if "error" in line.lower():
+            return line.strip()
+    return ""
+
+
+def main() -> int:
+    """Build, and say in one line why not where that fails; the exit code is 0 all the same.
+
+    Without the C++ program its cases are skipped and everything else works.
+    """
+    try:
+        ensure_runner()
+    except BackendUnavailable as error:
+        print(f"the cpp backend will be skipped: {error}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
