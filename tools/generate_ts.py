@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import catalog, options
 from deploybench.command import run_command
+from deploybench.files import replacing
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -29,9 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
         module = catalog.build(model)
         weights.apply(module, model, source)
         path = arguments.out / f"{model}.ts"
-        unfinished = path.with_suffix(".ts.unfinished")
-        backend.export(module.to(backend.settings.device), None, unfinished)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            backend.export(module.to(backend.settings.device), None, unfinished)
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench.command import run_command
+from deploybench.files import replacing
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,9 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
     from deploybench.inputs import read_image
 
     image = read_image(arguments.image)
-    unfinished = arguments.out.with_name(arguments.out.name + ".unfinished")
-    image.numpy().astype("<f4").tofile(unfinished)
-    unfinished.replace(arguments.out)
+    with replacing(arguments.out) as unfinished:
+        image.numpy().astype("<f4").tofile(unfinished)
     print(f"{arguments.out}  {arguments.out.stat().st_size} bytes")
 
 

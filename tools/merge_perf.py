@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Merges saved runs, and the article's logs, into one CSV: models by backends, milliseconds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import results, table
+from deploybench.command import run_command
+from deploybench.files import replacing
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Print the CSV, or write it."""
+    runs = [results.read(path) for path in results.find(arguments.run, arguments.storage)]
+    csv = table.to_csv(table.merge(runs))
+    if arguments.output is None:
+        print(csv, end="")
+    else:
+        with replacing(arguments.output) as unfinished:
+            unfinished.write_text(csv, encoding="utf-8")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""\
+examples:
+  python tools/merge_perf.py 0001                       the run saved first
+  python tools/merge_perf.py 0001 0002 -o perf.csv      two runs, pooled cell by cell
+  python tools/merge_perf.py bench_torch.log bench_ts_py.log bench_ts.log
+
+A cell is the median of a run's calls; where several runs hold it, the median of their medians.
+Runs that differ in machine, versions or settings get columns of their own. `-` means no figure.
+exit codes: 0 done, 2 a run or log cannot be used""",
+    )
+    parser.add_argument(
+        "run",
+        nargs="+",
+        help="a path, or a run's number, name or glob as `pytest-benchmark compare` takes it",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
+    parser.add_argument(
+        "--storage",
+        default=".benchmarks",
+        metavar="FOLDER",
+        help="where runs are saved (default: .benchmarks)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parser()))

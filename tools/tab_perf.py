@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Prints a CSV of merge_perf as a text table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import table
+from deploybench.command import run_command
+from deploybench.errors import FileError
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Print the table."""
+    try:
+        text = arguments.csv.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{arguments.csv} cannot be read: {error}") from error
+    print(table.layout(table.parse_csv(text, str(arguments.csv))), end="")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="example: python tools/tab_perf.py perf.csv"
+    )
+    parser.add_argument("csv", type=Path, help="what merge_perf wrote")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parser()))
