@@ -87,14 +87,17 @@ def main() -> None:
     names = catalog.select(options.models)
     met, total = 0, 0.0
     for name in names:
-        row = fitness(name, options.seed, options.seed if options.images_seed is None else options.images_seed)
+        row = fitness(
+            name, options.seed, options.seed if options.images_seed is None else options.images_seed
+        )
         misses = row.misses()
         met += not misses
         total += row.seconds
         low, high = row.over_classes
         print(
             f"{name:20} {row.seconds:5.2f} s  classes {low:.2f}-{high:.2f}  "
-            f"inputs " + "/".join(f"{x:.2f}" for x in row.over_inputs)
+            f"inputs "
+            + "/".join(f"{x:.2f}" for x in row.over_inputs)
             + f" gap {row.gap:9.0f} err {row.error:.1e} firsts {row.first_classes}/{row.images}  "
             + ("meets" if not misses else "misses: " + ", ".join(misses)),
             flush=True,
