@@ -250,14 +250,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @contextmanager
 def _one_line_errors(config: pytest.Config) -> Iterator[None]:
+    # From None: the libraries' own errors behind a message are no help to a user.
     try:
         yield
     except BackendUnavailable as error:
         if config.stash[OPTIONS].strict_backends:
-            pytest.fail(f"{error} (--strict-backends)", pytrace=False)
-        pytest.skip(str(error))
+            raise pytest.fail.Exception(f"{error} (--strict-backends)", pytrace=False) from None
+        raise pytest.skip.Exception(str(error)) from None
     except DeploybenchError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.hookimpl(optionalhook=True)
