@@ -168,6 +168,8 @@ class Workbench:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         settings.apply(plan.settings)
+        # What was imported stays; the collection after each model need not look through it again.
+        gc.freeze()
         self._temporary = Path(tempfile.mkdtemp(prefix="deploybench-"))
         if plan.keep:
             plan.keep.mkdir(parents=True, exist_ok=True)

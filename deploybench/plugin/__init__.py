@@ -123,6 +123,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under `-n`, keep a model's cases together, unless another --dist was asked for."""
+    if config.getoption("dist") != "load":
+        return None
+    from .scheduling import ModelScheduling
+
+    return ModelScheduling(config, log)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
     cases = {

@@ -3,6 +3,6 @@ import pytest
 
 @pytest.fixture(scope="package")
 def check_inputs() -> int:
-    # Half of what tests/correctness uses: this check comes before every number, and a float64
-    # reference of eight inputs would take longer than the timing itself.
-    return 4
+    # tests/correctness uses eight. This check comes before every number, and a float64 reference
+    # of eight inputs would take as long as the timing itself.
+    return 3

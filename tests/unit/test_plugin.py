@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -40,7 +42,7 @@ class Tiring(Backend):
         calls = []
         def forward(batch):
             calls.append(1)
-            return module(batch) if len(calls) < 18 else module(batch).roll(1, dims=1)
+            return module(batch) if len(calls) < 17 else module(batch).roll(1, dims=1)
         return InProcessSession(forward, self.settings)
 """,
     # A library that gives up with an error of its own, several lines long.
@@ -217,7 +219,7 @@ def test_a_saved_case_says_what_was_measured_and_on_what(saved):
         assert len(bench["stats"]["data"]) == bench["stats"]["rounds"] >= 20
         info = bench["extra_info"]
         assert info["check"]["verdict"] in ("exact", "equal within rounding")
-        assert info["check"]["inputs"] == 4
+        assert info["check"]["inputs"] == 3
         assert info["check"]["margin"] > 0
         assert info["load_seconds"] > 0
         assert info["first_call_ms"] > 0
@@ -277,3 +279,33 @@ def test_the_correctness_gate_says_no(run_pytest, tmp_path):
     assert "1 failed, 1 passed" in ran.stdout
     assert 'name="verdict: batch size 1" value="different"' in report.read_text()
     assert 'name="verdict: batch size 1" value="exact"' in report.read_text()
+
+
+def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
+    run_pytest, tmp_path
+):
+    models = f"{MODEL},squeezenet1_1"
+    verdicts = {}
+    for workers in ("0", "2"):
+        report = tmp_path / f"{workers}.xml"
+        ran = run_pytest(
+            "tests/correctness",
+            "-v",
+            f"-n{workers}",
+            f"--models={models}",
+            "--backends=eager,scripted,wrong",
+            "--threads=1",
+            f"--junitxml={report}",
+        )
+        assert "2 failed, 4 passed" in ran.stdout
+        cases = ElementTree.parse(report).iter("testcase")
+        verdicts[workers] = {
+            case.get("name"): [
+                (each.get("name"), each.get("value")) for each in case.iter("property")
+            ]
+            for case in cases
+        }
+    assert verdicts["0"] == verdicts["2"]
+    placed = re.findall(r"\[(gw\d)\].*test_top5\[(\w+)-", ran.stdout)
+    assert len(placed) == 6
+    assert len(set(placed)) == len({model for _, model in placed}) == 2
