@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.faults import FAULTS
+from benchmarks.faults import FAULTS, predict
 from deploybench import settings, weights
-from deploybench.agreement import judge
+from deploybench.agreement import EXACT, judge
 from deploybench.workbench import Plan, Workbench
 
 MODELS = ("resnet18", "mobilenet_v3_small", "densenet121", "vit_b_16", "inception_v3")
@@ -29,13 +29,5 @@ def test_a_planted_fault_is_caught(subject, fault):
         if (agreement := judge(output, reference)).agrees
     }
     assert not missed
-
-
-def test_the_subject_is_whole_again_after_the_faults(subject):
-    for fault in FAULTS:
-        for _ in fault(subject):
-            pass
-    reference = subject.reference(len(subject.images))
-    from benchmarks.faults import predict
-
-    assert judge(predict(subject.module, subject.images), reference).verdict == "exact"
+    mended = judge(predict(subject.module, subject.images), reference)
+    assert mended.verdict == EXACT, "a fault stayed in the model after its test"
