@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from .errors import FileError
-from .results import Run
+from .results import Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4
@@ -18,58 +20,74 @@ def merge(runs: Sequence[Run]) -> pd.DataFrame:
 
     A cell that several runs hold is the median of their medians, since the process is the unit
     that repeats; of several logs the last one holds. Runs whose fingerprints differ are never
-    pooled: their columns are labelled with what differs. Columns of saved runs come in their own
-    order, then those of logs in the order of the logs.
+    pooled: their columns are labelled with what differs. A log shares the column of its title
+    unless it gives a cell that a run gives too; it then has one of its own, labelled with its file.
+    Columns of saved runs come in their own order, then those of logs in the order of the logs.
     """
+    rows = tidy(runs)
+    from_log = rows["condition"].isna()
     labels = _labels(runs)
-    rows = [
-        {
-            "model": case.model,
-            "column": case.column + label,
-            "order": float("inf") if case.order is None else case.order,
-            "run": number,
-            "milliseconds": case.milliseconds,
-        }
-        for number, (run, label) in enumerate(zip(runs, labels, strict=True))
-        for case in run.cases
+    rows["title"] = [
+        column + labels.get(condition, "")
+        for column, condition in zip(rows["column"], rows["condition"], strict=True)
     ]
-    tidy = pd.DataFrame(rows, columns=["model", "column", "order", "run", "milliseconds"])
-    from_logs = tidy["order"] == float("inf")
-    tidy = pd.concat(
-        [tidy[~from_logs], tidy[from_logs].drop_duplicates(["model", "column"], keep="last")]
+    cells = pd.MultiIndex.from_frame(rows[["model", "title"]])
+    disputed = from_log & cells.isin(cells[~from_log])
+    apart = rows["run"].isin(rows.loc[disputed, "run"])
+    rows.loc[apart, "title"] += [
+        f" [{_escaped(path.name)[1:-1]}]" for path in rows.loc[apart, "path"]
+    ]
+
+    last = rows[from_log].drop_duplicates(["model", "title"], keep="last")
+    saved = rows[~from_log].sort_values(["order", "column"], kind="stable")
+    rows = pd.concat([saved, last])
+    table = rows.pivot_table(
+        index="model", columns="title", values="milliseconds", aggfunc="median"
     )
-    columns = tidy.sort_values("order", kind="stable")["column"].drop_duplicates()
-    table = tidy.pivot_table(
-        index="model", columns="column", values="milliseconds", aggfunc="median"
-    )
-    table = table.reindex(columns=list(columns)).sort_index()
+    table = table.reindex(index=sorted(table.index), columns=rows["title"].unique())
     return table.rename_axis(index="Model", columns=None)
 
 
-def _labels(runs: Sequence[Run]) -> list[str]:
-    """What to add to the column titles of each run, so that no two unlike columns share a title."""
-    prints = [run.fingerprint for run in runs if run.fingerprint is not None]
-    names = dict.fromkeys(name for fingerprint in prints for name in fingerprint)
+def _labels(runs: Sequence[Run]) -> dict[str, str]:
+    """By condition, what to add to its column titles: all that differs, "" where nothing does."""
+    prints = {run.condition: run.fingerprint for run in runs if run.fingerprint is not None}
+    names = dict.fromkeys(name for fingerprint in prints.values() for name in fingerprint)
     differing = [
-        name for name in names if len({repr(fingerprint.get(name)) for fingerprint in prints}) > 1
+        name for name in names if len({_shown(each, name) for each in prints.values()}) > 1
     ]
-    saved_columns = {
-        case.column for run in runs if run.fingerprint is not None for case in run.cases
-    }
-    labels = []
-    for run in runs:
-        parts: list[str] = []
-        if run.fingerprint is not None:
-            parts = [f"{name}={run.fingerprint.get(name)}" for name in differing]
-        elif any(case.column in saved_columns for case in run.cases):
-            parts = [run.path.name]
-        labels.append(f" [{', '.join(parts)}]" if parts else "")
+    labels: dict[str, str] = {}
+    # Text is shown without its quotes, unless "1" could then be taken for 1.
+    for quotes in ('"', ""):
+        for condition, fingerprint in prints.items():
+            parts = [
+                f"{_escaped(name)[1:-1]}={_shown(fingerprint, name).strip(quotes)}"
+                for name in differing
+            ]
+            labels[str(condition)] = f" [{', '.join(parts)}]" if parts else ""
+        if len(set(labels.values())) == len(labels):
+            break
     return labels
+
+
+def _shown(fingerprint: Mapping[str, Value], name: str) -> str:
+    if name not in fingerprint:
+        return "absent"
+    value = fingerprint[name]
+    return "none" if value is None else _escaped(value)
+
+
+def _escaped(value: Value) -> str:
+    """`value` as JSON, without what would end a field or a line of the CSV."""
+    return json.dumps(value).replace(";", "\\u003b")
 
 
 def to_csv(table: pd.DataFrame) -> str:
     """The table as the article's CSV: semicolons, two decimals, `-` where there is no figure."""
-    return table.to_csv(sep=";", float_format="%.2f", na_rep="-", lineterminator="\n")
+    lines = [[str(table.index.name), *table.columns]]
+    for model, *figures in table.itertuples(name=None):
+        lines.append([model, *("-" if math.isnan(value) else f"{value:.2f}" for value in figures)])
+    # By hand, since the csv module puts quotes around some titles and the article knows none.
+    return "".join(";".join(line) + "\n" for line in lines)
 
 
 def parse_csv(text: str, name: str) -> list[list[str]]:

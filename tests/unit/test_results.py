@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_benchmark.utils import get_machine_id
 
 from deploybench import results
-from deploybench.errors import FileError
+from deploybench.errors import FileError, UsageError
 
 from .saved_runs import document, save
 
@@ -22,6 +23,7 @@ def test_a_saved_run_keeps_every_sample_in_milliseconds(tmp_path):
     assert (case.model, case.column, case.order) == ("alexnet", "TorchScript (C++)", 20)
     assert case.samples == pytest.approx((3.0, 1.0, 2.0))
     assert case.milliseconds == pytest.approx(2.0)
+    assert (case.backend, case.extra_info["column_order"]) == ("cpp", 20)
     assert run.fingerprint["threads"] == 4
 
 
@@ -29,6 +31,7 @@ def test_a_log_is_read_as_the_article_reads_it(tmp_path):
     path = tmp_path / "bench.log"
     path.write_text(
         "Start\n#head;TorchScript (C++)\nModel: 3 ms\n#./ts/a.b.ts;1.5\n#vgg11;2\n#vgg11; 2.25 ;x\n"
+        "# a remark\n"
     )
     run = results.read(path)
     assert run.fingerprint is None
@@ -36,6 +39,34 @@ def test_a_log_is_read_as_the_article_reads_it(tmp_path):
         ("a", "TorchScript (C++)", 1.5),
         ("vgg11", "TorchScript (C++)", 2.25),
     ]
+
+
+def test_a_log_may_hold_text_in_any_encoding(tmp_path):
+    path = tmp_path / "bench.log"
+    path.write_bytes(b"  caf\xe9 4.64%\n#head;PyTorch\n#alexnet;1.5\n")
+    assert [case.milliseconds for case in results.read(path).cases] == [1.5]
+
+
+def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
+    """What a verdict stands on: per process, with what decides whether two may be pooled."""
+    cases = {("alexnet", "eager"): [0.001, 0.003, 0.002], ("alexnet", "cpp"): [0.004]}
+    runs = [
+        results.read(save(tmp_path / str(number), cases, threads=threads))
+        for number, threads in enumerate([1, 2, 1])
+    ]
+    rows = results.tidy(runs)
+    assert list(rows["run"]) == [0, 0, 1, 1, 2, 2]
+    assert list(rows["backend"]) == ["eager", "cpp"] * 3
+    assert list(rows["milliseconds"]) == pytest.approx([2.0, 4.0] * 3)
+    assert list(rows["calls"]) == [3, 1] * 3
+    first, second, third = rows["condition"][::2]
+    assert first == third != second
+
+
+def test_the_order_of_a_fingerprint_makes_no_difference():
+    one, two = ({"threads": 2, "gpu": None}, {"gpu": None, "threads": 2})
+    conditions = {results.Run(Path("run"), each, ()).condition for each in (one, two)}
+    assert len(conditions) == 1
 
 
 def spoilt(change) -> str:
@@ -52,33 +83,71 @@ def spoilt(change) -> str:
         ("Model resnet18: 3 ms\n#resnet18;3\n", "nor a log"),
         ("[]", "no run of this suite"),
         ("17", "no run of this suite"),
-        ('{"machine_info": {}, "benchmarks": []}', "no run of this suite (no 'deploybench')"),
+        (
+            '{"machine_info": {}, "benchmarks": []}',
+            "no run of this suite (no machine_info.deploybench)",
+        ),
         (spoilt(lambda run: run.update(benchmarks=[])), "holds no measurement"),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(format=2, version="9.1")),
             "has format 2, this version reads 1; read it with deploybench 9.1",
         ),
         (
-            spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
-            "has no fingerprint",
+            spoilt(lambda run: run["machine_info"].update(deploybench={"format": 3})),
+            "has format 3, this version reads 1",
         ),
+        (
+            spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
+            "a fingerprint that is no flat object",
+        ),
+        (
+            spoilt(lambda run: run["machine_info"]["deploybench"]["fingerprint"].update(cpu=[])),
+            "a fingerprint that is no flat object",
+        ),
+        (spoilt(lambda run: run.update(benchmarks={"a": 1})), "benchmarks that are no list"),
         (
             spoilt(lambda run: run["benchmarks"].append(run["benchmarks"][0])),
             "holds alexnet in PyTorch twice",
         ),
         (spoilt(lambda run: run["benchmarks"][0].pop("params")), "is not a result of this suite"),
         (spoilt(lambda run: run["benchmarks"].append("x")), "is not a result of this suite"),
-        (spoilt(lambda run: run["benchmarks"][0]["stats"].pop("data")), "(no 'data')"),
-        (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[])), "are no time"),
-        (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[0.0])), "are no time"),
-        (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[-1.0])), "are no time"),
+        (spoilt(lambda run: run["benchmarks"][0]["stats"].pop("data")), "(no stats.data)"),
+        (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[])), "has no samples"),
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][1]["stats"].update(data=[1, bad])),
+                words,
+            )
+            for bad, words in [
+                (0.0, "benchmark 2: alexnet in TorchScript (C++) has the sample 0.0, which is no"),
+                (-1.0, "has the sample -1.0, which is no time"),
+                (float("nan"), "has the sample nan, which is no time"),
+                (float("inf"), "has the sample inf, which is no time"),
+                (10**400, "which is no time"),
+                (True, "has the sample True, which is no time"),
+                ("0.1", "has the sample '0.1', which is no time"),
+            ]
+        ],
+        (spoilt(lambda run: None).replace("0.001", "9" * 5000), "neither a whole saved run"),
         (
-            spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[float("nan")])),
-            "are no time",
+            spoilt(lambda run: run["benchmarks"][0]["params"].update(model="a;b")),
+            "'a;b' is no name for a model",
+        ),
+        (
+            spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column="a\nb")),
+            "'a\\nb' is no name for a model, backend or column",
+        ),
+        (
+            spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column_order="0")),
+            "column_order '0' is no whole number",
         ),
         ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
         ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is no time"),
         ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is no time"),
+        ("#head;PyTorch\n#alexnet;1e300\n", "which is no time"),
+        ("#head;PyTorch\n#./ts/.ts;1\n", "gives a figure to no model"),
+        ("#head;PyTorch\nStart alexnet\n", "holds no figure"),
+        ("#head;\n#alexnet;1\n", "its title '' is none"),
     ],
 )
 def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, text, words):
@@ -94,7 +163,7 @@ def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, 
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(FileError, match="it is no text"):
+    with pytest.raises(FileError, match="neither a whole saved run"):
         results.read(path)
 
 
@@ -141,8 +210,9 @@ def test_a_case_edited_at_will_is_read_or_refused_but_never_breaks(
 @pytest.fixture
 def storage(tmp_path):
     folder = tmp_path / "storage"
-    for name in ("0001_run1", "0002_run2", "0003_other"):
+    for name in ("0001_run1", "0002_run2", "0003_other", "0010_run10"):
         save(folder / get_machine_id() / f"{name}.json", {("alexnet", "eager"): [0.001]})
+    save(folder / "Other-CPython-3.9-64bit" / "0004_far.json", {("alexnet", "eager"): [0.001]})
     return folder
 
 
@@ -151,8 +221,11 @@ def storage(tmp_path):
     [
         (["0001"], ["0001_run1"]),
         (["0002", "0001"], ["0002_run2", "0001_run1"]),
-        (["run2"], ["0002_run2"]),
-        (["*run*"], ["0001_run1", "0002_run2"]),
+        (["run1"], ["0001_run1"]),
+        (["run?"], ["0001_run1", "0002_run2"]),
+        (["*run*"], ["0001_run1", "0002_run2", "0010_run10"]),
+        (["0004"], ["0004_far"]),
+        (["Other*/*"], ["0004_far"]),
         (["0001", "0001"], ["0001_run1"]),
         ([f"{get_machine_id()}/0003"], ["0003_other"]),
     ],
@@ -166,9 +239,25 @@ def test_a_path_is_a_path(storage, tmp_path):
     assert results.find([str(path)], str(storage)) == [path]
 
 
-def test_a_run_that_is_not_there_is_said_with_those_that_are(storage):
-    with pytest.raises(FileError, match=r"'0009' is no file and no run .* 0001_run1, 000"):
-        results.find(["0009"], str(storage))
+def test_the_same_run_by_three_names_is_one_run(storage, tmp_path):
+    (path,) = results.find(["0001"], str(storage))
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    assert results.find(["run1", str(path), str(link)], str(storage)) == [path]
+
+
+def test_storage_is_given_as_pytest_benchmark_takes_it(storage):
+    assert results.find(["0001"], f"file://{storage}") == results.find(["0001"], str(storage))
+    with pytest.raises(UsageError, match="give a folder"):
+        results.find(["0001"], "elasticsearch+http://host/index/type")
+
+
+@pytest.mark.parametrize("name", ["0009", "run", "", "/none.json", "a/b/c.json", "a**b", ".."])
+def test_a_run_that_is_not_there_is_said_with_those_that_are(storage, name):
+    with pytest.raises(FileError, match="is no file and no run in") as caught:
+        results.find([name], str(storage))
+    assert str(caught.value).startswith(f"'{name}'")
+    assert "the runs there: 0001_run1, 0002_run2" in str(caught.value)
 
 
 def test_looking_for_runs_makes_no_folder(tmp_path):

@@ -1,9 +1,7 @@
-"""Merging runs, and the article's table to the byte."""
+"""Merging runs into one table, and its layout as text."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,29 +11,19 @@ from hypothesis import strategies as st
 from deploybench import results, table
 from deploybench.errors import FileError
 
-from .saved_runs import save
+from .saved_runs import COLUMNS, save
 
-ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).parent / "data"
 LOGS = [DATA / name for name in ("article_torch.log", "article_ts_py.log", "article_ts.log")]
-
-
-def tool(name: str, *arguments) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60)
 
 
 def merged(*paths: Path) -> str:
     return table.to_csv(table.merge([results.read(path) for path in paths]))
 
 
-def test_the_articles_logs_become_the_articles_csv_to_the_byte():
-    assert tool("merge_perf.py", *LOGS).stdout == (DATA / "article_perf.csv").read_bytes()
-
-
-def test_the_articles_csv_becomes_the_articles_table_to_the_byte():
-    ran = tool("tab_perf.py", DATA / "article_perf.csv")
-    assert ran.stdout == (DATA / "article_perf.txt").read_bytes()
+def write_log(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 def test_columns_of_logs_come_in_the_order_of_the_logs():
@@ -44,9 +32,9 @@ def test_columns_of_logs_come_in_the_order_of_the_logs():
 
 
 def test_the_last_of_several_logs_holds(tmp_path):
-    for name, figure in (("one.log", "3"), ("two.log", "9")):
-        (tmp_path / name).write_text(f"#head;PyTorch\n#alexnet;{figure}\n")
-    assert merged(tmp_path / "one.log", tmp_path / "two.log") == "Model;PyTorch\nalexnet;9.00\n"
+    one = write_log(tmp_path / "one.log", "#head;PyTorch", "#alexnet;3", "#vgg11;4")
+    two = write_log(tmp_path / "two.log", "#head;PyTorch", "#alexnet;9")
+    assert merged(one, two) == "Model;PyTorch\nalexnet;9.00\nvgg11;4.00\n"
 
 
 def test_runs_that_hold_only_some_models_or_backends_merge(tmp_path):
@@ -55,6 +43,14 @@ def test_runs_that_hold_only_some_models_or_backends_merge(tmp_path):
     assert merged(cpp, eager) == (
         "Model;PyTorch;TorchScript (C++)\nalexnet;3.10;2.00\nresnet18;5.00;-\nvgg11;-;4.00\n"
     )
+
+
+def test_columns_of_the_same_order_come_by_title(tmp_path, monkeypatch):
+    monkeypatch.setitem(COLUMNS, "later", ("Zeta", 10))
+    monkeypatch.setitem(COLUMNS, "sooner", ("Alpha", 10))
+    backends = ["cpp", "later", "sooner", "eager"]
+    run = save(tmp_path / "1", {("alexnet", backend): [0.001] for backend in backends})
+    assert merged(run).splitlines()[0] == "Model;PyTorch;Alpha;Zeta;TorchScript (C++)"
 
 
 def test_the_process_is_the_unit_that_repeats(tmp_path):
@@ -75,83 +71,95 @@ def test_runs_that_differ_are_never_pooled(tmp_path):
     )
 
 
-def test_a_log_beside_a_run_of_the_same_column_is_told_apart(tmp_path):
-    run = save(tmp_path / "1", {("alexnet", "eager"): [0.002]})
-    log = tmp_path / "bench_torch.log"
-    log.write_text("#head;PyTorch\n#alexnet;7\n")
-    assert merged(log, run) == "Model;PyTorch;PyTorch [bench_torch.log]\nalexnet;2.00;7.00\n"
-
-
-def test_merging_imports_no_torch():
-    program = (
-        f"import sys; sys.argv = ['merge_perf.py', {str(LOGS[0])!r}]\n"
-        f"sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
-        "import merge_perf\n"
-        "merge_perf.run_command(merge_perf.main, merge_perf.parser())\n"
-        "sys.exit('torch' in sys.modules)"
+def test_runs_alike_are_pooled_beside_one_that_differs_in_two_things(tmp_path):
+    paths = [
+        save(tmp_path / str(number), {("alexnet", "eager"): [seconds]}, **fingerprint)
+        for number, (seconds, fingerprint) in enumerate(
+            [(0.002, {}), (0.009, {"threads": 8, "gpu": "H100"}), (0.004, {})]
+        )
+    ]
+    assert merged(*paths) == (
+        "Model;PyTorch [gpu=none, threads=2];PyTorch [gpu=H100, threads=8]\nalexnet;3.00;9.00\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_one_bad_run_spoils_the_merge_and_leaves_the_output_alone(tmp_path):
-    good = save(tmp_path / "good.json", {("alexnet", "eager"): [0.002]})
-    bad = tmp_path / "bad.json"
-    bad.write_text(good.read_text()[:-20])
-    output = tmp_path / "perf.csv"
-    output.write_text("precious")
-    ran = tool("merge_perf.py", good, bad, "-o", output)
-    assert ran.returncode == 2
-    assert ran.stdout == b""
-    assert ran.stderr.startswith(b"merge_perf.py: " + str(bad).encode())
-    assert len(ran.stderr.splitlines()) == 1
-    assert output.read_text() == "precious"
-    assert len(list(tmp_path.iterdir())) == 3
+VALUES = st.none() | st.booleans() | st.sampled_from([1, 1.0, "1", "none", "", "a;b", "a\nb", '"'])
+PRINTS = st.dictionaries(st.sampled_from(["threads", "g;pu"]), VALUES)
 
 
-def test_the_output_is_written_whole(tmp_path):
-    output = tmp_path / "perf.csv"
-    assert tool("merge_perf.py", *LOGS, "-o", output).returncode == 0
-    assert output.read_bytes() == (DATA / "article_perf.csv").read_bytes()
-    ran = tool("merge_perf.py", *LOGS, "-o", tmp_path / "no" / "perf.csv")
-    assert ran.returncode == 2
-    assert b"cannot be written: No such file or directory" in ran.stderr
+@given(fingerprints=st.lists(PRINTS, min_size=1, max_size=4))
+def test_each_fingerprint_has_a_column_of_its_own_and_none_breaks_the_csv(fingerprints):
+    """In Python 1 == True == 1.0, a name that is missing reads as None, and "1" prints as 1."""
+    case = results.Case("alexnet", "eager", "PyTorch", 0, (1.0,))
+    runs = [results.Run(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
+    rows = table.parse_csv(table.to_csv(table.merge(runs)), "the merged table")
+    titles = rows[0][1:]
+    assert len(titles) == len(set(titles)) == len({run.condition for run in runs})
+    assert rows[1] == ["alexnet", *["1.00"] * len(titles)]
+
+
+def test_a_log_shares_the_column_of_its_title(tmp_path):
+    run = save(tmp_path / "1", {("alexnet", "eager"): [0.002], ("alexnet", "cpp"): [0.001]})
+    log = write_log(tmp_path / "bench_torch.log", "#head;PyTorch", "#vgg11;7")
+    assert merged(log, run) == "Model;PyTorch;TorchScript (C++)\nalexnet;2.00;1.00\nvgg11;7.00;-\n"
+
+
+def test_a_log_that_gives_a_runs_cell_has_a_column_of_its_own(tmp_path):
+    run = save(tmp_path / "1", {("alexnet", "eager"): [0.002]})
+    log = write_log(tmp_path / "bench_torch.log", "#head;PyTorch", "#alexnet;7", "#vgg11;8")
+    assert merged(log, run) == (
+        "Model;PyTorch;PyTorch [bench_torch.log]\nalexnet;2.00;7.00\nvgg11;-;8.00\n"
+    )
+
+
+def test_a_title_with_quotes_stands_as_it_is(tmp_path):
+    log = write_log(tmp_path / "bench.log", '#head;PyTorch "fast"', "#alexnet;7")
+    assert merged(log) == 'Model;PyTorch "fast"\nalexnet;7.00\n'
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no header"),
-        ("Model\nalexnet\n", "no header"),
-        ("Model;A\nalexnet\n", "line 2: 1 field"),
+        ("", "it has no header"),
+        ("Model\nalexnet\n", "it has no header"),
+        ("Model;A\nalexnet\n", "perf, line 2: 1 field"),
+        ("Model;A\nx;1\ny;1;2\n", "perf, line 3: 3 fields where the header has 2"),
+        ("Model;A\nx;1\n\n", "perf, line 3: 1 field"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, text, words):
-    path = tmp_path / "perf.csv"
-    path.write_text(text)
-    ran = tool("tab_perf.py", path)
-    assert ran.returncode == 2
-    assert words.encode() in ran.stderr
-    assert len(ran.stderr.splitlines()) == 1
+def test_what_is_no_table_is_refused(text, words):
+    with pytest.raises(FileError) as caught:
+        table.parse_csv(text, "perf")
+    assert words in str(caught.value)
 
 
-fields = st.text("abc1.-", max_size=20)
+def test_values_stand_together_below_a_centred_title():
+    """By hand, with odd spaces on either side: 12 - 5 below the title, 12 - 9 for the values."""
+    rows = [["Model", "Eager"], ["a", "1.00"], ["b", "123456.00"]]
+    assert table.layout(rows) == (
+        "Model" + " " * 7 + " " * 4 + "    Eager   " + "\n"
+        "----------------------------\n"
+        "a" + " " * 11 + " " * 4 + "       1.00 " + "\n"
+        "b" + " " * 11 + " " * 4 + "  123456.00 " + "\n"
+    )
 
 
-@given(
-    st.integers(2, 5).flatmap(
-        lambda columns: st.lists(
-            st.lists(fields, min_size=columns, max_size=columns), min_size=1, max_size=6
-        )
+def test_a_header_alone_is_a_table():
+    assert table.layout([["Model", "A"]]) == f"Model{' ' * 17}A{' ' * 5}\n{'-' * 28}\n"
+
+
+FIELDS = st.text("abc1.-", max_size=20)
+ROWS = st.integers(2, 5).flatmap(
+    lambda columns: st.lists(
+        st.lists(FIELDS, min_size=columns, max_size=columns), min_size=1, max_size=6
     )
 )
+
+
+@given(ROWS)
 def test_every_line_of_a_table_is_as_wide_as_its_rule(rows):
     header, rule, *body = table.layout(rows).splitlines()
     assert set(rule) == {"-"}
     assert {len(line) for line in (header, *body)} == {len(rule)}
-    for row, line in zip(rows[1:], body, strict=True):
+    for row, line in zip(rows, (header, *body), strict=True):
         assert line.split() == [field for field in row if field]
-
-
-def test_a_csv_of_uneven_rows_is_an_error_that_names_the_line():
-    with pytest.raises(FileError, match="perf, line 3: 3 fields where the header has 2"):
-        table.parse_csv("Model;A\nx;1\ny;1;2\n", "perf")
