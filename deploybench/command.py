@@ -15,8 +15,8 @@ def run_command(
 ) -> int:
     """Parse the command line, call `main` with it and return the exit code.
 
-    0 or what `main` returns; 2 for an error that the user can mend, which is printed as one line;
-    130 after Ctrl-C.
+    0 or what `main` returns; 2 for an error that the user can mend or that the system reports,
+    which is printed as one line; 1 where the reader of the output went away; 130 after Ctrl-C.
     """
     arguments = parser.parse_args()
     try:
@@ -24,11 +24,26 @@ def run_command(
         sys.stdout.flush()
         return code
     except DeploybenchError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+        return _refuse(parser, str(error))
     except BrokenPipeError:
-        # The reader has seen enough; without this Python complains once more as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough.
+        _drop_output()
         return 1
+    except OSError as error:
+        # A full disk, a folder that may not be written: nothing that is wrong with the code.
+        _drop_output()
+        place = "" if error.filename is None else f"'{error.filename}': "
+        return _refuse(parser, f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse(parser: argparse.ArgumentParser, message: str) -> int:
+    # A name quoted in the message may hold a line break; the message is still one line.
+    print(f"{parser.prog}: {' '.join(message.splitlines())}", file=sys.stderr)
+    return 2
+
+
+def _drop_output() -> None:
+    # Python would try to write what is left as it ends, and complain once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

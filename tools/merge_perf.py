@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import results, table
 from deploybench.command import run_command
+from deploybench.errors import FileError
 from deploybench.files import replacing
 
 
@@ -20,37 +21,48 @@ def main(arguments: argparse.Namespace) -> None:
     csv = table.to_csv(table.merge(runs))
     if arguments.output is None:
         print(csv, end="")
-    else:
-        with replacing(arguments.output) as unfinished:
-            unfinished.write_text(csv, encoding="utf-8")
+        return
+    # Where a link leads: not the link is to be replaced, nor ever a device such as /dev/stdout.
+    output = arguments.output.resolve()
+    if output.exists() and not output.is_file():
+        raise FileError(f"{arguments.output} is no plain file; leave -o out to print")
+    with replacing(output) as unfinished:
+        unfinished.write_text(csv, encoding="utf-8")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
+        prog="merge_perf",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="""\
 examples:
   python tools/merge_perf.py 0001                       the run saved first
+  python tools/merge_perf.py run1                       the run saved by --benchmark-save=run1
   python tools/merge_perf.py 0001 0002 -o perf.csv      two runs, pooled cell by cell
+  python tools/merge_perf.py 'nightly*'                 all runs so named, pooled
+  python tools/merge_perf.py /mnt/gpu/0001_run1.json    a run saved elsewhere
   python tools/merge_perf.py bench_torch.log bench_ts_py.log bench_ts.log
 
 A cell is the median of a run's calls; where several runs hold it, the median of their medians.
-Runs that differ in machine, versions or settings get columns of their own. `-` means no figure.
+Runs that differ in machine, versions or settings get columns of their own, labelled with what
+differs. `-` means no figure. If one run or log cannot be used, nothing is printed or written.
 exit codes: 0 done, 2 a run or log cannot be used""",
     )
     parser.add_argument(
         "run",
         nargs="+",
-        help="a path, or a run's number, name or glob as `pytest-benchmark compare` takes it",
+        metavar="RUN",
+        help="a saved run (a path, or its number, name or glob as `pytest-benchmark compare` "
+        "takes it), or the path of a log in the article's #head; format",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(
         "--storage",
         default=".benchmarks",
         metavar="FOLDER",
-        help="where runs are saved (default: .benchmarks)",
+        help="where runs are saved, as pytest's --benchmark-storage (default: .benchmarks)",
     )
     return parser
 

@@ -18,17 +18,25 @@ def main(arguments: argparse.Namespace) -> None:
     """Print the table."""
     try:
         text = arguments.csv.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{arguments.csv} cannot be read: {error}") from error
+    except OSError as error:
+        raise FileError(f"{arguments.csv} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{arguments.csv} is no CSV of this suite: it is no text") from error
     print(table.layout(table.parse_csv(text, str(arguments.csv))), end="")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="example: python tools/tab_perf.py perf.csv"
+        prog="tab_perf",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""\
+examples:
+  python tools/merge_perf.py 0001 0002 -o perf.csv
+  python tools/tab_perf.py perf.csv""",
     )
-    parser.add_argument("csv", type=Path, help="what merge_perf wrote")
+    parser.add_argument("csv", type=Path, metavar="CSV", help="what merge_perf wrote")
     return parser
 
 
