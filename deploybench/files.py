@@ -14,8 +14,12 @@ from .errors import FileError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to, whose file takes the place of `path` in the end.
 
-    Raises FileError where it cannot be written; nothing is left behind then.
+    Raises FileError where it cannot be written or is no plain file; nothing is left behind then.
     """
+    # Where a link leads: the link itself is not to be replaced, nor ever a device.
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is no plain file; name one that may be written")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished

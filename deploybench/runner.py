@@ -148,17 +148,9 @@ class Runner:
         }
         reply = self._request("configure", *(f"{name}={text}" for name, text in fields.items()))
         got = dict(field.split("=", 1) for field in reply)
-        types = {name: type(value) for name, value in asdict(settings).items()}
-        try:
-            in_force = Settings(
-                **{
-                    name: bool(int(got[name])) if kind is bool else kind(got[name])
-                    for name, kind in types.items()
-                }
-            )
-        except (KeyError, ValueError) as error:
-            raise BackendFailed(f"the C++ process does not report its settings: {reply}") from error
-        require_in_force(settings, in_force, "C++")
+        if set(got) != set(fields):
+            raise BackendFailed(f"the C++ process does not report its settings: {reply}")
+        require_in_force(fields, got, "C++")
 
     def _request(self, *fields: str) -> list[str]:
         """Send one line; the fields of the reply that follow `ok`."""

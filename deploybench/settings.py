@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 from .errors import BackendFailed, UsageError
 
@@ -102,25 +103,25 @@ def apply(settings: Settings) -> None:
     torch.set_float32_matmul_precision(settings.matmul_precision)
     torch.backends.cudnn.benchmark = settings.cudnn_benchmark
     torch.backends.cudnn.deterministic = settings.cudnn_deterministic
-    in_force = Settings(
-        device=settings.device,
+    in_force = replace(
+        settings,
         threads=torch.get_num_threads(),
         interop_threads=torch.get_num_interop_threads(),
-        grad_mode=settings.grad_mode,
         cudnn_tf32=torch.backends.cudnn.allow_tf32,
         matmul_precision=torch.get_float32_matmul_precision(),
         cudnn_benchmark=torch.backends.cudnn.benchmark,
         cudnn_deterministic=torch.backends.cudnn.deterministic,
     )
-    require_in_force(settings, in_force, "Python")
+    require_in_force(asdict(settings), asdict(in_force), "Python")
 
 
-def require_in_force(asked: Settings, in_force: Settings, process: str) -> None:
+def require_in_force(
+    asked: Mapping[str, object], in_force: Mapping[str, object], process: str
+) -> None:
     """Raise BackendFailed naming the first setting of `process` that is not what was asked."""
-    got = asdict(in_force)
-    for name, value in asdict(asked).items():
-        if got[name] != value:
+    for name, value in asked.items():
+        if in_force[name] != value:
             raise BackendFailed(
-                f"the {process} process runs with {name}={got[name]} where {value} was asked for; "
-                "its numbers could not be compared with the others"
+                f"the {process} process runs with {name}={in_force[name]} where {value} was asked "
+                "for; its numbers could not be compared with the others"
             )

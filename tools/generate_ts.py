@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     source = options.WEIGHTS.value(arguments.weights)
     device = options.DEVICE.value(arguments.device)
 
-    from deploybench import weights
+    from deploybench import inputs, weights
     from deploybench.backends.scripted import Scripted
     from deploybench.settings import resolve
 
@@ -29,15 +29,17 @@ def main(arguments: argparse.Namespace) -> None:
     for model in models:
         module = catalog.build(model)
         weights.apply(module, model, source)
+        example = inputs.batch(catalog.input_size(model), 1)
         path = arguments.out / f"{model}.ts"
         with replacing(path) as unfinished:
-            backend.export(module.to(backend.settings.device), None, unfinished)
+            backend.export(module.to(backend.settings.device), example, unfinished)
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
+        prog="generate_ts",
         description=__doc__,
         epilog="example: python tools/generate_ts.py resnet50 'vgg*' --out ts",
     )

@@ -43,6 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
+        prog="infer",
         description=__doc__,
         epilog="example: python tools/infer.py resnet50 photo.jpg --backend cpp",
     )

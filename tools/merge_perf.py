@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import results, table
 from deploybench.command import run_command
-from deploybench.errors import FileError
 from deploybench.files import replacing
 
 
@@ -22,11 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         print(csv, end="")
         return
-    # Where a link leads: not the link is to be replaced, nor ever a device such as /dev/stdout.
-    output = arguments.output.resolve()
-    if output.exists() and not output.is_file():
-        raise FileError(f"{arguments.output} is no plain file; leave -o out to print")
-    with replacing(output) as unfinished:
+    with replacing(arguments.output) as unfinished:
         unfinished.write_text(csv, encoding="utf-8")
 
 

@@ -71,6 +71,7 @@ def not_an_image(tmp_path):
         ("infer.py", [MODEL, PHOTO, "--weights", "mine"], "mine"),
         ("read_image.py", ["{text}", "{folder}/x.dat"], "notes.jpg' cannot be read"),
         ("read_image.py", [PHOTO, "{folder}/no/x.dat"], "x.dat cannot be written: No such"),
+        ("read_image.py", [PHOTO, "/dev/null"], "/dev/null is no plain file"),
         ("generate_ts.py", ["resnet19"], "unknown model 'resnet19'"),
     ],
 )
@@ -80,5 +81,5 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, not_an_image, name
     assert ran.returncode == 2
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
-    assert ran.stderr.startswith(f"{name}: ")
+    assert ran.stderr.startswith(f"{name.removesuffix('.py')}: ")
     assert ran.stdout == ""
