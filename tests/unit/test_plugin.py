@@ -219,7 +219,7 @@ def test_a_saved_case_says_what_was_measured_and_on_what(saved):
         assert len(bench["stats"]["data"]) == bench["stats"]["rounds"] >= 20
         info = bench["extra_info"]
         assert info["check"]["verdict"] in ("exact", "equal within rounding")
-        assert info["check"]["inputs"] == 3
+        assert info["check"]["inputs"] == 2
         assert info["check"]["margin"] > 0
         assert info["load_seconds"] > 0
         assert info["first_call_ms"] > 0
