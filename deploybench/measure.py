@@ -25,7 +25,7 @@ class Protocol:
     warm_up_calls: untimed calls before the first timed one; TorchScript profiles on its first call
     and optimises on its second, so at least 5. min_rounds: timed calls at the least. max_seconds:
     no new block of calls begins once the timed calls add up to this. block: calls between two looks
-    at the output.
+    at the output, or min_rounds if those are fewer.
     """
 
     warm_up_calls: int = 5
@@ -113,7 +113,7 @@ def measure(
     while not (stopped_by := protocol.stopped_by(samples)):
         number = block % len(batches)
         session.put(batches[number])
-        samples += timed_calls(session, protocol.block)
+        samples += timed_calls(session, min(protocol.block, protocol.min_rounds))
         check(number, session.output())
         block += 1
     return Measurement(tuple(samples), clock_name(session), stopped_by)

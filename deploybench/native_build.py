@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import BackendUnavailable
+from .files import replacing
 
 SOURCE = Path(__file__).resolve().parents[1] / "cpp"
 BUILD = SOURCE / "build"
@@ -31,18 +32,25 @@ def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
     Raises BackendUnavailable, with what would mend it, where it cannot be built.
     """
     torch_folder = find_torch()
-    compiler = find_compiler()
     program, stamp = build / NAME, build / "built-from"
-    wanted = _fingerprint(source, torch_folder, compiler)
+    materials = _fingerprint(source, torch_folder)
     with _one_at_a_time(build):
-        if program.exists() and stamp.exists() and stamp.read_text() == wanted:
+        recorded = stamp.read_text() if stamp.exists() else ""
+        built_from, _, built_with = recorded.partition("\n")
+        is_current = program.exists() and built_from == materials
+        try:
+            compiler = find_compiler()
+        except BackendUnavailable:
+            if is_current:
+                return program
+            raise
+        if is_current and built_with == compiler:
             return program
         print(f"building {program} with {compiler} (about a minute)", file=sys.stderr, flush=True)
         stamp.unlink(missing_ok=True)
         _build(source, build, torch_folder, compiler)
-        unfinished = stamp.with_suffix(".unfinished")
-        unfinished.write_text(wanted)
-        unfinished.replace(stamp)
+        with replacing(stamp) as unfinished:
+            unfinished.write_text(f"{materials}\n{compiler}")
     return program
 
 
@@ -71,11 +79,11 @@ def _build_tool(name: str) -> str:
     return found
 
 
-def _fingerprint(source: Path, torch_folder: Path, compiler: str) -> str:
-    """What the program is made from, as a hash."""
+def _fingerprint(source: Path, torch_folder: Path) -> str:
+    """The sources and the torch that the program is made from, as a hash."""
     digest = hashlib.sha256()
     version = (torch_folder / "version.py").read_bytes()
-    for part in (str(torch_folder).encode(), version, os.path.realpath(compiler).encode()):
+    for part in (str(torch_folder).encode(), version):
         digest.update(part)
     files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
     for path in sorted(files):

@@ -58,6 +58,11 @@ def test_a_long_call_is_timed_for_the_least_number_of_rounds():
     assert len(measure(Scripted(3.0), BATCHES, protocol, lambda *_: None).samples) == 20
 
 
+def test_fewer_rounds_than_a_block_are_possible():
+    protocol = Protocol(min_rounds=1, max_seconds=0, block=10)
+    assert len(measure(Scripted(3.0), BATCHES, protocol, lambda *_: None).samples) == 1
+
+
 @pytest.mark.parametrize(("calls_made", "warm_up"), [(0, 5), (3, 2), (9, 0)])
 def test_calls_made_before_count_as_warm_up(calls_made, warm_up):
     session = Scripted(3.0)

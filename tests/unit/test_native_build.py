@@ -57,6 +57,17 @@ def test_another_torch_another_source_or_another_compiler_builds_anew(site, monk
     assert builds[3:] == [sys.executable]
 
 
+def test_a_built_program_needs_no_compiler(site, monkeypatch):
+    source, _, builds = site
+    native_build.ensure_runner(source, source / "build")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    native_build.ensure_runner(source, source / "build")
+    assert len(builds) == 1
+    (source / "main.cpp").write_text("int main() { return 1; }")
+    with pytest.raises(BackendUnavailable, match="no C"):
+        native_build.ensure_runner(source, source / "build")
+
+
 def test_a_program_that_was_removed_is_built_anew(site):
     source, _, builds = site
     native_build.ensure_runner(source, source / "build").unlink()

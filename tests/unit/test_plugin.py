@@ -251,6 +251,32 @@ def test_the_saved_run_carries_its_fingerprint(saved):
     assert about["fingerprint"]["weights"] == "random"
 
 
+def test_after_the_cpp_process_died_the_next_case_gets_a_fresh_one(run_pytest, tmp_path):
+    (tmp_path / "kill.py").write_text(
+        "import os, signal\n"
+        "from deploybench.backends.cpp import CppSession\n"
+        "timed, sessions = CppSession.timed, []\n"
+        "def fatal(session, count):\n"
+        "    sessions.append(session)\n"
+        "    if len(sessions) == 3:\n"
+        "        os.kill(session._runner.pid, signal.SIGSEGV)\n"
+        "    return timed(session, count)\n"
+        "CppSession.timed = fatal\n"
+    )
+    ran = run_pytest(
+        *("tests/perf", "-p", "kill", f"--models={MODEL},squeezenet1_1", "--backends=eager,cpp"),
+        *("--benchmark-max-time=0", f"--benchmark-json={tmp_path / 'run.json'}"),
+    )
+    assert "1 failed, 3 passed" in ran.stdout
+    assert "the C++ process was ended by SIGSEGV during 'time'; its last words: none" in ran.stdout
+    saved = json.loads((tmp_path / "run.json").read_text())["benchmarks"]
+    assert [tuple(bench["params"].values()) for bench in saved] == [
+        (MODEL, "eager"),
+        ("squeezenet1_1", "eager"),
+        ("squeezenet1_1", "cpp"),
+    ]
+
+
 def test_strict_backends_fail_where_others_skip(run_pytest):
     case = f"tests/perf/test_latency.py::test_latency[{MODEL}-absent]"
     options = [case, f"--models={MODEL}", "--backends=absent"]
