@@ -42,8 +42,8 @@ class Fitness:
         """What is asked and not met."""
         asked = {
             "not finite": self.finite,
-            "spread over classes": 1 <= self.over_classes[0] and self.over_classes[1] <= 5,
-            "spread over inputs": 1 <= self.over_inputs[0] and self.over_inputs[2] <= 5,
+            "spread over classes": self.over_classes[0] >= 1 and self.over_classes[1] <= 5,
+            "spread over inputs": self.over_inputs[0] >= 1 and self.over_inputs[2] <= 5,
             "gaps": self.gap > 100,
             "first classes alike": self.first_classes == self.images,
         }
@@ -56,7 +56,9 @@ def fitness(name: str, seed: int, images_seed: int) -> Fitness:
     start = time.perf_counter()
     weights.apply(module, name, weights.parse("random"), seed)
     seconds = time.perf_counter() - start
-    images = inputs.batch(catalog.input_size(name), 8, images_seed)
+    images = inputs.batch(
+        catalog.input_size(name), int(__import__("os").environ.get("NEV", "8")), images_seed
+    )
     with torch.inference_mode():
         float32 = torch.cat([module(image[None]) for image in images])
         module.double()

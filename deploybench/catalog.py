@@ -62,8 +62,8 @@ def all_models() -> list[str]:
 def select(spec: str) -> list[str]:
     """The models that `spec` names, each once, in the order of `spec`.
 
-    spec: by commas, names, globs, "article" (31 models) and "all"; what a glob or a group stands for
-    comes sorted by name. Raises UsageError for a name that does not exist, a glob that matches
+    spec: by commas, names, globs, "article" (31 models) and "all"; what a glob or a group stands
+    for comes sorted by name. Raises UsageError for a name that does not exist, a glob that matches
     nothing, and a spec that names nothing.
     """
     items = [item.strip() for item in spec.split(",") if item.strip()]
@@ -136,8 +136,8 @@ def build(name: str) -> nn.Module:
     """A model in evaluation mode, float32, on the CPU: [n, 3, size, size] to logits [n, 1000].
 
     It is what torchvision deploys with pretrained weights: the auxiliary classifiers of googlenet
-    and inception_v3 are off and both normalise their input again. What would be random in it is zero
-    until weights are applied. Raises UsageError for an unknown name.
+    and inception_v3 are off and both normalise their input again. What would be random in it is
+    zero until weights are applied. Raises UsageError for an unknown name.
     """
     from . import builders
 

@@ -1,8 +1,8 @@
 """The images that models are run on, from a photograph and from a seed, and a user's own image.
 
-Every batch holds the photograph first, then by turns a crop of it (flipped, its colours shifted) and
-1/f noise, whose spectrum falls off as a natural image's does (D. J. Field, 1987, "Relations between
-the statistics of natural images and the response properties of cortical cells").
+Every batch holds the photograph first, then by turns a crop of it (flipped, its colours shifted)
+and 1/f noise, whose spectrum falls off as a natural image's does (D. J. Field, 1987, "Relations
+between the statistics of natural images and the response properties of cortical cells").
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def read_image(
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         # What Pillow's format readers raise for a file that is damaged.
         raise FileError(
-            f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG or PNG"
+            f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG"
         ) from error
     return (preprocess or _article())(image)
 

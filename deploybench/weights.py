@@ -1,7 +1,7 @@
 """Where a model's weights come from: a seed, torchvision, or a folder of state dicts.
 
-Importing this module imports no torch. No state dict is unpickled: torch loads it with weights_only,
-which makes tensors and plain containers and calls nothing that a file names.
+Importing this module imports no torch. No state dict is unpickled: torch loads it with
+weights_only, which makes tensors and plain containers and calls nothing that a file names.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def load(module: nn.Module, state: Any, path: Path) -> None:
     """Load a state dict that came from `path`, as torchvision's own loading does."""
     entries = _entries(state, path)
     # torch keeps the versions of the layers here; safetensors has no place for them.
-    entries._metadata = getattr(state, "_metadata", module.state_dict()._metadata)
+    versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
+    vars(entries)["_metadata"] = versions
     try:
         missing, unexpected = module.load_state_dict(entries, strict=False)
     except RuntimeError as error:
