@@ -34,8 +34,9 @@ def merge(runs: Sequence[Run]) -> pd.DataFrame:
     cells = pd.MultiIndex.from_frame(rows[["model", "title"]])
     disputed = from_log & cells.isin(cells[~from_log])
     apart = rows["run"].isin(rows.loc[disputed, "run"])
-    rows.loc[apart, "title"] += [
-        f" [{_escaped(path.name)[1:-1]}]" for path in rows.loc[apart, "path"]
+    rows["title"] = [
+        f"{title} [{_escaped(path.name)[1:-1]}]" if alone else title
+        for title, path, alone in zip(rows["title"], rows["path"], apart, strict=True)
     ]
 
     last = rows[from_log].drop_duplicates(["model", "title"], keep="last")
