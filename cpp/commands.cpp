@@ -7,7 +7,9 @@
 #include <fstream>
 #include <numeric>
 
+#include "failure.h"
 #include "session.h"
+#include "tensors.h"
 
 namespace runner {
 

@@ -13,6 +13,7 @@
 
 #include "commands.h"
 #include "serve.h"
+#include "failure.h"
 #include "session.h"
 
 namespace {

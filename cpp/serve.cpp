@@ -1,21 +1,24 @@
 // The mode that the suite drives: one process for a whole run.
 //
-// The line protocol, version 1. A request is a line of fields, separated by tabs, the first of which
+// The line protocol, version 2. A request is a line of fields, separated by tabs, the first of which
 // is the verb. Each request gets one line in reply: `ok` and its fields, or `error` and one line of
 // text, after which the process serves on. Paths hold no tab and no newline. Tensors cross as files
 // of raw little-endian values, never as text, and so do the samples, as float64 seconds.
 //
-//   hello                       ok  protocol=1  torch=VERSION  pid=N
+//   hello                       ok  protocol=2  torch=VERSION  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
 //   load  FILE                  ok                     a TorchScript file, onto the device
 //   put  FILE  DTYPE  N,C,H,W   ok                     the input of the calls that follow
 //   run  COUNT                  ok                     untimed calls
-//   time  COUNT  FILE           ok                     timed calls; their samples go to FILE
+//   time  COUNT  WHAT  FILE     ok                     timed calls; their samples go to FILE
+//   queue  COUNT  WHAT  FILE    ok                     back to back; one sample of all of them
+//   events  COUNT  FILE         ok                     timed by CUDA events; for CUDA alone
 //   output  FILE                ok  DTYPE  N,CLASSES   the output of the latest call goes to FILE
 //   unload                      ok                     forgets the model
 //   quit                        ok                     and ends, as it does at the end of input
 //
-// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1.
+// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1. WHAT is `calls`,
+// or `copies` for calls that take their input from the host and bring their output back there.
 
 #include "serve.h"
 
@@ -26,7 +29,9 @@
 #include <map>
 #include <sstream>
 
+#include "failure.h"
 #include "session.h"
+#include "tensors.h"
 
 namespace runner {
 
@@ -89,6 +94,12 @@ std::string write_settings(const Settings& settings) {
   return reply.str();
 }
 
+bool with_copies(const std::string& what) {
+  if (what != "calls" && what != "copies")
+    throw Failure("'" + what + "' is neither calls nor copies");
+  return what == "copies";
+}
+
 void write_samples(const std::string& path, const std::vector<double>& samples) {
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(samples.data()),
@@ -105,7 +116,7 @@ std::string answer(Session& session, const Fields& fields) {
     return fields[index];
   };
   if (verb == "hello")
-    return std::string("\tprotocol=1\ttorch=")
+    return std::string("\tprotocol=2\ttorch=")
         .append(torch_version())
         .append("\tpid=")
         .append(std::to_string(getpid()));
@@ -119,7 +130,12 @@ std::string answer(Session& session, const Fields& fields) {
   } else if (verb == "run") {
     session.run(whole_number(argument(1)));
   } else if (verb == "time") {
-    write_samples(argument(2), session.time(whole_number(argument(1))));
+    write_samples(argument(3), session.time(whole_number(argument(1)), with_copies(argument(2))));
+  } else if (verb == "queue") {
+    const double seconds = session.queue(whole_number(argument(1)), with_copies(argument(2)));
+    write_samples(argument(3), {seconds});
+  } else if (verb == "events") {
+    write_samples(argument(2), session.time_by_events(whole_number(argument(1))));
   } else if (verb == "output") {
     const at::Tensor output = session.output();
     write_tensor(argument(1), output);

@@ -1,26 +1,25 @@
 #include "session.h"
 
+#include <ATen/core/Tensor.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/Event.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
-#include <torch/script.h>
 #include <torch/version.h>
 
 #include <chrono>
-#include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
+
+#include "failure.h"
+#include "program.h"
 
 namespace runner {
 
 namespace {
-
-const std::map<std::string, at::ScalarType> kDtypes = {
-    {"float32", at::kFloat}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}};
 
 const std::map<at::Float32MatmulPrecision, std::string> kPrecisions = {
     {at::Float32MatmulPrecision::HIGHEST, "highest"},
@@ -46,18 +45,31 @@ c10::Device find_device(const std::string& name) {
   return *device;
 }
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 }  // namespace
 
 struct Session::State {
   c10::Device device = at::kCPU;
   std::string grad_mode = "inference";
-  std::optional<torch::jit::Module> module;
+  std::unique_ptr<Program> program;
+  at::Tensor host_input;
   at::Tensor input;
-  c10::IValue result;
+  at::Tensor logits;
   bool interop_set = false;
 
+  // The stream of the calls; CUDA's headers, which are not in the wheel, are not needed for it.
+  c10::Stream stream() const {
+    return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+  }
+
+  // Waits for that stream alone: what others do on the device is no part of a call.
   void synchronize() const {
-    if (device.is_cuda()) torch::cuda::synchronize(device.index());
+    if (device.is_cuda()) stream().synchronize();
   }
 
   template <typename Calls>
@@ -66,15 +78,20 @@ struct Session::State {
       const c10::InferenceMode guard;
       calls();
     } else {
-      const at::NoGradGuard guard;
+      const c10::AutoGradMode guard(false);
       calls();
     }
   }
 
-  torch::jit::Module& ready() {
-    if (!module) throw Failure("no model is loaded");
+  void call(bool with_copies) {
+    if (with_copies) input = host_input.to(device);
+    logits = program->run(input);
+    if (with_copies) logits.to(at::kCPU);
+  }
+
+  void require_ready() const {
+    if (!program) throw Failure("no model is loaded");
     if (!input.defined()) throw Failure("no input is in place");
-    return *module;
   }
 };
 
@@ -114,123 +131,81 @@ Settings Session::configure(const Settings& settings) {
 
 void Session::load(const std::string& path) {
   unload();
-  if (!std::filesystem::is_regular_file(path))
-    throw Failure(path + ": no such file; write one with tools/generate_ts.py");
-  try {
-    state_->module = torch::jit::load(path, state_->device);
-  } catch (const std::exception&) {
-    throw Failure(path + ": not a whole TorchScript file (" + current_error() +
-                  "); write it anew with tools/generate_ts.py");
-  }
-  state_->module->eval();
+  state_->program = load_program(path, state_->device);
 }
 
 void Session::unload() {
-  state_->module.reset();
-  state_->result = c10::IValue();
+  state_->program.reset();
+  state_->logits.reset();
   state_->input.reset();
+  state_->host_input.reset();
 }
 
 void Session::put(const at::Tensor& input) {
+  state_->host_input = input;
   state_->in_grad_mode([&] { state_->input = input.to(state_->device); });
   state_->synchronize();
 }
 
 void Session::run(int count) {
-  auto& module = state_->ready();
+  state_->require_ready();
   state_->in_grad_mode([&] {
-    for (int call = 0; call < count; ++call) state_->result = module.forward({state_->input});
+    for (int call = 0; call < count; ++call) state_->call(false);
   });
 }
 
-std::vector<double> Session::time(int count) {
-  using Clock = std::chrono::steady_clock;
-  auto& module = state_->ready();
+std::vector<double> Session::time(int count, bool with_copies) {
+  state_->require_ready();
   std::vector<double> seconds(count);
   state_->in_grad_mode([&] {
     for (double& sample : seconds) {
       state_->synchronize();
       const auto start = Clock::now();
-      state_->result = module.forward({state_->input});
+      state_->call(with_copies);
       state_->synchronize();
-      sample = std::chrono::duration<double>(Clock::now() - start).count();
+      sample = seconds_since(start);
+    }
+  });
+  return seconds;
+}
+
+double Session::queue(int count, bool with_copies) {
+  state_->require_ready();
+  double seconds = 0;
+  state_->in_grad_mode([&] {
+    state_->synchronize();
+    const auto start = Clock::now();
+    for (int call = 0; call < count; ++call) state_->call(with_copies);
+    state_->synchronize();
+    seconds = seconds_since(start);
+  });
+  return seconds;
+}
+
+std::vector<double> Session::time_by_events(int count) {
+  state_->require_ready();
+  if (!state_->device.is_cuda()) throw Failure("there are no CUDA events on a CPU");
+  const c10::Stream stream = state_->stream();
+  std::vector<double> seconds(count);
+  state_->in_grad_mode([&] {
+    for (double& sample : seconds) {
+      c10::Event start(state_->device.type(), c10::EventFlag::BACKEND_DEFAULT);
+      c10::Event end(state_->device.type(), c10::EventFlag::BACKEND_DEFAULT);
+      start.record(stream);
+      state_->call(false);
+      end.record(stream);
+      end.synchronize();
+      sample = start.elapsedTime(end) / 1e3;
     }
   });
   return seconds;
 }
 
 at::Tensor Session::output() const {
-  c10::IValue result = state_->result;
-  // Scripted googlenet and inception_v3 as torchvision builds them give a tuple, logits first.
-  if (result.isTuple() && !result.toTupleRef().elements().empty())
-    result = result.toTupleRef().elements()[0];
-  if (!result.isTensor()) throw Failure("the model gave no tensor");
-  return result.toTensor().to(at::kCPU).contiguous();
-}
-
-at::Tensor read_tensor(const std::string& path, const std::string& dtype,
-                       const std::vector<int64_t>& shape) {
-  const auto known = kDtypes.find(dtype);
-  if (known == kDtypes.end()) throw Failure("unknown dtype '" + dtype + "'");
-  at::Tensor tensor = at::empty(shape, known->second);
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw Failure(path + ": cannot be read");
-  const auto size = std::streamoff(file.tellg());
-  const auto expected = std::streamoff(tensor.nbytes());
-  if (size != expected)
-    throw Failure(path + ": holds " + std::to_string(size) + " bytes where " +
-                  std::to_string(expected) + " were expected");
-  file.seekg(0);
-  if (!file.read(static_cast<char*>(tensor.data_ptr()), size))
-    throw Failure(path + ": cannot be read to its end");
-  return tensor;
-}
-
-void write_tensor(const std::string& path, const at::Tensor& tensor) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(static_cast<const char*>(tensor.const_data_ptr()), std::streamsize(tensor.nbytes()));
-  file.close();
-  if (!file) throw Failure(path + ": cannot be written");
-}
-
-std::string dtype_name(const at::Tensor& tensor) {
-  for (const auto& [name, type] : kDtypes)
-    if (tensor.scalar_type() == type) return name;
-  return c10::toString(tensor.scalar_type());
-}
-
-at::Tensor read_image(const std::string& path) {
-  std::error_code unreadable;
-  const auto bytes = std::filesystem::file_size(path, unreadable);
-  if (unreadable)
-    throw Failure(path + ": cannot be read; write it with tools/read_image.py");
-  const auto size = int64_t(std::lround(std::sqrt(double(bytes) / (3 * sizeof(float)))));
-  if (size == 0 || uint64_t(3 * size * size) * sizeof(float) != bytes)
-    throw Failure(path + ": holds " + std::to_string(bytes) +
-                  " bytes, which is no square image of 3 float32 channels; one of 3x224x224 has "
-                  "602112; write it with tools/read_image.py");
-  return read_tensor(path, "float32", {1, 3, size, size});
+  if (!state_->logits.defined()) throw Failure("no call was made");
+  return state_->logits.to(at::kCPU).contiguous();
 }
 
 std::string torch_version() { return TORCH_VERSION; }
-
-std::string current_error() {
-  std::string text;
-  try {
-    throw;
-  } catch (const c10::Error& error) {
-    text = error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    text = error.what();
-  }
-  // TorchScript's interpreter puts the cause on the last line that begins so, after a traceback.
-  const std::string cause = "RuntimeError: ";
-  if (const auto start = text.rfind(cause); start != std::string::npos)
-    text = text.substr(start + cause.size());
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);)
-    if (line.find_first_not_of(" \t\r") != std::string::npos) return line;
-  return "no message";
-}
 
 }  // namespace runner

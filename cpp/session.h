@@ -4,16 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace runner {
-
-// An error whose one line is meant for the user.
-struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 // How torch computes; the same fields as deploybench/settings.py.
 struct Settings {
@@ -36,18 +30,25 @@ class Session {
   // that is not there. Inter-op threads can be set once in the life of a process.
   Settings configure(const Settings& settings);
 
-  // Loads a TorchScript file onto the device, in evaluation mode.
+  // Loads a program onto the device; see program.h.
   void load(const std::string& path);
   void unload();
 
-  // Copies an input to the device.
+  // Copies an input, a tensor on the CPU, to the device.
   void put(const at::Tensor& input);
 
   // Calls the model `count` times, untimed.
   void run(int count);
 
   // Calls the model `count` times; the seconds of each call, device synchronised at both ends.
-  std::vector<double> time(int count);
+  // with_copies: with the input's way to the device and the output's way back.
+  std::vector<double> time(int count, bool with_copies = false);
+
+  // Calls the model `count` times with one synchronise at the end; the seconds in all.
+  double queue(int count, bool with_copies = false);
+
+  // Calls the model `count` times; the seconds of each between two CUDA events.
+  std::vector<double> time_by_events(int count);
 
   // The output of the latest call, on the CPU: logits [batch, classes].
   at::Tensor output() const;
@@ -57,18 +58,6 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
-// Raw little-endian values of a file as a tensor, and back. dtype: float32, float16, bfloat16.
-at::Tensor read_tensor(const std::string& path, const std::string& dtype,
-                       const std::vector<int64_t>& shape);
-void write_tensor(const std::string& path, const at::Tensor& tensor);
-std::string dtype_name(const at::Tensor& tensor);
-
-// An image file as tools/read_image.py writes it: float32 [1, 3, size, size].
-at::Tensor read_image(const std::string& path);
-
 std::string torch_version();
-
-// What went wrong, in one line without a backtrace. To be called within a catch block.
-std::string current_error();
 
 }  // namespace runner

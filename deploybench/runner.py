@@ -23,7 +23,7 @@ from torch import Tensor
 from .errors import BackendFailed
 from .settings import Settings, require_in_force
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 # What a process may learn from the environment: where things are, and how torch is to compute.
 # LD_LIBRARY_PATH and LD_PRELOAD would bring in other libraries than the program was linked with.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
@@ -44,6 +44,7 @@ class Runner:
 
     def __init__(self, program: Path, settings: Settings, deadline: float = 300.0) -> None:
         self._deadline = deadline
+        self._on_cuda = settings.on_cuda
         self._folder = Path(tempfile.mkdtemp(prefix="deploybench-", dir=_memory_folder()))
         self._errors = (self._folder / "stderr").open("w+b")
         self._unread = b""
@@ -106,15 +107,29 @@ class Runner:
         """Call the model `count` times, untimed."""
         self._request("run", str(count))
 
-    def timed(self, count: int) -> list[float]:
-        """Call the model `count` times; the seconds of each call by the process's own clock."""
+    def timed(self, count: int, what: str = "calls") -> list[float]:
+        """Call the model `count` times; the seconds of each call by the process's own clock.
+
+        what: "calls", or "copies" for calls with their input's way there and output's way back.
+        """
+        return self._samples(count, "time", str(count), what)
+
+    def queued(self, count: int, what: str = "calls") -> float:
+        """Call the model `count` times with one synchronise at the end; the seconds in all."""
+        return self._samples(1, "queue", str(count), what)[0]
+
+    def device_timed(self, count: int) -> list[float]:
+        """Call the model `count` times; the seconds of each by CUDA events, none without CUDA."""
+        if not self._on_cuda:
+            return []
+        return self._samples(count, "events", str(count))
+
+    def _samples(self, due: int, *request: str) -> list[float]:
         file = self._folder / "samples"
-        self._request("time", str(count), str(file))
+        self._request(*request, str(file))
         samples = np.fromfile(file, dtype="<f8").tolist()
-        if len(samples) != count:
-            raise BackendFailed(
-                f"the C++ process gave {len(samples)} samples where {count} were due"
-            )
+        if len(samples) != due:
+            raise BackendFailed(f"the C++ process gave {len(samples)} samples where {due} were due")
         return samples
 
     def output(self) -> Tensor:

@@ -53,8 +53,19 @@ class SelfTimedSession(Session):
     """A session in another process, which times its own calls in a tight loop."""
 
     @abstractmethod
-    def timed(self, count: int) -> list[float]:
-        """Seconds of each of `count` calls, device synchronised at both ends of each."""
+    def timed(self, count: int, include_copies: bool = False) -> list[float]:
+        """Seconds of each of `count` calls, device synchronised at both ends of each.
+
+        include_copies: with the input's way to the device and the output's way back.
+        """
+
+    @abstractmethod
+    def queued(self, count: int, include_copies: bool = False) -> float:
+        """Seconds of `count` calls in all, back to back with one synchronise at the end."""
+
+    @abstractmethod
+    def device_timed(self, count: int) -> list[float]:
+        """Seconds of each of `count` calls between two CUDA events; none without CUDA."""
 
 
 class InProcessSession(Session):
@@ -63,17 +74,26 @@ class InProcessSession(Session):
     def __init__(self, forward: Callable[[Tensor], Tensor], settings: Settings) -> None:
         self._forward = forward
         self._settings = settings
+        self._batch: Tensor | None = None
         self._input: Tensor | None = None
         self._output: Tensor | None = None
 
     def put(self, batch: Tensor) -> None:
         """Place `batch` on the device."""
+        self._batch = batch
         self._input = batch.to(self._settings.device)
 
     def run(self) -> None:
         """Call the model; enter `calling()` around a series of calls."""
         assert self._input is not None, "put() comes before run()"
         self._output = self._forward(self._input)
+
+    def run_with_copies(self) -> None:
+        """Place the batch anew, call the model once and fetch its logits."""
+        assert self._batch is not None, "put() comes before run_with_copies()"
+        self.put(self._batch)
+        self.run()
+        self.output()
 
     def output(self) -> Tensor:
         """Fetch the logits of the latest call."""
@@ -91,12 +111,21 @@ class InProcessSession(Session):
 
         return torch.inference_mode()
 
+    @property
+    def on_cuda(self) -> bool:
+        """Whether the calls run on a GPU."""
+        return self._settings.on_cuda
+
     def synchronize(self) -> None:
-        """Wait until the device has done what was queued."""
-        if self._settings.on_cuda:
+        """Wait until the device has done what the calls have queued.
+
+        That is the current stream alone: what others do on the device is no part of a call, and a
+        backend that left its work on another stream would give a wrong answer.
+        """
+        if self.on_cuda:
             import torch
 
-            torch.cuda.synchronize(self._settings.device)
+            torch.cuda.current_stream(self._settings.device).synchronize()
 
 
 class Backend(ABC):

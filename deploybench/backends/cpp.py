@@ -6,84 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._cpp_process import InCppProcess
 from ._torchscript import save_scripted
-from .base import Backend, SelfTimedSession
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..runner import Runner
-    from ..settings import Settings
 
-
-class CppSession(SelfTimedSession):
-    """A model that the C++ process holds."""
-
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    def put(self, batch: Tensor) -> None:
-        """Hand the bytes of `batch` to the process."""
-        self._runner.put(batch)
-
-    def run(self) -> None:
-        """Call the model once, untimed."""
-        self._runner.run(1)
-
-    def timed(self, count: int) -> list[float]:
-        """Seconds of each of `count` calls, by the process's own clock."""
-        return self._runner.timed(count)
-
-    def output(self) -> Tensor:
-        """Fetch the logits of the latest call."""
-        return self._runner.output()
-
-    def close(self) -> None:
-        """Let the process forget the model; a process that has died has forgotten it already."""
-        if self._runner.alive:
-            self._runner.unload()
-
-
-class Cpp(Backend):
-    """One long-lived C++ process for a whole run; a fresh one after it has died."""
+class Cpp(InCppProcess):
+    """The file that the scripted backend loads in Python."""
 
     name = "cpp"
     title = "TorchScript (C++)"
     order = 20
     artifact_name = "scripted.ts"
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._runner: Runner | None = None
-
-    def require(self) -> None:
-        """Build the C++ program if that is still to be done."""
-        from ..native_build import ensure_runner
-
-        ensure_runner()
-
     def export(self, module: nn.Module, example: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
         """Script `module` and save it to `path`."""
         return save_scripted(module, path)
-
-    def load(self, module: nn.Module, artifact: Path | None) -> CppSession:
-        """Have the process load the file."""
-        assert artifact is not None
-        runner = self._process()
-        runner.load(artifact)
-        return CppSession(runner)
-
-    def close(self) -> None:
-        """End the process."""
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
-
-    def _process(self) -> Runner:
-        from ..native_build import ensure_runner
-        from ..runner import Runner
-
-        if self._runner is None or not self._runner.alive:
-            self.close()
-            self._runner = Runner(ensure_runner(), self.settings)
-        return self._runner

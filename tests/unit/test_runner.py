@@ -108,6 +108,24 @@ def test_each_call_is_timed(runner, tmp_path):
     assert all(0 < sample < 10 for sample in samples)
 
 
+def test_calls_with_copies_and_queued_ones_are_timed(runner, tmp_path):
+    runner.load(save(Plain(), tmp_path / "plain.ts"))
+    runner.put(torch.randn(1, 3, 2, 2))
+    assert len(runner.timed(7, "copies")) == 7
+    assert 0 < runner.queued(7) < 10
+    assert 0 < runner.queued(7, "copies") < 10
+    with pytest.raises(BackendFailed, match="'sums' is neither calls nor copies"):
+        runner.timed(7, "sums")
+
+
+def test_without_cuda_there_are_no_events(runner, tmp_path):
+    runner.load(save(Plain(), tmp_path / "plain.ts"))
+    runner.put(torch.randn(1, 3, 2, 2))
+    assert runner.device_timed(3) == []
+    with pytest.raises(BackendFailed, match="there are no CUDA events on a CPU"):
+        runner._samples(3, "events", "3")
+
+
 def test_the_settings_that_were_asked_for_are_in_force(program):
     with Runner(program, replace(CPU, threads=1, matmul_precision="high", cudnn_tf32=False)):
         pass

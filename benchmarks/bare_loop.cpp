@@ -1,0 +1,39 @@
+// The loop that anyone would write to time a TorchScript file, with nothing of deploybench in it.
+// benchmarks/bias.py holds the suite's C++ column against it.
+//
+//   bare_loop FILE DEVICE THREADS SIZE    then, for each number that comes in on a line, so many
+//                                         calls; their median in seconds goes out on a line
+
+#include <torch/cuda.h>
+#include <torch/script.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <string>
+#include <vector>
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  const c10::Device device(argv[2]);
+  at::set_num_threads(std::stoi(argv[3]));
+  const int64_t size = std::stoi(argv[4]);
+  const c10::InferenceMode guard;
+  torch::jit::Module module = torch::jit::load(argv[1], device);
+  module.eval();
+  const std::vector<c10::IValue> inputs{at::rand({1, 3, size, size}).to(device)};
+  for (int calls; std::cin >> calls;) {
+    std::vector<double> seconds;
+    for (int call = 0; call < calls; ++call) {
+      if (device.is_cuda()) torch::cuda::synchronize();
+      const auto start = std::chrono::steady_clock::now();
+      module.forward(inputs);
+      if (device.is_cuda()) torch::cuda::synchronize();
+      const auto end = std::chrono::steady_clock::now();
+      seconds.push_back(std::chrono::duration<double>(end - start).count());
+    }
+    std::sort(seconds.begin(), seconds.end());
+    std::cout.precision(12);
+    std::cout << seconds[seconds.size() / 2] << std::endl;
+  }
+}

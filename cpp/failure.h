@@ -1,0 +1,16 @@
+// Errors whose one line is meant for the user.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace runner {
+
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What went wrong, in one line without a backtrace. To be called within a catch block.
+std::string current_error();
+
+}  // namespace runner

@@ -1,0 +1,64 @@
+#include "program.h"
+
+#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+#include <torch/script.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "failure.h"
+
+namespace runner {
+
+namespace {
+
+class TorchScript : public Program {
+ public:
+  TorchScript(const std::string& path, c10::Device device)
+      : module_(torch::jit::load(path, device)) {
+    module_.eval();
+  }
+
+  at::Tensor run(const at::Tensor& input) override {
+    c10::IValue result = module_.forward({input});
+    // Scripted googlenet and inception_v3 as torchvision builds them give a tuple, logits first.
+    if (result.isTuple() && !result.toTupleRef().elements().empty())
+      result = result.toTupleRef().elements()[0];
+    if (!result.isTensor()) throw Failure("the model gave no tensor");
+    return result.toTensor();
+  }
+
+ private:
+  torch::jit::Module module_;
+};
+
+class Package : public Program {
+ public:
+  Package(const std::string& path, c10::Device device)
+      : loader_(path, "model", /*run_single_threaded=*/false, /*num_runners=*/1, device.index()) {}
+
+  at::Tensor run(const at::Tensor& input) override { return loader_.run({input}).at(0); }
+
+ private:
+  torch::inductor::AOTIModelPackageLoader loader_;
+};
+
+}  // namespace
+
+std::unique_ptr<Program> load_program(const std::string& path, c10::Device device) {
+  if (!std::filesystem::is_regular_file(path))
+    throw Failure(path + ": no such file; write one with tools/generate_ts.py");
+  const bool is_package = std::filesystem::path(path).extension() == ".pt2";
+  try {
+    if (!is_package) return std::make_unique<TorchScript>(path, device);
+    // Without it a package answers an input that it was not made for with garbage.
+    setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*replace=*/1);
+    return std::make_unique<Package>(path, device);
+  } catch (const std::exception&) {
+    const std::string kind = is_package ? "package of AOTInductor" : "TorchScript file";
+    const std::string mend = is_package ? "export it anew" : "write it anew with tools/generate_ts.py";
+    throw Failure(path + ": not a whole " + kind + " (" + current_error() + "); " + mend);
+  }
+}
+
+}  // namespace runner
