@@ -1,0 +1,344 @@
+"""Who else uses the machine, and how steady it is by itself."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import psutil
+
+GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+# The bits of NVML's nvmlClocksEventReasons that mean a lower clock than the GPU could have.
+THROTTLES = {"power cap": 0x04, "hardware slowdown": 0x08, "thermal": 0x60, "power brake": 0x80}
+WARM_UPS, ROUNDS = 5, 60
+# A product of matrices of this side takes about 5 ms on one core, or half of one on a large GPU.
+CPU_SIDE, CUDA_SIDE = 512, 2048
+MAX_SHIFT, MAX_SPREAD = 0.05, 0.10
+
+# By kind of disturbance: what it does to the numbers, and what to do.
+REMEDIES = {
+    "load": ("they take time from the timed calls", "end them, or run again without them"),
+    "steal": ("the timed calls stand still meanwhile", "use a host that is not shared"),
+    "frequency": ("the timed calls get slower in the course of the run", "let the machine cool"),
+    "gpu process": ("it takes time from the timed calls", "end it, or use another --device"),
+    "throttle": ("the timed calls run at a lower clock", "let the GPU cool, or lock its clock"),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of each disturbance a measurement may have.
+
+    other_load: share of all cores that other processes may use. steal: share of all cores' time
+    that the hypervisor may take. frequency: drop of the mean clock, as a share of the one at the
+    start of the run. gpu_processes: how many others may be on the GPU. throttle: which THROTTLES
+    count.
+    """
+
+    other_load: float = 0.05
+    steal: float = 0.02
+    frequency: float = 0.10
+    gpu_processes: int = 0
+    throttle: frozenset[str] = frozenset(THROTTLES)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one look at the machine found.
+
+    seconds: on the watch's clock. busy: CPU seconds that all processes have used since the machine
+    started. steal: those that the hypervisor took. own: those of our processes and of their
+    children that have ended. mhz: the mean clock of the cores; gpu_mhz: the GPU's; None where it
+    cannot be read. throttle: which THROTTLES hold. gpu_processes: pids of others on the GPU.
+    """
+
+    seconds: float
+    busy: float
+    steal: float
+    own: float
+    mhz: float | None = None
+    gpu_mhz: int | None = None
+    throttle: frozenset[str] = frozenset()
+    gpu_processes: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What got in the way between two looks; the shares as in Limits, the rest as in Snapshot."""
+
+    other_load: float = 0.0
+    steal: float = 0.0
+    frequency: float = 0.0
+    gpu_mhz: int | None = None
+    throttle: frozenset[str] = frozenset()
+    gpu_processes: frozenset[int] = frozenset()
+
+    @property
+    def size(self) -> float:
+        """How much it is in all, to tell the lesser of two; each thing on the GPU counts as 1."""
+        gpu = len(self.throttle) + len(self.gpu_processes)
+        return self.other_load + self.steal + self.frequency + gpu
+
+    def reasons(self, limits: Limits) -> tuple[str, ...]:
+        """What is beyond `limits`, in words; empty where nothing is."""
+        return tuple(self.by_kind(limits).values())
+
+    def by_kind(self, limits: Limits) -> dict[str, str]:
+        """The same, by its kind in REMEDIES."""
+        found = {}
+        if self.other_load > limits.other_load:
+            found["load"] = f"other processes used {self.other_load:.0%} of the cores"
+        if self.steal > limits.steal:
+            found["steal"] = f"the hypervisor took {self.steal:.0%} of the cores' time"
+        if self.frequency > limits.frequency:
+            found["frequency"] = f"the CPU's clock was {self.frequency:.0%} lower than at the start"
+        if len(self.gpu_processes) > limits.gpu_processes:
+            pids = ", ".join(f"pid {pid}" for pid in sorted(self.gpu_processes))
+            found["gpu process"] = f"another process on the GPU ({pids})"
+        if throttle := sorted(self.throttle & limits.throttle):
+            clock = "" if self.gpu_mhz is None else f" ({self.gpu_mhz} MHz)"
+            found["throttle"] = f"the GPU was throttled: {', '.join(throttle)}{clock}"
+        return found
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What was seen of the machine, what it does to the numbers, and what to do."""
+
+    seen: str
+    effect: str
+    mend: str
+
+    def line(self) -> str:
+        """All three in one line."""
+        return f"{self.seen}: {self.effect}; {self.mend}"
+
+
+class Watch:
+    """Looks at the machine; made once, at the start of a run.
+
+    device: "cpu" or "cuda:N". own_processes: gives the pids that are not others, by default this
+    process and all its descendants. clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        own_processes: Callable[[], Sequence[int]] | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._own_processes = own_processes or _own_and_descendants
+        self._clock = clock
+        self._gpu = _open_gpu(device)
+        self._cores = psutil.cpu_count() or 1
+        self._tick = 1 / os.sysconf("SC_CLK_TCK")
+        self._mhz = _mean_mhz()
+
+    def look(self) -> Snapshot:
+        """What is to be seen now."""
+        pids = self._own_processes()
+        seconds = self._clock()
+        busy, steal = _machine_seconds()
+        own = _own_seconds(pids)
+        if self._gpu is None:
+            return Snapshot(seconds, busy, steal, own, _mean_mhz())
+        others = self._gpu.processes() - set(pids)
+        return Snapshot(
+            *(seconds, busy, steal, own, _mean_mhz()),
+            *(self._gpu.mhz(), self._gpu.throttle(), others),
+        )
+
+    def between(self, start: Snapshot, end: Snapshot) -> Disturbance:
+        """What got in the way between two looks."""
+        # The kernel counts in ticks, on each core by itself. So much may be nothing but rounding;
+        # an interval of a few ticks would be called disturbed for it.
+        rounding = self._tick * self._cores
+        all_cores = max((end.seconds - start.seconds) * self._cores, rounding)
+        others = (end.busy - start.busy) - (end.own - start.own) - rounding
+        steal = end.steal - start.steal - rounding
+        return Disturbance(
+            max(0.0, others) / all_cores,
+            max(0.0, steal) / all_cores,
+            self._drop(start.mhz, end.mhz),
+            end.gpu_mhz,
+            start.throttle | end.throttle,
+            start.gpu_processes | end.gpu_processes,
+        )
+
+    def _drop(self, start: float | None, end: float | None) -> float:
+        if self._mhz is None or start is None or end is None:
+            return 0.0
+        # The higher of the two: cores that happen to idle at one look lower the mean as well.
+        return max(0.0, 1 - max(start, end) / self._mhz)
+
+
+def _own_and_descendants() -> list[int]:
+    own = [os.getpid()]
+    if not Path("/proc/thread-self/children").exists():
+        return own + [child.pid for child in psutil.Process().children(recursive=True)]
+    # psutil would read every process of the machine. The list grows while it is gone through.
+    for pid in own:
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            # A thread may have ended meanwhile.
+            with suppress(OSError):
+                own += map(int, file.read_text().split())
+    return own
+
+
+def _own_seconds(pids: Sequence[int]) -> float:
+    seconds = 0.0
+    for pid in pids:
+        # A process may have ended meanwhile; its parent has its seconds.
+        with suppress(psutil.Error):
+            times = psutil.Process(pid).cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
+def _machine_seconds() -> tuple[float, float]:
+    """CPU seconds that all processes have used, and that the hypervisor took."""
+    times = psutil.cpu_times()
+    busy = sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
+    return busy, getattr(times, "steal", 0.0)
+
+
+def _mean_mhz() -> float | None:
+    frequency = psutil.cpu_freq()
+    return frequency.current or None if frequency else None
+
+
+class _Gpu:
+    """One GPU, by NVIDIA's library."""
+
+    def __init__(self, pynvml: Any, handle: Any) -> None:
+        self._pynvml = pynvml
+        self._handle = handle
+
+    def mhz(self) -> int | None:
+        mhz: int | None = self._ask("ClockInfo", None, self._pynvml.NVML_CLOCK_SM)
+        return mhz
+
+    def throttle(self) -> frozenset[str]:
+        bits = self._ask("CurrentClocksEventReasons", 0)
+        return frozenset(name for name, mask in THROTTLES.items() if bits & mask)
+
+    def processes(self) -> frozenset[int]:
+        # In a container these may be the host's pids, our own among them; nobody here has those.
+        pids = (process.pid for process in self._ask("ComputeRunningProcesses", []))
+        return frozenset(filter(psutil.pid_exists, pids))
+
+    def _ask(self, what: str, otherwise: Any, *arguments: Any) -> Any:
+        try:
+            return getattr(self._pynvml, f"nvmlDeviceGet{what}")(self._handle, *arguments)
+        except self._pynvml.NVMLError:
+            return otherwise
+
+
+def _open_gpu(device: str) -> _Gpu | None:
+    """The GPU at `device`; None on a CPU, or where NVIDIA's library is missing or finds none."""
+    if not device.startswith("cuda"):
+        return None
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        return _Gpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(_gpu_uuid(device)))
+    except pynvml.NVMLError:
+        return None
+
+
+def _gpu_uuid(device: str) -> str:
+    # Only torch knows which GPU it calls so; where a run has a CUDA device, torch is there already.
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def before_run(watch: Watch, seconds: float = 0.2) -> list[Notice]:
+    """What stands in the way of a run before it has begun, by a look of so many seconds."""
+    start = watch.look()
+    time.sleep(seconds)
+    found = watch.between(start, watch.look()).by_kind(watch.limits)
+    notices = [Notice(f"before the run, {what}", *REMEDIES[kind]) for kind, what in found.items()]
+    with suppress(OSError):
+        if GOVERNOR.read_text().strip() == "powersave":
+            effect = "the clock follows the load, and short calls may be timed at a low one"
+            mend = "sudo cpupower frequency-set -g performance"
+            notices.append(Notice("the CPU's governor is powersave", effect, mend))
+    battery = psutil.sensors_battery()
+    if battery and battery.power_plugged is False:
+        effect = "the machine saves power, and its clock changes as the charge goes down"
+        notices.append(Notice("the machine runs on its battery", effect, "plug it in"))
+    return notices
+
+
+def after_run(
+    start: MachineNoise, end: MachineNoise, *, repeated: int, disturbed: int
+) -> list[Notice]:
+    """What to know of a run that has ended.
+
+    start, end: the machine's own noise. repeated: how many models were timed again, disturbed: how
+    many stayed disturbed.
+    """
+    found = compare(start, end)
+    notices = [found] if found else []
+    if repeated or disturbed:
+        seen = f"models timed again because of other work: {repeated}, still disturbed: {disturbed}"
+        stands = "a * stands behind figures that it got in the way of"
+        effect = stands if disturbed else "the figures are those of the undisturbed calls"
+        mend = "measure them again when the machine is idle" if disturbed else "nothing is to do"
+        notices.append(Notice(seen, effect, mend))
+    return notices
+
+
+@dataclass(frozen=True)
+class MachineNoise:
+    """How a fixed piece of work runs. median: seconds. spread: interquartile range by median."""
+
+    median: float
+    spread: float
+
+
+def measure_machine_noise(
+    device: str, clock: Callable[[], float] = time.perf_counter
+) -> MachineNoise:
+    """Time a product of two matrices on `device` again and again, for about 0.3 s."""
+    import torch
+
+    side = CUDA_SIDE if device.startswith("cuda") else CPU_SIDE
+    matrix = torch.ones(side, side, device=device)
+    samples = []
+    for _ in range(WARM_UPS + ROUNDS):
+        start = clock()
+        torch.mm(matrix, matrix)
+        if matrix.is_cuda:
+            torch.cuda.synchronize(device)
+        samples.append(clock() - start)
+    first, median, third = quantiles(samples[WARM_UPS:], n=4)
+    return MachineNoise(median, (third - first) / median)
+
+
+def compare(start: MachineNoise, end: MachineNoise) -> Notice | None:
+    """A notice where the machine itself became faster or slower, or was never steady."""
+    shift = end.median / start.median - 1
+    spread = max(start.spread, end.spread)
+    seen = []
+    if abs(shift) > MAX_SHIFT:
+        seen.append(f"took {abs(shift):.0%} {'longer' if shift > 0 else 'less'} after the run")
+    if spread > MAX_SPREAD:
+        seen.append(f"varied by {spread:.0%}")
+    if not seen:
+        return None
+    effect = "models that differ by as little may differ by the machine alone"
+    mend = "run again when it is cool and idle, or pool several runs"
+    return Notice(f"a fixed piece of work {' and '.join(seen)}", effect, mend)
