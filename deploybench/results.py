@@ -1,7 +1,16 @@
 """Reads saved runs and the article's logs. Imports no torch.
 
-A saved run is what pytest-benchmark 5.3 writes, with what deploybench adds to it. The history of
-what is added, by machine_info.deploybench.format:
+A saved run is what pytest-benchmark 5.3 writes, with what deploybench adds to it; a run that was
+broken off is a folder (journal.py) that holds the same in parts. The history of what is added, by
+machine_info.deploybench.format:
+
+2 (deploybench 0.2.0)
+    fingerprint: metric and include_copies, cpus, and the limits of power and clocks.
+    deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
+    backend, column and reason of cases that gave no number; notices, what was seen of the machine
+    (seen, effect, mend); noise, its own before and after the run (median, spread).
+    extra_info: turns (how many samples each turn gave), precision (half the width of the median's
+    interval, as a share), device_ms (by CUDA events), disturbed (what by), attempts.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
@@ -19,20 +28,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
-from pytest_benchmark.logger import Logger
-from pytest_benchmark.storage.file import FileStorage
 
-from .errors import FileError, UsageError
+from . import journal
+from .errors import FileError
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
 # Neither a second nor a millisecond figure is longer than thirty years.
 LONGEST = 1e9
 
@@ -64,11 +72,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Run:
-    """What one process measured. fingerprint: None for a log, which does not tell."""
+    """What one process measured.
+
+    fingerprint: None for a log, which does not tell. identity: the run's random name, by which it
+    is known in whatever file; None where it has none. failed: by model and column, why a case gave
+    no number.
+    """
 
     path: Path
     fingerprint: Mapping[str, Value] | None
     cases: tuple[Case, ...]
+    identity: str | None = None
+    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def condition(self) -> str | None:
@@ -78,13 +93,23 @@ class Run:
         """
         return None if self.fingerprint is None else json.dumps(self.fingerprint, sort_keys=True)
 
+    def figure(self, case: Case) -> float:
+        """What a table shows of a case: milliseconds a call, or images per second."""
+        conditions = self.fingerprint or {}
+        batch_size = conditions.get("batch_size")
+        if conditions.get("metric") == "throughput" and isinstance(batch_size, int):
+            return 1e3 * batch_size / case.milliseconds
+        return case.milliseconds
+
 
 def tidy(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run and case, in the order given.
 
     Columns: run (its number in `runs`), path, condition (see Run), model, backend, column, order,
-    milliseconds (the median of that run's calls) and calls (how many they were). What a log does
-    not tell is None, and order is then infinite.
+    milliseconds (the median of that run's calls), calls (how many they were), figure (what a table
+    shows of it: milliseconds, or images per second of a throughput) and disturbed (whether other
+    work on the machine got in its way). What a log does not tell is None, and order is then
+    infinite.
     """
     rows = [
         {
@@ -97,6 +122,8 @@ def tidy(runs: Sequence[Run]) -> pd.DataFrame:
             "order": math.inf if case.order is None else case.order,
             "milliseconds": case.milliseconds,
             "calls": len(case.samples),
+            "figure": run.figure(case),
+            "disturbed": bool(case.extra_info.get("disturbed")),
         }
         for number, run in enumerate(runs)
         for case in run.cases
@@ -104,59 +131,13 @@ def tidy(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:
-    """The files that `names` stand for, each once: paths, or runs in the folder `storage`.
-
-    Numbers, globs and PLATFORM/GLOB are looked up by pytest-benchmark itself, as its `compare`
-    does, over all platforms. A name given to --benchmark-save, or a glob over such names, stands
-    for the runs that have it. Raises FileError for what stands for nothing, UsageError for a
-    storage that is no folder.
-    """
-    folder = storage.removeprefix("file://")
-    if "://" in folder:
-        raise UsageError(f"storage '{storage}' cannot be read: give a folder, or file://FOLDER")
-    # By their real paths, so that a run named twice in two ways is not counted as two processes.
-    found: dict[Path, Path] = {}
-    for name in names:
-        for path in _find(name, Path(folder)):
-            found.setdefault(path.resolve(), path)
-    return list(found.values())
-
-
-def _find(name: str, folder: Path) -> list[Path]:
-    try:
-        if Path(name).is_file():
-            return [Path(name)]
-    except OSError as error:
-        raise FileError(f"'{name}' cannot be read: {error.strerror}") from error
-    stored: list[Path] = []
-    if folder.is_dir():  # FileStorage would make a folder that is not there
-        storage = FileStorage(folder, Logger(Logger.QUIET))
-        stored = storage.query()
-        matches = _query(storage, name) or [
-            # 0001_run1 is called run1; run10, which a glob run1* would take as well, is not.
-            path
-            for path in stored
-            if fnmatchcase(path.stem.partition("_")[2], name)
-        ]
-        if matches and name:  # an empty name, a variable left unset, would stand for all runs
-            return matches
-    there = ", ".join(dict.fromkeys(path.stem for path in stored)) or "none"
-    raise FileError(f"'{name}' is no file and no run in {folder}; the runs there: {there}")
-
-
-def _query(storage: FileStorage, name: str) -> list[Path]:
-    try:
-        return list(storage.query(name))
-    except (ValueError, NotImplementedError):  # what pathlib and it say to no glob of theirs
-        return []
-
-
 def read(path: Path) -> Run:
-    """Read a saved run or a log.
+    """Read a saved run, one that was broken off (a folder), or a log.
 
     Raises FileError for what cannot be read, is neither, or holds what cannot be a result.
     """
+    if path.is_dir():
+        return _read_saved(path, journal.document(path))
     try:
         # A log may hold text in any encoding, and a name that is none is refused later.
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -179,9 +160,10 @@ def _read_saved(path: Path, document: Any) -> Run:
         about = _part(document, "machine_info", "deploybench")
         version = _part(about, "format")
         # The format first: what else a newer one holds, and where, is not known here.
-        if version != FORMAT:
+        if version not in READABLE:
             raise FileError(
-                f"{path} has format {version!r}, this version reads {FORMAT}; read it with "
+                f"{path} has format {version!r}, this version reads "
+                f"{' and '.join(map(str, READABLE))}; read it with "
                 f"deploybench {about.get('version', 'of its own version')!s} or newer"
             )
         fingerprint, benchmarks = _part(about, "fingerprint"), _part(document, "benchmarks")
@@ -207,7 +189,20 @@ def _read_saved(path: Path, document: Any) -> Run:
         if (case.model, case.column) in seen:
             raise FileError(f"{path} holds {case.model} in {case.column} twice; save the run anew")
         seen.add((case.model, case.column))
-    return Run(path, fingerprint, cases)
+    identity = document.get("deploybench", {}).get("run") if version > 1 else None
+    return Run(path, fingerprint, cases, identity, _read_failed(path, document))
+
+
+def _read_failed(path: Path, document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """By model and column, why a case of a saved run gave no number."""
+    try:
+        failed = document.get("deploybench", {}).get("failed", [])
+        return {(str(each["model"]), str(each["column"])): str(each["reason"]) for each in failed}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise FileError(
+            f"{path} has a list of failed cases that is none; it may have been edited; save the "
+            "run anew"
+        ) from error
 
 
 def _read_case(place: str, benchmark: Any) -> Case:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_benchmark.utils import get_machine_id
 
-from deploybench import results
+from deploybench import results, stored_runs
 from deploybench.errors import FileError, UsageError
 
 from .saved_runs import document, save
@@ -89,12 +89,12 @@ def spoilt(change) -> str:
         ),
         (spoilt(lambda run: run.update(benchmarks=[])), "holds no measurement"),
         (
-            spoilt(lambda run: run["machine_info"]["deploybench"].update(format=2, version="9.1")),
-            "has format 2, this version reads 1; read it with deploybench 9.1",
+            spoilt(lambda run: run["machine_info"]["deploybench"].update(format=7, version="9.1")),
+            "has format 7, this version reads 1 and 2; read it with deploybench 9.1",
         ),
         (
             spoilt(lambda run: run["machine_info"].update(deploybench={"format": 3})),
-            "has format 3, this version reads 1",
+            "has format 3, this version reads 1 and 2",
         ),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
@@ -231,36 +231,38 @@ def storage(tmp_path):
     ],
 )
 def test_runs_are_found_by_number_name_or_glob(storage, names, stems):
-    assert [path.stem for path in results.find(names, str(storage))] == stems
+    assert [path.stem for path in stored_runs.find(names, str(storage))] == stems
 
 
 def test_a_path_is_a_path(storage, tmp_path):
     path = save(tmp_path / "mine.json", {("alexnet", "eager"): [0.001]})
-    assert results.find([str(path)], str(storage)) == [path]
+    assert stored_runs.find([str(path)], str(storage)) == [path]
 
 
 def test_the_same_run_by_three_names_is_one_run(storage, tmp_path):
-    (path,) = results.find(["0001"], str(storage))
+    (path,) = stored_runs.find(["0001"], str(storage))
     link = tmp_path / "link.json"
     link.symlink_to(path)
-    assert results.find(["run1", str(path), str(link)], str(storage)) == [path]
+    assert stored_runs.find(["run1", str(path), str(link)], str(storage)) == [path]
 
 
 def test_storage_is_given_as_pytest_benchmark_takes_it(storage):
-    assert results.find(["0001"], f"file://{storage}") == results.find(["0001"], str(storage))
+    assert stored_runs.find(["0001"], f"file://{storage}") == stored_runs.find(
+        ["0001"], str(storage)
+    )
     with pytest.raises(UsageError, match="give a folder"):
-        results.find(["0001"], "elasticsearch+http://host/index/type")
+        stored_runs.find(["0001"], "elasticsearch+http://host/index/type")
 
 
 @pytest.mark.parametrize("name", ["0009", "run", "", "/none.json", "a/b/c.json", "a**b", ".."])
 def test_a_run_that_is_not_there_is_said_with_those_that_are(storage, name):
     with pytest.raises(FileError, match="is no file and no run in") as caught:
-        results.find([name], str(storage))
+        stored_runs.find([name], str(storage))
     assert str(caught.value).startswith(f"'{name}'")
     assert "the runs there: 0001_run1, 0002_run2" in str(caught.value)
 
 
 def test_looking_for_runs_makes_no_folder(tmp_path):
     with pytest.raises(FileError, match="the runs there: none"):
-        results.find(["0001"], str(tmp_path / "none"))
+        stored_runs.find(["0001"], str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
