@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pandas as pd
 
@@ -13,22 +14,41 @@ from .results import Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4
+DISTURBED = "*"
+"""Stands behind a figure that other work on the machine got in the way of."""
 
 
 def merge(runs: Sequence[Run]) -> pd.DataFrame:
-    """Milliseconds by model (index, sorted) and column title; NaN where there is none.
+    """The figures by model (index, sorted) and column title; NaN where there is none.
 
-    A cell that several runs hold is the median of their medians, since the process is the unit
-    that repeats; of several logs the last one holds. Runs whose fingerprints differ are never
-    pooled: their columns are labelled with what differs. A log shares the column of its title
-    unless it gives a cell that a run gives too; it then has one of its own, labelled with its file.
-    Columns of saved runs come in their own order, then those of logs in the order of the logs.
+    Figures are milliseconds, or images per second of runs that measured throughput. A cell that
+    several runs hold is the median of their medians, since the process is the unit that repeats; of
+    several logs the last one holds. Runs whose fingerprints differ are never pooled: their columns
+    are labelled with what differs. A log shares the column of its title unless it gives a cell that
+    a run gives too; it then has one of its own, labelled with its file. Columns of saved runs come
+    in their own order, then those of logs in the order of the logs.
     """
+    return _pivot(_titled(runs), "figure", "median")
+
+
+def disturbed(runs: Sequence[Run]) -> pd.DataFrame:
+    """Whether other work got in the way of any run of a cell, by model and title as in `merge`."""
+    return _pivot(_titled(runs), "disturbed", "max").eq(True)
+
+
+def _pivot(rows: pd.DataFrame, values: str, pooled: Literal["median", "max"]) -> pd.DataFrame:
+    table = rows.pivot_table(index="model", columns="title", values=values, aggfunc=pooled)
+    table = table.reindex(index=sorted(table.index), columns=rows["title"].unique())
+    return table.rename_axis(index="Model", columns=None)
+
+
+def _titled(runs: Sequence[Run]) -> pd.DataFrame:
+    """The rows of `tidy` that count, with the titles of their columns, in the columns' order."""
     rows = tidy(runs)
     from_log = rows["condition"].isna()
-    labels = _labels(runs)
+    named = labels(runs)
     rows["title"] = [
-        column + labels.get(condition, "")
+        column + named.get(condition, "")
         for column, condition in zip(rows["column"], rows["condition"], strict=True)
     ]
     cells = pd.MultiIndex.from_frame(rows[["model", "title"]])
@@ -38,25 +58,19 @@ def merge(runs: Sequence[Run]) -> pd.DataFrame:
         f"{title} [{_escaped(path.name)[1:-1]}]" if alone else title
         for title, path, alone in zip(rows["title"], rows["path"], apart, strict=True)
     ]
-
     last = rows[from_log].drop_duplicates(["model", "title"], keep="last")
     saved = rows[~from_log].sort_values(["order", "column"], kind="stable")
-    rows = pd.concat([saved, last])
-    table = rows.pivot_table(
-        index="model", columns="title", values="milliseconds", aggfunc="median"
-    )
-    table = table.reindex(index=sorted(table.index), columns=rows["title"].unique())
-    return table.rename_axis(index="Model", columns=None)
+    return pd.concat([saved, last])
 
 
-def _labels(runs: Sequence[Run]) -> dict[str, str]:
+def labels(runs: Sequence[Run]) -> dict[str, str]:
     """By condition, what to add to its column titles: all that differs, "" where nothing does."""
     prints = {run.condition: run.fingerprint for run in runs if run.fingerprint is not None}
     names = dict.fromkeys(name for fingerprint in prints.values() for name in fingerprint)
     differing = [
         name for name in names if len({_shown(each, name) for each in prints.values()}) > 1
     ]
-    labels: dict[str, str] = {}
+    named: dict[str, str] = {}
     # Text is shown without its quotes, unless "1" could then be taken for 1.
     for quotes in ('"', ""):
         for condition, fingerprint in prints.items():
@@ -64,10 +78,10 @@ def _labels(runs: Sequence[Run]) -> dict[str, str]:
                 f"{_escaped(name)[1:-1]}={_shown(fingerprint, name).strip(quotes)}"
                 for name in differing
             ]
-            labels[str(condition)] = f" [{', '.join(parts)}]" if parts else ""
-        if len(set(labels.values())) == len(labels):
+            named[str(condition)] = f" [{', '.join(parts)}]" if parts else ""
+        if len(set(named.values())) == len(named):
             break
-    return labels
+    return named
 
 
 def _shown(fingerprint: Mapping[str, Value], name: str) -> str:
@@ -82,13 +96,26 @@ def _escaped(value: Value) -> str:
     return json.dumps(value).replace(";", "\\u003b")
 
 
-def to_csv(table: pd.DataFrame) -> str:
-    """The table as the article's CSV: semicolons, two decimals, `-` where there is no figure."""
-    lines = [[str(table.index.name), *table.columns]]
+def to_rows(table: pd.DataFrame, marked: pd.DataFrame | None = None) -> list[list[str]]:
+    """The table as text, its header first: two decimals, `-` where there is no figure.
+
+    marked: by model and title, which figures get a DISTURBED behind them; None for none.
+    """
+    rows = [[str(table.index.name), *table.columns]]
     for model, *figures in table.itertuples(name=None):
-        lines.append([model, *("-" if math.isnan(value) else f"{value:.2f}" for value in figures)])
+        marks = [False] * len(figures) if marked is None else marked.loc[model]
+        rows.append([model, *map(_cell, figures, marks)])
+    return rows
+
+
+def _cell(figure: float, is_marked: bool) -> str:
+    return "-" if math.isnan(figure) else f"{figure:.2f}{DISTURBED if is_marked else ''}"
+
+
+def to_csv(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as the article's CSV, with semicolons."""
     # By hand, since the csv module puts quotes around some titles and the article knows none.
-    return "".join(";".join(line) + "\n" for line in lines)
+    return "".join(";".join(row) + "\n" for row in rows)
 
 
 def parse_csv(text: str, name: str) -> list[list[str]]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Merges saved runs, and the article's logs, into one CSV: models by backends, milliseconds."""
+"""Merges saved runs, and the article's logs, into one CSV: models by backends."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import results, table
+from deploybench import speedup, stored_runs, table
 from deploybench.command import run_command
 from deploybench.files import replacing
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the CSV, or write it."""
-    runs = [results.read(path) for path in results.find(arguments.run, arguments.storage)]
-    csv = table.to_csv(table.merge(runs))
+    runs = stored_runs.load(arguments.run, arguments.storage)
+    if arguments.speedup:
+        rows = speedup.to_rows(speedup.compare(runs))
+    else:
+        rows = table.to_rows(table.merge(runs), table.disturbed(runs))
+    csv = table.to_csv(rows)
     if arguments.output is None:
         print(csv, end="")
         return
@@ -38,9 +42,12 @@ examples:
   python tools/merge_perf.py 0001 0002 -o perf.csv      two runs, pooled cell by cell
   python tools/merge_perf.py 'nightly*'                 all runs so named, pooled
   python tools/merge_perf.py /mnt/gpu/0001_run1.json    a run saved elsewhere
+  python tools/merge_perf.py 0001 --speedup             each backend against eager
   python tools/merge_perf.py bench_torch.log bench_ts_py.log bench_ts.log
 
-A cell is the median of a run's calls; where several runs hold it, the median of their medians.
+A cell is the median of a run's calls, in milliseconds, or in images per second of runs with
+--metric throughput; where several runs hold it, the median of their medians. * marks a figure that
+other work on the machine got in the way of.
 Runs that differ in machine, versions or settings get columns of their own, labelled with what
 differs. `-` means no figure. If one run or log cannot be used, nothing is printed or written.
 exit codes: 0 done, 2 a run or log cannot be used""",
@@ -51,6 +58,13 @@ exit codes: 0 done, 2 a run or log cannot be used""",
         metavar="RUN",
         help="a saved run (a path, or its number, name or glob as `pytest-benchmark compare` "
         "takes it), or the path of a log in the article's #head; format",
+    )
+    parser.add_argument(
+        "--speedup",
+        action="store_true",
+        help="how many times faster than eager, with its 95%% interval, from turns or, with "
+        "several runs, processes; ~ marks an interval that holds 1; the last row is the geometric "
+        "mean",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(

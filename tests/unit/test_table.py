@@ -18,7 +18,7 @@ LOGS = [DATA / name for name in ("article_torch.log", "article_ts_py.log", "arti
 
 
 def merged(*paths: Path) -> str:
-    return table.to_csv(table.merge([results.read(path) for path in paths]))
+    return table.to_csv(table.to_rows(table.merge([results.read(path) for path in paths])))
 
 
 def write_log(path: Path, *lines: str) -> Path:
@@ -92,7 +92,7 @@ def test_each_fingerprint_has_a_column_of_its_own_and_none_breaks_the_csv(finger
     """In Python 1 == True == 1.0, a name that is missing reads as None, and "1" prints as 1."""
     case = results.Case("alexnet", "eager", "PyTorch", 0, (1.0,))
     runs = [results.Run(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
-    rows = table.parse_csv(table.to_csv(table.merge(runs)), "the merged table")
+    rows = table.parse_csv(table.to_csv(table.to_rows(table.merge(runs))), "the merged table")
     titles = rows[0][1:]
     assert len(titles) == len(set(titles)) == len({run.condition for run in runs})
     assert rows[1] == ["alexnet", *["1.00"] * len(titles)]

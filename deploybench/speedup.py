@@ -1,0 +1,111 @@
+"""How many times faster than eager each backend is, as a paired figure. Imports no torch.
+
+The backends of a model are timed in turn within one process, so each turn gives a pair, and what
+slowed the machine down for a while cancels out. With several runs the process is the unit: each
+gives the mean of its pairs. The interval is Student's, on the logarithms of the ratios.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import fmean, geometric_mean, median
+
+from .errors import FileError
+from .results import Case, Run
+from .table import labels
+
+BASELINE = "eager"
+HOLDS_ONE = "~"
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """Times faster than eager, with the interval; None for both bounds where there is no telling.
+
+    units: how many processes, or turns of one process, it stands on.
+    """
+
+    ratio: float
+    low: float | None
+    high: float | None
+    units: int
+
+    @property
+    def holds_one(self) -> bool:
+        """Whether it may as well be no faster and no slower."""
+        return self.low is None or self.high is None or self.low <= 1 <= self.high
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.ratio:.2f}{interval}{' ' + HOLDS_ONE if self.holds_one else ''}"
+
+
+def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
+    """Speedups by column title, then by model, in the order of the table; eager's own left out.
+
+    Runs under different conditions have columns of their own. Raises FileError where no run holds
+    eager and another backend of a model.
+    """
+    found: dict[tuple[float, str], dict[str, list[list[float]]]] = {}
+    titles = labels(runs)
+    for run in runs:
+        baselines = {case.model: case for case in run.cases if case.backend == BASELINE}
+        for case in run.cases:
+            if case.model in baselines and case.backend not in (None, BASELINE):
+                order = math.inf if case.order is None else case.order
+                column = order, case.column + titles.get(run.condition or "", "")
+                ratios = list(_log_ratios(baselines[case.model], case))
+                found.setdefault(column, {}).setdefault(case.model, []).append(ratios)
+    if not found:
+        raise FileError(
+            "no run holds eager beside another backend of the same model; "
+            "save one with --backends eager,scripted,cpp"
+        )
+    return {
+        title: {model: _estimate(ratios, confidence) for model, ratios in sorted(models.items())}
+        for (_, title), models in sorted(found.items())
+    }
+
+
+def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
+    """The speedups as text, model by column, the header first and the geometric means last."""
+    models = sorted({model for column in columns.values() for model in column})
+    rows = [["Model", *columns]]
+    rows += [
+        [model, *(str(column.get(model, "-")) for column in columns.values())] for model in models
+    ]
+    whole = [model for model in models if all(model in column for column in columns.values())]
+    means = [
+        f"{geometric_mean(column[model].ratio for model in whole):.2f}" if whole else "-"
+        for column in columns.values()
+    ]
+    return [*rows, [f"geometric mean of {len(whole)}", *means]]
+
+
+def _log_ratios(baseline: Case, case: Case) -> Iterator[float]:
+    """For each turn that both had, the logarithm of how many times faster `case` was."""
+    for slow, fast in zip(_turns(baseline), _turns(case), strict=False):
+        yield math.log(median(slow) / median(fast))
+
+
+def _turns(case: Case) -> list[tuple[float, ...]]:
+    """The samples of a case by turn; all in one where the run does not tell."""
+    sizes = case.extra_info.get("turns") or [len(case.samples)]
+    bounds = [0, *accumulate(sizes)]
+    return [case.samples[start:end] for start, end in pairwise(bounds) if case.samples[start:end]]
+
+
+def _estimate(processes: Sequence[Sequence[float]], confidence: float) -> Speedup:
+    units = [fmean(ratios) for ratios in processes] if len(processes) > 1 else processes[0]
+    ratio = math.exp(fmean(units))
+    if len(units) < 2:
+        return Speedup(ratio, None, None, len(units))
+    from scipy.stats import ttest_1samp
+
+    if min(units) == max(units):
+        return Speedup(ratio, ratio, ratio, len(units))
+    interval = ttest_1samp(units, 0.0).confidence_interval(confidence)
+    return Speedup(ratio, math.exp(interval.low), math.exp(interval.high), len(units))
