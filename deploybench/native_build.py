@@ -70,7 +70,7 @@ def find_compiler() -> str:
     raise BackendUnavailable("no C++ compiler is here: install one, for example apt install g++")
 
 
-def _build_tool(name: str) -> str:
+def build_tool(name: str) -> str:
     """A tool of requirements.txt: beside this interpreter, where pip puts it, or on the PATH."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -105,7 +105,7 @@ def _one_at_a_time(build: Path) -> Iterator[None]:
 
 
 def _build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
-    cmake, ninja = _build_tool("cmake"), _build_tool("ninja")
+    cmake, ninja = build_tool("cmake"), build_tool("ninja")
     log = build / "build.log"
     configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]

@@ -79,3 +79,24 @@ THREADS = Option(
 )
 
 ALL = (MODELS, BACKENDS, DEVICE, WEIGHTS, BATCH_SIZE, THREADS)
+"""Those that pytest and the tools share."""
+
+
+def one_of(option: str, *allowed: str) -> Callable[[str], str]:
+    """A parser of the words `allowed` that names `option` in its error."""
+
+    def parse(given: str) -> str:
+        if given not in allowed:
+            raise UsageError(f"{option} '{given}' is unknown: allowed: {', '.join(allowed)}")
+        return given
+
+    return parse
+
+
+METRIC = Option(
+    "metric",
+    one_of("--metric", "latency", "throughput"),
+    "latency",
+    "NAME",
+    "latency of a call, or throughput: images per second of calls queued back to back",
+)

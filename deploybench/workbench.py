@@ -26,7 +26,7 @@ from .agreement import Agreement, Reference, judge
 from .backends import registry
 from .backends.base import Backend, InProcessSession, Session
 from .errors import BackendFailed, DeploybenchError, WrongAnswer
-from .measure import Measurement, Protocol, measure, stopwatch, timed_calls
+from .measure import Protocol, Timing, stopwatch, timed_calls
 from .settings import Settings
 
 
@@ -148,8 +148,8 @@ class Case:
         session = InProcessSession(self.artifact.in_memory, self._plan.settings)
         return self.subject.judge(session, batch_size)
 
-    def measure(self, protocol: Protocol) -> Measurement:
-        """Time the session; raises WrongAnswer when an output of the timed calls disagrees."""
+    def timing(self, protocol: Protocol) -> Timing:
+        """The session, to be timed; WrongAnswer ends it when a timed call's output disagrees."""
         size = self._plan.batch_size
 
         def require_agreement(number: int, output: Tensor) -> None:
@@ -159,7 +159,7 @@ class Case:
                 raise WrongAnswer(f"different in a timed call: {agreement.reason}")
 
         batches = self.subject.batches(size)
-        return measure(self.session, batches, protocol, require_agreement, self.calls_made)
+        return Timing(self.session, batches, protocol, require_agreement, self.calls_made)
 
 
 class Workbench:
@@ -219,24 +219,32 @@ class Workbench:
 
         What a backend's own libraries raise becomes a BackendFailed of one line.
         """
-        opened = None
         chosen = self.backend(backend)
-        try:
-            opened = Case(self.subject(model), chosen, self.plan)
-            yield opened
-        except DeploybenchError:
-            raise
-        except (RuntimeError, OSError, MemoryError) as error:
-            raise BackendFailed(f"{model} through {backend}: {_first_line(error)}") from error
-        finally:
-            if opened is not None:
-                opened.session.close()
+        opened = None
+        with one_line(model, backend):
+            try:
+                opened = Case(self.subject(model), chosen, self.plan)
+                yield opened
+            finally:
+                if opened is not None:
+                    opened.session.close()
 
     def _forget_subject(self) -> None:
         self._subject = None
         for leftover in self._temporary.iterdir():
             leftover.unlink()
         gc.collect()
+
+
+@contextmanager
+def one_line(model: str, backend: str) -> Iterator[None]:
+    """Within it, what the libraries raise becomes a BackendFailed of one line."""
+    try:
+        yield
+    except DeploybenchError:
+        raise
+    except (RuntimeError, OSError, MemoryError) as error:
+        raise BackendFailed(f"{model} through {backend}: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:

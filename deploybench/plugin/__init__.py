@@ -1,36 +1,29 @@
-"""The pytest plugin: options, fixtures and hooks, nothing else.
+"""The pytest plugin: its options, which tests there are, and how errors end.
 
-It must load without torch, so that collecting tests and `pytest-benchmark compare`, which reads
-the top-level conftest.py, stay fast.
+fixtures.py has what tests ask for, saving.py what happens to a run's results. All of it must load
+without torch, so that collecting tests and `pytest-benchmark compare`, which reads the top-level
+conftest.py, stay fast.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from .. import __version__, options
+from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, UsageError
-from ..settings import resolve, resolve_device
+from ..settings import resolve_device
 from ..weights import WeightSource
-from .progress import LATENCY_PROPERTY, Progress
-from .replay import replay
+from .progress import Progress
 
-if TYPE_CHECKING:
-    from ..agreement import Agreement
-    from ..measure import Measurement, Protocol
-    from ..workbench import Case, Plan, Workbench
-
-Recorder = Callable[[str, object], None]
-
-FORMAT = 1
+pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,8 @@ class RunOptions:
     weights: WeightSource
     batch_size: int
     threads: int | None
+    metric: str
+    include_copies: bool
     strict_backends: bool
     keep_artifacts: Path | None
 
@@ -58,13 +53,14 @@ class RunOptions:
 
 
 OPTIONS = pytest.StashKey[RunOptions]()
-PLAN = pytest.StashKey["Plan"]()
+TIMED = pytest.StashKey[dict[str, tuple[str, str]]]()
+"""Model and backend of each timed test that is to run, by its node id."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of one group, each also readable from pytest.ini."""
     group = parser.getgroup("deploybench", "deploybench: checked answers, honest latencies")
-    for option in options.ALL:
+    for option in (*options.ALL, options.METRIC):
         text = f"{option.help} (default: {option.default or 'none'})"
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; as --{option.name}")
@@ -76,6 +72,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "environment has CI=true)",
     )
     parser.addini("strict_backends", "as --strict-backends", type="bool", default=False)
+    group.addoption(
+        "--include-copies",
+        action="store_true",
+        help="time each call with its input's way to the device and its output's way back",
+    )
+    group.addoption(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that was broken off: what it had measured is taken over",
+    )
     group.addoption(
         "--keep-artifacts",
         metavar="FOLDER",
@@ -98,7 +104,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _read_options(config: pytest.Config) -> RunOptions:
     values: dict[str, Any] = {
         option.key: option.value(config.getoption(option.key) or config.getini(option.key))
-        for option in options.ALL
+        for option in (*options.ALL, options.METRIC)
     }
     if values["device"].startswith("cuda"):
         resolve_device(values["device"])
@@ -109,7 +115,10 @@ def _read_options(config: pytest.Config) -> RunOptions:
     )
     keep = config.getoption("keep_artifacts")
     return RunOptions(
-        **values, strict_backends=bool(strict), keep_artifacts=Path(keep) if keep else None
+        **values,
+        include_copies=config.getoption("include_copies"),
+        strict_backends=bool(strict),
+        keep_artifacts=Path(keep) if keep else None,
     )
 
 
@@ -138,110 +147,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     cases = {
         item.nodeid: (str(item.callspec.params["model"]), str(item.callspec.params["backend"]))
         for item in session.items
-        if isinstance(item, pytest.Function) and "record_latency" in item.fixturenames
+        if isinstance(item, pytest.Function) and "comparison" in item.fixturenames
     }
+    session.config.stash[TIMED] = cases
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if cases and reporter and not session.config.option.collectonly:
         session.config.pluginmanager.register(Progress(reporter, cases))
-
-
-def make_plan(run: RunOptions, inputs: int) -> Plan:
-    """The plan of a run with these options; imports torch."""
-    from ..workbench import Plan
-
-    return Plan(
-        settings=resolve(run.device, run.threads),
-        weights=run.weights,
-        batch_size=run.batch_size,
-        inputs=inputs,
-        keep=run.keep_artifacts,
-    )
-
-
-@pytest.fixture(scope="session")
-def run_options(request: pytest.FixtureRequest) -> RunOptions:
-    """The suite's options."""
-    return request.config.stash[OPTIONS]
-
-
-@pytest.fixture(scope="package")
-def check_inputs() -> int:
-    """How many distinct inputs each case is checked with; a folder of tests may override it."""
-    return 8
-
-
-@pytest.fixture(scope="package")
-def workbench(
-    request: pytest.FixtureRequest, run_options: RunOptions, check_inputs: int
-) -> Iterator[Workbench]:
-    """What opens a model through a backend; one for each folder of tests."""
-    from ..workbench import Workbench
-
-    plan = make_plan(run_options, check_inputs)
-    request.config.stash[PLAN] = plan
-    with Workbench(plan) as bench:
-        yield bench
-
-
-@pytest.fixture(scope="session")
-def protocol(request: pytest.FixtureRequest) -> Protocol:
-    """How each case is measured: pytest-benchmark's own options set the bounds."""
-    from ..measure import Protocol
-
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        raise UsageError("tests/perf under -n: cases would disturb each other; run it without -n")
-    return Protocol(
-        min_rounds=request.config.getoption("benchmark_min_rounds"),
-        max_seconds=float(request.config.getoption("benchmark_max_time")),
-    )
-
-
-@pytest.fixture
-def require_agreement(
-    request: pytest.FixtureRequest, run_options: RunOptions, record_property: Recorder
-) -> Callable[[Agreement, str], None]:
-    """A function that records a verdict as properties of the test and fails it if it is no match.
-
-    It takes the verdict and what was checked, in words.
-    """
-
-    def require(agreement: Agreement, checked: str) -> None:
-        record_property(f"verdict: {checked}", agreement.verdict)
-        record_property(f"error: {checked}", agreement.error)
-        record_property(f"margin: {checked}", agreement.margin)
-        if not agreement.agrees:
-            again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line()}'
-            pytest.fail(f"different, {checked}: {agreement.reason}\nagain: {again}", pytrace=False)
-
-    return require
-
-
-@pytest.fixture
-def record_latency(
-    request: pytest.FixtureRequest, record_property: Recorder, protocol: Protocol
-) -> Callable[[Case, Agreement, Measurement], None]:
-    """A function that enters a checked case's measurement into pytest-benchmark's saved run."""
-    if request.config.getoption("benchmark_skip"):
-        pytest.skip("--benchmark-skip")
-
-    def record(case: Case, agreement: Agreement, measurement: Measurement) -> None:
-        model, backend = case.subject.name, case.backend
-        fixture = replay(request, measurement.samples, measurement.clock, model, protocol)
-        fixture.extra_info.update(
-            column=backend.title,
-            column_order=backend.order,
-            check=asdict(agreement),
-            artifact_sha256=case.artifact.sha256 if case.artifact else None,
-            artifact_bytes=case.artifact.bytes if case.artifact else None,
-            export_seconds=case.artifact.seconds if case.artifact else None,
-            load_seconds=case.load_seconds,
-            first_call_ms=case.first_call_seconds * 1e3,
-            stopped_by=measurement.stopped_by,
-        )
-        summary = f"{measurement.median * 1e3:9.2f} ms   {len(measurement.samples)} rounds, "
-        record_property(LATENCY_PROPERTY, summary + agreement.verdict)
-
-    return record
 
 
 @pytest.hookimpl(wrapper=True)
@@ -269,20 +180,3 @@ def _one_line_errors(config: pytest.Config) -> Iterator[None]:
         raise pytest.skip.Exception(str(error)) from None
     except DeploybenchError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(
-    config: pytest.Config, machine_info: dict[str, Any]
-) -> None:
-    """Add what makes this run comparable with another."""
-    if PLAN in config.stash:
-        from ..environment import fingerprint
-
-        machine_info["deploybench"] = {
-            "format": FORMAT,
-            "version": __version__,
-            "fingerprint": fingerprint(
-                config.stash[PLAN], machine_info["cpu"].get("brand_raw", "unknown")
-            ),
-        }

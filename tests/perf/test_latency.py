@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 
-def test_latency(model, backend, workbench, protocol, require_agreement, record_latency):
-    with workbench.case(model, backend) as case:
-        agreement = case.check(workbench.plan.batch_size)
-        require_agreement(agreement, "before timing")
-        measurement = case.measure(protocol)
-    record_latency(case, agreement, measurement)
+def test_latency(model, backend, comparison, require_agreement, record_latency):
+    outcome = comparison.outcome(model, backend)
+    if outcome.agreement is not None:
+        require_agreement(outcome.agreement, "before timing")
+    record_latency(outcome)

@@ -120,7 +120,7 @@ def test_no_cmake_is_said_with_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BackendUnavailable, match=r"cmake is not installed: pip install -r req"):
-        native_build._build_tool("cmake")
+        native_build.build_tool("cmake")
 
 
 def test_a_build_that_fails_names_its_first_error_and_its_log(tmp_path):

@@ -11,11 +11,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
+from deploybench import results
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "shufflenet_v2_x0_5"
@@ -245,7 +248,7 @@ def test_the_saved_clock_is_named_for_what_it_is(saved):
 def test_the_saved_run_carries_its_fingerprint(saved):
     _, run = saved
     about = run["machine_info"]["deploybench"]
-    assert about["format"] == 1
+    assert about["format"] == 2
     expected = {"gpu", "driver", "cuda", "cudnn", "torch", "torchvision", "threads", "weights"}
     assert expected | {"cudnn_tf32", "cudnn_benchmark", "batch_size"} <= set(about["fingerprint"])
     assert about["fingerprint"]["weights"] == "random"
@@ -254,13 +257,13 @@ def test_the_saved_run_carries_its_fingerprint(saved):
 def test_after_the_cpp_process_died_the_next_case_gets_a_fresh_one(run_pytest, tmp_path):
     (tmp_path / "kill.py").write_text(
         "import os, signal\n"
-        "from deploybench.backends.cpp import CppSession\n"
+        "from deploybench.backends._cpp_process import CppSession\n"
         "timed, sessions = CppSession.timed, []\n"
-        "def fatal(session, count):\n"
+        "def fatal(session, count, include_copies=False):\n"
         "    sessions.append(session)\n"
         "    if len(sessions) == 3:\n"
         "        os.kill(session._runner.pid, signal.SIGSEGV)\n"
-        "    return timed(session, count)\n"
+        "    return timed(session, count, include_copies)\n"
         "CppSession.timed = fatal\n"
     )
     ran = run_pytest(
@@ -335,3 +338,95 @@ def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
     placed = re.findall(r"\[(gw\d)\].*test_top5\[(\w+)-", ran.stdout)
     assert len(placed) == 6
     assert len(set(placed)) == len({model for _, model in placed}) == 2
+
+
+def run_until(command, folder, cases):
+    """Start a run and kill it, as a power cut would, once so many cases are on the disk."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while len(list(folder.rglob(f"*/{MODEL}-*.json"))) < cases:
+        assert process.poll() is None, "the run ended before it was to be killed"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    storage = tmp_path / "storage"
+    models = f"{MODEL},squeezenet1_1"
+    command = [sys.executable, "-m", "pytest", "tests/perf", "-p", "no:cacheprovider"]
+    command += [f"--models={models}", "--backends=eager,scripted", "--benchmark-max-time=0.1"]
+    command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
+    run_until(command, storage, 2)
+    (unfinished,) = (storage / "unfinished").iterdir()
+    before = {case.backend: case.samples for case in results.read(unfinished).cases}
+    assert set(before) == {"eager", "scripted"}
+
+    other = [*command, "--resume", unfinished.name, "--batch-size=2"]
+    refused = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "that run was made with another batch_size; begin a new one" in refused.stdout
+    resumed = subprocess.run(
+        [*command, "--resume", unfinished.name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "4 passed" in resumed.stdout
+    (saved,) = storage.rglob("*run1.json")
+    after = {(case.model, case.backend): case.samples for case in results.read(saved).cases}
+    assert len(after) == 4
+    assert {backend: after[MODEL, backend] for backend in before} == before
+    assert list((storage / "unfinished").iterdir()) == []
+
+
+def test_resume_needs_a_run_and_a_place_to_save_it(run_pytest, tmp_path):
+    storage = f"--benchmark-storage={tmp_path}"
+    none = run_pytest("tests/perf", storage, "--resume=run1", "--benchmark-save=run1")
+    assert "--resume 'run1': no unfinished run in" in none.stderr
+    assert none.returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_full_disk_is_said_in_one_line(run_pytest, tmp_path):
+    (tmp_path / "full.py").write_text(
+        "from pytest_benchmark.storage.file import FileStorage\n"
+        "def save(*_): raise OSError(28, 'No space left on device')\n"
+        "FileStorage.save = save\n"
+    )
+    ran = run_pytest(
+        *("tests/perf", "-p", "full", f"--models={MODEL}", "--backends=eager"),
+        *("--benchmark-save=run1", f"--benchmark-storage={tmp_path / 'storage'}"),
+        "--benchmark-max-time=0",
+    )
+    assert "the run could not be saved: [Errno 28] No space left on device" in ran.stdout
+    assert "go on with --resume run1-" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert ran.returncode not in (0, 1)
+
+
+def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
+    _, run = saved
+    about = run["deploybench"]
+    assert [each["backend"] for each in about["failed"]] == ["wrong", "tiring", "broken"]
+    assert about["failed"][0]["reason"].startswith("different, before timing: ")
+    assert len(about["run"]) == 32
+    assert about["noise"]["before"]["median"] > 0
+    for bench in run["benchmarks"]:
+        info = bench["extra_info"]
+        assert sum(info["turns"]) == len(bench["stats"]["data"])
+        assert len(info["turns"]) >= 4
+        assert info["stopped_by"] in ("precision", "max_seconds")
+
+
+def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path):
+    saved = tmp_path / "run.json"
+    ran = run_pytest(
+        *("tests/perf", f"--models={MODEL}", "--backends=eager,cpp", "--metric=throughput"),
+        *("--include-copies", "--benchmark-max-time=0", f"--benchmark-json={saved}"),
+    )
+    assert "2 passed" in ran.stdout
+    about = json.loads(saved.read_text())["machine_info"]["deploybench"]["fingerprint"]
+    assert (about["metric"], about["include_copies"]) == ("throughput", True)
+    refused = run_pytest("tests/perf", "--metric=goodput")
+    assert "--metric 'goodput' is unknown: allowed: latency, throughput" in refused.stderr

@@ -102,7 +102,9 @@ def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
     assert set(rule) == {"-"}
     assert row.startswith("resnet18 ")
     assert " - " not in row
-    assert last == "milliseconds per call (median); CSV: results/bench.csv"
+    assert last == (
+        "median milliseconds of a call; CSV: results/bench.csv; runs: results/bench-*.json"
+    )
     assert (checkout / "results" / "bench.csv").read_text().startswith("Model;PyTorch;")
 
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""What the suite's way of measuring adds: its columns against bare loops around the same calls.
+
+For each model the eager and the cpp column are measured as the suite does it, in turn with a bare
+Python loop and a bare C++ loop (bare_loop.cpp, a process of its own), many times over; printed is
+the ratio of the suite's median to the bare one's, with the interval of its mean over the turns.
+
+    .venv/bin/python benchmarks/bias.py
+    .venv/bin/python benchmarks/bias.py --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean, median
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import catalog, settings, weights
+from deploybench.measure import timed_calls
+from deploybench.native_build import BUILD, build_tool, ensure_runner
+from deploybench.runner import scrubbed_environment
+from deploybench.workbench import Plan, Workbench
+
+MODELS = "alexnet,mobilenet_v2,resnet18,resnet50,squeezenet1_1"
+
+
+def bare_python_loop(module: torch.nn.Module, batch: torch.Tensor, calls: int) -> float:
+    """Median seconds of `calls` calls."""
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(calls):
+            if batch.is_cuda:
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            module(batch)
+            if batch.is_cuda:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - start)
+    return median(seconds)
+
+
+class BareLoop:
+    """The C++ loop as a process."""
+
+    def __init__(self, file: Path, plan: Plan, size: int) -> None:
+        command = [str(BUILD / "bare_loop"), str(file), plan.settings.device]
+        command += [str(plan.settings.threads), str(size)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=scrubbed_environment(),
+        )
+
+    def __call__(self, calls: int) -> float:
+        """Median seconds of `calls` calls."""
+        assert self._process.stdin and self._process.stdout
+        print(calls, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def ratio(suite: list[float], bare: list[float]) -> str:
+    """The mean of the turns' ratios, with its 95% interval."""
+    from scipy.stats import ttest_1samp
+
+    logs = [math.log(one / other) for one, other in zip(suite, bare, strict=True)]
+    interval = ttest_1samp(logs, 0.0).confidence_interval(0.95)
+    low, high = (100 * math.expm1(bound) for bound in interval)
+    return f"{100 * math.expm1(fmean(logs)):+.2f}% [{low:+.2f}%, {high:+.2f}%]"
+
+
+def compare(model: str, plan: Plan, bench: Workbench, turns: int, calls: int) -> None:
+    """Print one model's two ratios."""
+    with bench.case(model, "eager") as eager, bench.case(model, "cpp") as cpp:
+        assert cpp.artifact is not None
+        bare_cpp = BareLoop(cpp.artifact.path, plan, catalog.input_size(model))
+        batch = eager.subject.images[:1].to(plan.settings.device)
+        ways = {
+            "eager": lambda count: median(timed_calls(eager.session, count)),
+            "bare Python loop": lambda count: bare_python_loop(eager.subject.module, batch, count),
+            "cpp": lambda count: median(timed_calls(cpp.session, count)),
+            "bare C++ loop": bare_cpp,
+        }
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        for turn in range(turns + 2):
+            # Back and forth, so that none always follows the same other.
+            for way in list(ways)[:: 1 if turn % 2 else -1]:
+                ways[way](1)  # whoever had the turn before left the caches his
+                found = ways[way](calls)
+                if turn >= 2:
+                    seconds[way].append(found)
+        bare_cpp.close()
+    print(
+        f"{model:16} {1e3 * median(seconds['eager']):8.3f} ms eager "
+        f"{ratio(seconds['eager'], seconds['bare Python loop'])}   "
+        f"{1e3 * median(seconds['cpp']):8.3f} ms cpp "
+        f"{ratio(seconds['cpp'], seconds['bare C++ loop'])}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Build the bare loop and compare each model."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", default=MODELS)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--calls", type=int, default=10)
+    arguments = parser.parse_args()
+    ensure_runner()
+    build = [build_tool("cmake"), "--build", str(BUILD), "--target", "bare_loop"]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(
+            settings.resolve(arguments.device), weights.parse("random"), inputs=1, keep=Path(folder)
+        )
+        with Workbench(plan) as bench:
+            for model in catalog.select(arguments.models):
+                compare(model, plan, bench, arguments.turns, arguments.calls)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Whether the correctness gate says no when it must, and only then: two counts.
+
+Planted: every fault of faults.py, one at a time, in real models. Honest: the real backends, over
+models, seeds (of the weights and of the images) and numbers of threads; each alarm is a false one.
+
+    .venv/bin/python benchmarks/correctness_gate.py
+    .venv/bin/python benchmarks/correctness_gate.py --honest all --seeds 1 --planted ""
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.faults import FAULTS
+from deploybench import backends, catalog, settings, weights
+from deploybench.agreement import Agreement, judge
+from deploybench.workbench import Plan, Workbench
+
+PLANTED = "resnet18,mobilenet_v3_small,densenet121,vit_b_16,inception_v3"
+
+
+def plan(threads: int | None = None, seed: int = 0) -> Plan:
+    """Eight images, random weights, on the CPU."""
+    return Plan(settings.resolve("cpu", threads), weights.parse("random"), seed=seed)
+
+
+def plant(models: list[str]) -> None:
+    """Plant every fault in every model and print how many were caught, and which were not."""
+    caught = planted = 0
+    least = float("inf")
+    with Workbench(plan()) as bench:
+        for model in models:
+            subject = bench.subject(model)
+            reference = subject.reference(len(subject.images))
+            for fault in FAULTS:
+                for name, output in fault(subject):
+                    agreement = judge(output, reference)
+                    planted += 1
+                    caught += not agreement.agrees
+                    least = min(least, agreement.error)
+                    if agreement.agrees:
+                        print(f"{model}: {name} was not caught: {agreement.error:.3g} units")
+            print(f"{model}: {caught} of {planted} caught so far", flush=True)
+    print(f"planted faults caught: {caught} of {planted}; the least was off by {least:.3g} units")
+
+
+def answer(bench: Workbench, model: str, backend: str) -> list[tuple[str, Agreement]]:
+    """What the gate says of one case, before its save and after it."""
+    with bench.case(model, backend) as case:
+        verdicts = [("loaded", case.check(1))]
+        if (before := case.check_before_save(1)) is not None:
+            verdicts.append(("before the save", before))
+        return verdicts
+
+
+def judge_honest(models: list[str], names: list[str], seeds: int, threads: list[int]) -> None:
+    """Judge the real backends and print how many verdicts there were, and the alarms."""
+    alarms = judged = 0
+    worst = 0.0
+    for count in threads:
+        for seed in range(seeds):
+            with Workbench(plan(count, seed)) as bench:
+                for model in models:
+                    for backend in names:
+                        for when, agreement in answer(bench, model, backend):
+                            judged += 1
+                            worst = max(worst, agreement.error)
+                            if not agreement.agrees:
+                                alarms += 1
+                                print(f"{model} {backend} {when}, seed {seed}: {agreement.reason}")
+            print(
+                f"threads {count}, seed {seed}: {alarms} alarms in {judged} verdicts so far, "
+                f"the largest error {worst:.2f} units",
+                flush=True,
+            )
+    print(f"alarms of honest runs: {alarms} of {judged}; the largest error {worst:.2f} units")
+
+
+def main() -> None:
+    """Take both counts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--planted", default=PLANTED, help="models to plant in; '' for none")
+    parser.add_argument("--honest", default="article", help="models to run as is; '' for none")
+    parser.add_argument("--backends", default=backends.DEFAULT)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--threads", default="1,2")
+    arguments = parser.parse_args()
+    if arguments.planted:
+        plant(catalog.select(arguments.planted))
+    if arguments.honest:
+        judge_honest(
+            catalog.select(arguments.honest),
+            backends.select(arguments.backends),
+            arguments.seeds,
+            [int(count) for count in arguments.threads.split(",")],
+        )
+
+
+if __name__ == "__main__":
+    main()

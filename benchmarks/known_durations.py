@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Whether a workload of known length is reported with that length, through each backend's own path.
+
+On a CPU the workload is a module that waits, busily, until a clock of its own says that the time is
+over; it scripts, so the C++ process runs the same file. On a GPU it is torch.cuda._sleep, whose
+length is first measured by CUDA events. Two negative controls: work on another stream must not be
+counted, and a clock that does not synchronise must show less than the work takes.
+
+    .venv/bin/python benchmarks/known_durations.py
+    .venv/bin/python benchmarks/known_durations.py --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import backends, settings, table
+from deploybench.backends.base import InProcessSession, Session
+from deploybench.measure import Measurement, Protocol, Timing, measure_in_turn
+from deploybench.results import Case, Run
+
+MILLISECONDS = (0.1, 1.0, 10.0, 100.0)
+BATCH = torch.ones(1, 3, 8, 8)
+
+
+class Wait(nn.Module):
+    """Takes `nanoseconds` and gives its input back, flattened."""
+
+    def __init__(self, nanoseconds: int) -> None:
+        super().__init__()
+        self.nanoseconds = nanoseconds
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Wait, then answer."""
+        end = torch.jit._logging.time_point() + self.nanoseconds
+        while torch.jit._logging.time_point() < end:
+            pass
+        return batch.flatten(1)
+
+
+def measured(session: Session) -> Measurement:
+    """The suite's own measurement of a session."""
+    timing = Timing(session, [BATCH], Protocol(), lambda *_: None)
+    measure_in_turn([timing])
+    return timing.result()
+
+
+def report(name: str, milliseconds: float, measurement: Measurement) -> bool:
+    """Print one line; whether the median and its place in the table are right."""
+    samples = tuple(1e3 * seconds for seconds in measurement.samples)
+    case = Case(name, name, name, 0, samples)
+    shown = float(table.to_rows(table.merge([Run(Path(name), {}, (case,))]))[1][1])
+    found = median(samples)
+    allowed = max(0.01 * milliseconds, 0.005)
+    right = abs(found - milliseconds) <= allowed and abs(shown - milliseconds) <= allowed
+    print(
+        f"{name:10} {milliseconds:8.3f} ms is reported as {found:8.4f} ms, shown as {shown:.2f}; "
+        f"off by {(found - milliseconds) * 1e3:+.1f} us  {'right' if right else 'WRONG'}",
+        flush=True,
+    )
+    return right
+
+
+def on_cpu() -> list[bool]:
+    """Every duration through every backend."""
+    chosen = settings.resolve("cpu", 1)
+    settings.apply(chosen)
+    right = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in backends.select(backends.DEFAULT):
+            backend = backends.registry()[name](chosen)
+            backend.require()
+            for milliseconds in MILLISECONDS:
+                module = Wait(round(1e6 * milliseconds)).eval()
+                path = Path(folder) / "wait.ts"
+                if backend.artifact_name:
+                    backend.export(module, BATCH, path)
+                session = backend.load(module, path if backend.artifact_name else None)
+                right.append(report(name, milliseconds, measured(session)))
+                session.close()
+            backend.close()
+    return right
+
+
+def event_seconds(work: Callable[[], object]) -> float:
+    """Median seconds of `work` on the GPU by CUDA events."""
+    seconds = []
+    for _ in range(20):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        torch.cuda.synchronize()
+        seconds.append(start.elapsed_time(end) / 1e3)
+    return median(seconds)
+
+
+class Unsynchronized(InProcessSession):
+    """A session whose clock reads the launch queue."""
+
+    def synchronize(self) -> None:
+        """Wait for nothing."""
+
+
+def on_gpu(device: str) -> list[bool]:
+    """Every duration in this process, and the negative controls."""
+    chosen = settings.resolve(device)
+    settings.apply(chosen)
+    per_cycle = event_seconds(lambda: torch.cuda._sleep(10**8)) / 10**8
+    right = []
+    for milliseconds in MILLISECONDS:
+        cycles = round(milliseconds / 1e3 / per_cycle)
+
+        def sleep(batch: Tensor, cycles: int = cycles) -> Tensor:
+            torch.cuda._sleep(cycles)
+            return batch
+
+        known = 1e3 * event_seconds(lambda sleep=sleep: sleep(BATCH))
+        session = InProcessSession(sleep, chosen)
+        # What a launch and two synchronisations take is part of a call: it is known from an empty
+        # kernel of one cycle.
+        empty = measured(InProcessSession(lambda batch: torch.cuda._sleep(1) or batch, chosen))
+        right.append(report("eager", known + 1e3 * empty.median, measured(session)))
+        hasty = measured(Unsynchronized(sleep, chosen)).samples[:20]
+        caught = min(hasty) * 1e3 < 0.5 * known
+        right.append(caught)
+        print(f"  a clock that does not synchronise shows {1e3 * min(hasty):.4f} ms at first")
+    other = torch.cuda.Stream()
+
+    def elsewhere(batch: Tensor) -> Tensor:
+        with torch.cuda.stream(other):
+            torch.cuda._sleep(round(0.01 / per_cycle))
+        return batch
+
+    events = measured(InProcessSession(elsewhere, chosen)).device_samples
+    right.append(median(events) < 0.001)
+    print(f"10 ms on another stream are {1e3 * median(events):.4f} ms by this stream's CUDA events")
+    return right
+
+
+def main() -> int:
+    """Print a line per duration; 0 if all are right."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cpu")
+    device = parser.parse_args().device
+    right = on_cpu() if device == "cpu" else on_gpu(device)
+    print(f"{sum(right)} of {len(right)} right")
+    return 0 if all(right) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""All backends of one model, opened, checked, and timed in turn.
+
+They are timed side by side, so that what slows the machine down for a while hits all alike and
+their ratios stand. A model that other work disturbed is timed again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Any
+
+from .agreement import Agreement
+from .errors import DeploybenchError
+from .measure import Measurement, Protocol, measure_in_turn
+from .noise import Disturbance, Watch
+from .workbench import Case, Workbench, one_line
+
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one model through one backend once it was timed.
+
+    samples: seconds of each call; clock: what timed them. agreement: the verdict before timing.
+    extra_info: all else that a saved run says of the case; see results.py.
+    """
+
+    samples: tuple[float, ...]
+    clock: str
+    extra_info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case ended: with an agreement and a result, or with what went wrong.
+
+    agreement: None where it failed before there was one. result: None unless the answer was right
+    and the case was timed. failure: what ended it, to be raised for the user.
+    """
+
+    agreement: Agreement | None = None
+    result: Result | None = None
+    failure: Exception | None = None
+
+
+class Comparison:
+    """Times models one after another, and all the backends of a model in turn.
+
+    backends: by model, those to be compared. watch: who else uses the machine. known: results by
+    model and backend that another run has found already. saved: called with model, backend and
+    result of each case as soon as it was timed.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        protocol: Protocol,
+        backends: Mapping[str, Sequence[str]],
+        watch: Watch,
+        known: Mapping[tuple[str, str], Result] | None = None,
+        saved: Callable[[str, str, Result], None] = lambda *_: None,
+    ) -> None:
+        self._workbench = workbench
+        self._protocol = protocol
+        self._backends = backends
+        self._watch = watch
+        self._known = known or {}
+        self._saved = saved
+        self._model = ""
+        self._outcomes: dict[str, Outcome] = {}
+        self.repeated = 0
+        self.disturbed = 0
+
+    def outcome(self, model: str, backend: str) -> Outcome:
+        """How that case ended; asking for a model's first case times all of them."""
+        if (model, backend) in self._known:
+            return Outcome(result=self._known[model, backend])
+        if model != self._model or backend not in self._outcomes:
+            self._model, self._outcomes = model, {}
+            self._compare(model, self._backends.get(model) or [backend])
+        return self._outcomes[backend]
+
+    def _compare(self, model: str, backends: Sequence[str]) -> None:
+        with ExitStack() as stack:
+            opened: dict[str, tuple[Case, Agreement]] = {}
+            for backend in backends:
+                try:
+                    case = stack.enter_context(self._workbench.case(model, backend))
+                    with one_line(model, backend):
+                        agreement = case.check(self._workbench.plan.batch_size)
+                except DeploybenchError as error:
+                    self._outcomes[backend] = Outcome(failure=error)
+                    continue
+                self._outcomes[backend] = Outcome(agreement)
+                if agreement.agrees:
+                    opened[backend] = case, agreement
+            self._time(model, opened)
+
+    def _time(self, model: str, opened: Mapping[str, tuple[Case, Agreement]]) -> None:
+        """Time the cases that gave the right answer; the least disturbed attempt counts."""
+        if not opened:
+            return
+        best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
+        for attempt in range(ATTEMPTS):
+            disturbance, measured = self._attempt(model, opened)
+            if best is None or disturbance.size < best[0].size:
+                best = disturbance, measured
+            failed = any(isinstance(each, Exception) for each in measured.values())
+            if failed or not disturbance.reasons(self._watch.limits):
+                best = disturbance, measured
+                break
+            self.repeated += attempt + 1 < ATTEMPTS
+        assert best is not None
+        disturbance, measured = best
+        reasons = disturbance.reasons(self._watch.limits)
+        self.disturbed += bool(reasons)
+        for backend, (case, agreement) in opened.items():
+            measurement = measured[backend]
+            if isinstance(measurement, Exception):
+                self._outcomes[backend] = Outcome(agreement, failure=measurement)
+                continue
+            result = Result(
+                measurement.samples,
+                measurement.clock,
+                describe(case, agreement, measurement, reasons, attempt + 1),
+            )
+            self._outcomes[backend] = Outcome(agreement, result)
+            self._saved(model, backend, result)
+
+    def _attempt(
+        self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
+    ) -> tuple[Disturbance, dict[str, Measurement | Exception]]:
+        timings = {backend: case.timing(self._protocol) for backend, (case, _) in opened.items()}
+        start = self._watch.look()
+        measure_in_turn(list(timings.values()))
+        disturbance = self._watch.between(start, self._watch.look())
+        measured: dict[str, Measurement | Exception] = {}
+        for backend, timing in timings.items():
+            try:
+                with one_line(model, backend):
+                    measured[backend] = timing.result()
+            except DeploybenchError as error:
+                measured[backend] = error
+        return disturbance, measured
+
+
+def describe(
+    case: Case,
+    agreement: Agreement,
+    measurement: Measurement,
+    disturbed: Sequence[str],
+    attempts: int,
+) -> dict[str, Any]:
+    """What a saved run says of a case beside its samples; results.py has the list."""
+    artifact = case.artifact
+    return {
+        "column": case.backend.title,
+        "column_order": case.backend.order,
+        "check": asdict(agreement),
+        "artifact_sha256": artifact.sha256 if artifact else None,
+        "artifact_bytes": artifact.bytes if artifact else None,
+        "export_seconds": artifact.seconds if artifact else None,
+        "load_seconds": case.load_seconds,
+        "first_call_ms": case.first_call_seconds * 1e3,
+        "stopped_by": measurement.stopped_by,
+        "precision": measurement.precision if isfinite(measurement.precision) else None,
+        "turns": list(measurement.turns),
+        "device_ms": [1e3 * seconds for seconds in measurement.device_samples],
+        "disturbed": list(disturbed),
+        "attempts": attempts,
+    }

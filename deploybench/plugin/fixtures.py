@@ -1,0 +1,160 @@
+"""What the tests ask for: a workbench, a comparison, and how verdicts and latencies are entered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import UsageError
+from ..measure import THROUGHPUT
+from ..settings import resolve
+from . import OPTIONS, TIMED, RunOptions
+from .progress import LATENCY_PROPERTY
+from .replay import replay
+from .saving import SAVING
+
+if TYPE_CHECKING:
+    from ..agreement import Agreement
+    from ..comparison import Comparison, Outcome
+    from ..measure import Protocol
+    from ..workbench import Plan, Workbench
+
+Recorder = Callable[[str, object], None]
+
+
+def make_plan(run: RunOptions, inputs: int) -> Plan:
+    """The plan of a run with these options; imports torch."""
+    from ..workbench import Plan
+
+    return Plan(
+        settings=resolve(run.device, run.threads),
+        weights=run.weights,
+        batch_size=run.batch_size,
+        inputs=inputs,
+        keep=run.keep_artifacts,
+    )
+
+
+@pytest.fixture(scope="session")
+def run_options(request: pytest.FixtureRequest) -> RunOptions:
+    """The suite's options."""
+    return request.config.stash[OPTIONS]
+
+
+@pytest.fixture(scope="package")
+def check_inputs() -> int:
+    """How many distinct inputs each case is checked with; a folder of tests may override it."""
+    return 8
+
+
+@pytest.fixture(scope="package")
+def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]:
+    """What opens a model through a backend; one for each folder of tests."""
+    from ..workbench import Workbench
+
+    with Workbench(make_plan(run_options, check_inputs)) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def protocol(request: pytest.FixtureRequest, run_options: RunOptions) -> Protocol:
+    """How each case is measured: pytest-benchmark's own options set the bounds."""
+    from ..measure import Protocol
+
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        raise UsageError("tests/perf under -n: cases would disturb each other; run it without -n")
+    given = request.config.getoption
+    return Protocol(
+        min_rounds=given("benchmark_min_rounds"),
+        max_seconds=float(given("benchmark_max_time")),
+        # Older versions of pytest-benchmark have neither.
+        precision=given("benchmark_precision", None) or Protocol.precision,
+        confidence=given("benchmark_confidence", None) or Protocol.confidence,
+        metric=run_options.metric,
+        include_copies=run_options.include_copies,
+    )
+
+
+@pytest.fixture(scope="package")
+def comparison(
+    request: pytest.FixtureRequest, workbench: Workbench, protocol: Protocol
+) -> Iterator[Comparison]:
+    """What times all backends of a model side by side; watches the machine meanwhile."""
+    from ..comparison import Comparison
+    from ..environment import fingerprint
+    from ..noise import Watch, after_run, before_run, measure_machine_noise
+
+    if request.config.getoption("benchmark_skip"):
+        pytest.skip("--benchmark-skip")
+    saving = request.config.stash[SAVING]
+    saving.begin(fingerprint(workbench.plan, protocol))
+    device = workbench.plan.settings.device
+    watch = Watch(device)
+    saving.notices += before_run(watch)
+    noise_before = measure_machine_noise(device)
+    backends: dict[str, list[str]] = {}
+    for model, backend in request.config.stash[TIMED].values():
+        if (model, backend) not in saving.taken_over:
+            backends.setdefault(model, []).append(backend)
+    compared = Comparison(workbench, protocol, backends, watch, saving.taken_over, saving.add)
+    yield compared
+    noise_after = measure_machine_noise(device)
+    saving.noise = (noise_before, noise_after)
+    saving.notices += after_run(
+        noise_before, noise_after, repeated=compared.repeated, disturbed=compared.disturbed
+    )
+
+
+@pytest.fixture
+def require_agreement(
+    request: pytest.FixtureRequest, run_options: RunOptions, record_property: Recorder
+) -> Callable[[Agreement, str], None]:
+    """A function that records a verdict as properties of the test and fails it if it is no match.
+
+    It takes the verdict and what was checked, in words.
+    """
+
+    def require(agreement: Agreement, checked: str) -> None:
+        record_property(f"verdict: {checked}", agreement.verdict)
+        record_property(f"error: {checked}", agreement.error)
+        record_property(f"margin: {checked}", agreement.margin)
+        if not agreement.agrees:
+            again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line()}'
+            pytest.fail(f"different, {checked}: {agreement.reason}\nagain: {again}", pytrace=False)
+
+    return require
+
+
+@pytest.fixture
+def record_latency(
+    request: pytest.FixtureRequest,
+    record_property: Recorder,
+    protocol: Protocol,
+    workbench: Workbench,
+) -> Callable[[Outcome], None]:
+    """A function that enters a case's samples into pytest-benchmark's saved run.
+
+    It raises what ended the case, if anything did.
+    """
+
+    def record(outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            raise outcome.failure
+        assert outcome.result is not None
+        samples, info = outcome.result.samples, outcome.result.extra_info
+        model = request.node.callspec.params["model"]
+        images = workbench.plan.batch_size
+        fixture = replay(request, samples, outcome.result.clock, model, protocol)
+        fixture.extra_info.update(info)
+        figure = f"{1e3 * median(samples):9.2f} ms"
+        if protocol.metric == THROUGHPUT:
+            figure = f"{images / median(samples):9.1f} images/s"
+        marks = "; ".join(("", *info["disturbed"]))
+        words = f"{figure}   {len(samples)} rounds, {info['check']['verdict']}{marks}"
+        record_property(LATENCY_PROPERTY, words)
+
+    return record
