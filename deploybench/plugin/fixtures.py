@@ -86,7 +86,8 @@ def comparison(
     """What times all backends of a model side by side; watches the machine meanwhile."""
     from ..comparison import Comparison
     from ..environment import fingerprint
-    from ..noise import Watch, after_run, before_run, measure_machine_noise
+    from ..noise import Watch
+    from ..notices import after_run, before_run, measure_machine_noise
 
     if request.config.getoption("benchmark_skip"):
         pytest.skip("--benchmark-skip")

@@ -24,7 +24,7 @@ from . import TIMED
 
 if TYPE_CHECKING:
     from ..comparison import Result
-    from ..noise import MachineNoise, Notice
+    from ..notices import MachineNoise, Notice
 
 
 @dataclass
