@@ -4,6 +4,7 @@
 //   bare_loop FILE DEVICE THREADS SIZE    then, for each number that comes in on a line, so many
 //                                         calls; their median in seconds goes out on a line
 
+#include <ATen/Parallel.h>
 #include <torch/cuda.h>
 #include <torch/script.h>
 
