@@ -19,6 +19,8 @@ from .noise import Disturbance, Watch
 from .workbench import Case, Workbench, one_line
 
 ATTEMPTS = 2
+# Where repeating has not helped so many models, other work goes on all the time.
+PATIENCE = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Comparison:
         self._saved = saved
         self._model = ""
         self._outcomes: dict[str, Outcome] = {}
+        self._in_vain = 0
         self.repeated = 0
         self.disturbed = 0
 
@@ -105,7 +108,8 @@ class Comparison:
         if not opened:
             return
         best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
-        for attempt in range(ATTEMPTS):
+        attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
+        for attempt in range(attempts):
             disturbance, measured = self._attempt(model, opened)
             if best is None or disturbance.size < best[0].size:
                 best = disturbance, measured
@@ -113,11 +117,12 @@ class Comparison:
             if failed or not disturbance.reasons(self._watch.limits):
                 best = disturbance, measured
                 break
-            self.repeated += attempt + 1 < ATTEMPTS
+            self.repeated += attempt + 1 < attempts
         assert best is not None
         disturbance, measured = best
         reasons = disturbance.reasons(self._watch.limits)
         self.disturbed += bool(reasons)
+        self._in_vain = self._in_vain + 1 if reasons else 0
         for backend, (case, agreement) in opened.items():
             measurement = measured[backend]
             if isinstance(measurement, Exception):
@@ -165,7 +170,10 @@ def describe(
         "artifact_bytes": artifact.bytes if artifact else None,
         "export_seconds": artifact.seconds if artifact else None,
         "load_seconds": case.load_seconds,
-        "first_call_ms": case.first_call_seconds * 1e3,
+        "first_call_ms": case.first_calls_seconds[0] * 1e3,
+        "second_call_ms": case.first_calls_seconds[1] * 1e3,
+        "memory_bytes": case.memory_bytes,
+        "needs_python": case.backend.needs_python,
         "stopped_by": measurement.stopped_by,
         "precision": measurement.precision if isfinite(measurement.precision) else None,
         "turns": list(measurement.turns),

@@ -9,8 +9,10 @@ machine_info.deploybench.format:
     deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
     backend, column and reason of cases that gave no number; notices, what was seen of the machine
     (seen, effect, mend); noise, its own before and after the run (median, spread).
-    extra_info: turns (how many samples each turn gave), precision (half the width of the median's
-    interval, as a share), device_ms (by CUDA events), disturbed (what by), attempts.
+    extra_info: second_call_ms, memory_bytes (by how much the resident memory grew in loading and
+    two calls), needs_python (whether it was run from Python), turns (how many samples each turn
+    gave), precision (half the width of the median's interval, as a share), device_ms (by CUDA
+    events), disturbed (what by), attempts.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that

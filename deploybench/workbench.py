@@ -13,11 +13,12 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -122,7 +123,11 @@ class Subject:
 
 
 class Case:
-    """A subject opened through one backend."""
+    """A subject opened through one backend.
+
+    load_seconds: to load it. first_calls_seconds: of its first two calls. memory_bytes: by how much
+    the resident memory of this process and its children grew meanwhile.
+    """
 
     def __init__(self, subject: Subject, backend: Backend, plan: Plan) -> None:
         self.subject = subject
@@ -130,11 +135,13 @@ class Case:
         self._plan = plan
         self.artifact = subject.artifact(backend)
         path = self.artifact.path if self.artifact else None
+        before = resident_bytes()
         self.session: Session
         self.session, self.load_seconds = stopwatch(lambda: backend.load(subject.module, path))
         self.session.put(subject.images[: plan.batch_size])
-        self.first_call_seconds = timed_calls(self.session, 1)[0]
-        self.calls_made = 1
+        self.first_calls_seconds = timed_calls(self.session, 2)
+        self.calls_made = 2
+        self.memory_bytes = max(0, resident_bytes() - before)
 
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the subject's images, in batches of `batch_size`."""
@@ -234,6 +241,15 @@ class Workbench:
         for leftover in self._temporary.iterdir():
             leftover.unlink()
         gc.collect()
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process and of all that it has started."""
+    process, total = psutil.Process(), 0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += each.memory_info().rss
+    return total
 
 
 @contextmanager

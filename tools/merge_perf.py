@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import speedup, stored_runs, table
+from deploybench import costs, speedup, stored_runs, table
 from deploybench.command import run_command
 from deploybench.files import replacing
 
@@ -17,7 +17,9 @@ from deploybench.files import replacing
 def main(arguments: argparse.Namespace) -> None:
     """Print the CSV, or write it."""
     runs = stored_runs.load(arguments.run, arguments.storage)
-    if arguments.speedup:
+    if arguments.costs:
+        rows = costs.to_rows(runs)
+    elif arguments.speedup:
         rows = speedup.to_rows(speedup.compare(runs))
     else:
         rows = table.to_rows(table.merge(runs), table.disturbed(runs))
@@ -59,7 +61,14 @@ exit codes: 0 done, 2 a run or log cannot be used""",
         help="a saved run (a path, or its number, name or glob as `pytest-benchmark compare` "
         "takes it), or the path of a log in the article's #head; format",
     )
-    parser.add_argument(
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--costs",
+        action="store_true",
+        help="a row per model and backend: seconds to export and load, MiB of the file and of "
+        "memory, the first calls, and after how many calls the export has paid",
+    )
+    shown.add_argument(
         "--speedup",
         action="store_true",
         help="how many times faster than eager, with its 95%% interval, from turns or, with "

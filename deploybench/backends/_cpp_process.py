@@ -53,6 +53,8 @@ class CppSession(SelfTimedSession):
 class InCppProcess(Backend):
     """One long-lived C++ process for a whole run; a fresh one after it has died."""
 
+    needs_python = False
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._runner: Runner | None = None

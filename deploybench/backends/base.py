@@ -133,13 +133,15 @@ class Backend(ABC):
 
     name: as in `--backends` and in test ids. title: of the table's column. order: the column's
     place from left to right. artifact_name: file name of what `export` writes, None where there is
-    no file; backends that give the same name share one file, exported once per model.
+    no file; backends that give the same name share one file, exported once per model. needs_python:
+    whether its calls are made from Python.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     order: ClassVar[int]
     artifact_name: ClassVar[str | None] = None
+    needs_python: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -1,0 +1,105 @@
+"""Which way to run each model: the fastest that gave the right answer. Imports no torch.
+
+Only what passed the check has a figure in a saved run, so the fastest figure is a right one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .costs import break_even
+from .errors import FileError
+from .results import Case, Run
+from .speedup import BASELINE, Speedup, compare
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to run a model. speedup: against eager; None where it is eager itself.
+
+    cost: what it takes before the first answer, in words.
+    """
+
+    column: str
+    speedup: Speedup | None
+    cost: str
+
+    def __str__(self) -> str:
+        if self.speedup is None:
+            return self.column
+        sure = " (may be no faster)" if self.speedup.holds_one else ""
+        return f"{self.column}, {self.speedup} times as fast{sure}, {self.cost}"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """For one model: the fastest way of all, and the fastest in a process without Python."""
+
+    model: str
+    fastest: Choice
+    without_python: Choice | None
+
+    def line(self) -> str:
+        """Both in one line."""
+        alone = f"; without Python: {self.without_python}" if self.without_python else ""
+        same = self.without_python == self.fastest
+        return f"{self.model}: {self.fastest}{', which needs no Python' if same else alone}"
+
+
+def recommend(runs: Sequence[Run]) -> list[Recommendation]:
+    """One recommendation a model. Raises FileError for runs under different conditions."""
+    if len({run.condition for run in runs}) > 1:
+        raise FileError(
+            "the runs were made under different conditions; give runs of one machine and settings"
+        )
+    speedups = compare(runs)
+    cases: dict[str, dict[str, list[tuple[Case, float | None]]]] = {}
+    for run in runs:
+        eager = {case.model: case.milliseconds for case in run.cases if case.backend == BASELINE}
+        for case in run.cases:
+            columns = cases.setdefault(case.model, {})
+            columns.setdefault(case.column, []).append((case, eager.get(case.model)))
+    return [_of_model(model, cases[model], speedups) for model in sorted(cases)]
+
+
+def _of_model(
+    model: str,
+    columns: dict[str, list[tuple[Case, float | None]]],
+    speedups: dict[str, dict[str, Speedup]],
+) -> Recommendation:
+    choices = []
+    for column, found in columns.items():
+        speedup = speedups.get(column, {}).get(model)
+        without_python = all(case.extra_info.get("needs_python") is False for case, _ in found)
+        is_eager = found[0][0].backend == BASELINE
+        if speedup is not None or is_eager:
+            choices.append((Choice(column, speedup, _cost(found)), without_python))
+
+    def ratio(choice: Choice) -> float:
+        return choice.speedup.ratio if choice.speedup else 1.0
+
+    if not choices:
+        raise FileError(f"{model} was not run through eager; run it with --backends eager,...")
+    fastest = max((choice for choice, _ in choices), key=ratio)
+    alone = [choice for choice, without_python in choices if without_python]
+    return Recommendation(model, fastest, max(alone, key=ratio) if alone else None)
+
+
+def _cost(found: Sequence[tuple[Case, float | None]]) -> str:
+    info = found[0][0].extra_info
+    exported = info.get("export_seconds")
+    first = f"first call {info.get('first_call_ms', 0.0):.0f} ms"
+    if not isinstance(exported, int | float):
+        return first
+    calls = break_even(found)
+    paid = "never paid back" if calls == "never" else f"paid back after {calls} calls"
+    return f"export {exported:.1f} s, {paid}, {first}"
+
+
+def summary(recommendations: Sequence[Recommendation]) -> str:
+    """How often each way is the fastest."""
+    counts = Counter(each.fastest.column for each in recommendations)
+    shares = ", ".join(f"{column} {count}" for column, count in counts.most_common())
+    return f"fastest of {len(recommendations)} models: {shares}"
