@@ -7,7 +7,7 @@ RESULTS := results
 RUNS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: setup test bench clean
+.PHONY: setup setup-all test bench clean
 
 setup: $(VENV)/.installed
 	@$(PY) -m deploybench.native_build
@@ -17,6 +17,10 @@ $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
+
+# What the backends beyond TorchScript need too.
+setup-all: setup
+	@$(PY) -m pip install --quiet --requirement requirements-successors.txt
 
 test: setup
 	$(PY) -m ruff check .

@@ -19,9 +19,9 @@ int main(int argc, char** argv) {
   const c10::Device device(argv[2]);
   at::set_num_threads(std::stoi(argv[3]));
   const int64_t size = std::stoi(argv[4]);
-  const c10::InferenceMode guard;
   torch::jit::Module module = torch::jit::load(argv[1], device);
   module.eval();
+  const c10::InferenceMode guard;
   const std::vector<c10::IValue> inputs{at::rand({1, 3, size, size}).to(device)};
   for (int calls; std::cin >> calls;) {
     std::vector<double> seconds;

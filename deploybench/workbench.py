@@ -196,9 +196,9 @@ class Workbench:
 
     def close(self) -> None:
         """End every backend and remove the temporary folder."""
+        self._forget_subject()
         for backend in self._backends.values():
             backend.close()
-        self._forget_subject()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def backend(self, name: str) -> Backend:
@@ -238,9 +238,11 @@ class Workbench:
 
     def _forget_subject(self) -> None:
         self._subject = None
+        gc.collect()
+        for backend in self._backends.values():
+            backend.forget()
         for leftover in self._temporary.iterdir():
             leftover.unlink()
-        gc.collect()
 
 
 def resident_bytes() -> int:

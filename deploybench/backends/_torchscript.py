@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import FileError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 
@@ -32,7 +33,7 @@ def save_scripted(module: nn.Module, path: Path) -> Callable[[Tensor], Tensor]:
     return scripted
 
 
-def load_program(path: Path, device: str) -> Callable[[Tensor], Tensor]:
+def load_program(path: Path, device: str) -> torch.jit.ScriptModule:
     """Load a TorchScript file onto `device` in evaluation mode.
 
     Raises FileError for a file that is missing, cut short or not TorchScript.
@@ -51,3 +52,27 @@ def load_program(path: Path, device: str) -> Callable[[Tensor], Tensor]:
             "write it anew with tools/generate_ts.py"
         ) from error
     return program.eval()
+
+
+def save_frozen(module: nn.Module, path: Path) -> Callable[[Tensor], Tensor]:
+    """Script `module`, freeze it (its weights become constants), save it to `path`, return it."""
+    import torch
+
+    with without_deprecation_notice():
+        frozen = torch.jit.freeze(torch.jit.script(module))
+        torch.jit.save(frozen, str(path))
+    return frozen
+
+
+def forget_programs() -> None:
+    """Give back what torch keeps of every program that was scripted, as frozen weights.
+
+    None of them can be called afterwards; what was loaded from a file can.
+    """
+    import torch
+
+    # As torch's own tests of TorchScript do between two of them.
+    torch._C._jit_clear_class_registry()
+    torch.jit._recursive.concrete_type_store = torch.jit._recursive.ConcreteTypeStore()
+    torch.jit._state._clear_class_state()
+    torch.jit._state._python_cu.drop_all_functions()

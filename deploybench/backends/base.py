@@ -134,7 +134,8 @@ class Backend(ABC):
     name: as in `--backends` and in test ids. title: of the table's column. order: the column's
     place from left to right. artifact_name: file name of what `export` writes, None where there is
     no file; backends that give the same name share one file, exported once per model. needs_python:
-    whether its calls are made from Python.
+    whether its calls are made from Python. any_batch_size: whether an artifact takes inputs of
+    other batch sizes than the example's.
     """
 
     name: ClassVar[str]
@@ -142,6 +143,7 @@ class Backend(ABC):
     order: ClassVar[int]
     artifact_name: ClassVar[str | None] = None
     needs_python: ClassVar[bool] = True
+    any_batch_size: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -162,6 +164,9 @@ class Backend(ABC):
     @abstractmethod
     def load(self, module: nn.Module, artifact: Path | None) -> Session:
         """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
+
+    def forget(self) -> None:  # noqa: B027 - most backends keep nothing of a model
+        """Give back what is kept of a model, none of whose programs will be called again."""
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing between sessions
         """End what the backend keeps from one session to the next."""

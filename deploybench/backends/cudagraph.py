@@ -1,0 +1,73 @@
+"""PyTorch as it is written, captured once in a CUDA graph and replayed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BackendUnavailable
+from .base import Backend, InProcessSession
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from ..settings import Settings
+
+WARM_UP_CALLS = 3
+
+
+class GraphSession(InProcessSession):
+    """A session whose input and output have one place each, which the graph reads and writes."""
+
+    def __init__(self, module: nn.Module, settings: Settings) -> None:
+        super().__init__(module, settings)
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def put(self, batch: Tensor) -> None:
+        """Copy `batch` to the graph's input; capture anew for another shape."""
+        self._batch = batch
+        if self._graph is None or self._input is None or self._input.shape != batch.shape:
+            self._capture(batch)
+        assert self._input is not None
+        with self.calling():
+            self._input.copy_(batch)
+
+    def run(self) -> None:
+        """Replay the graph."""
+        assert self._graph is not None, "put() comes before run()"
+        self._graph.replay()
+
+    def _capture(self, batch: Tensor) -> None:
+        import torch
+
+        with self.calling():
+            self._input = batch.to(self._settings.device, copy=True)
+            side = torch.cuda.Stream(self._settings.device)
+            side.wait_stream(torch.cuda.current_stream(self._settings.device))
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP_CALLS):
+                    self._forward(self._input)
+            torch.cuda.current_stream(self._settings.device).wait_stream(side)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._output = self._forward(self._input)
+
+
+class CudaGraph(Backend):
+    """For GPUs alone."""
+
+    name = "cudagraph"
+    title = "CUDA graph"
+    order = 90
+
+    def require(self) -> None:
+        """Ask for a GPU."""
+        if not self.settings.on_cuda:
+            raise BackendUnavailable(
+                "a CUDA graph needs a GPU: run with --device cuda where one is"
+            )
+
+    def load(self, module: nn.Module, artifact: Path | None) -> GraphSession:
+        """Open a session that captures the module when its first input comes."""
+        return GraphSession(module, self.settings)

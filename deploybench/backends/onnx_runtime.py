@@ -1,0 +1,62 @@
+"""ONNX Runtime: the model as ONNX, run by the one execution provider that was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BackendFailed, BackendUnavailable
+from ._onnx import ARTIFACT, require_package, save_onnx
+from .base import Backend, InProcessSession
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class OnnxRuntime(Backend):
+    """A session with one provider and as many threads as the run has."""
+
+    name = "onnxruntime"
+    title = "ONNX Runtime"
+    order = 120
+    artifact_name = ARTIFACT
+    any_batch_size = False
+
+    def require(self) -> None:
+        """Find the packages, and the provider for the run's device."""
+        require_package("onnxruntime", "onnx", "onnxscript")
+        import onnxruntime
+
+        if self._provider not in onnxruntime.get_available_providers():
+            raise BackendUnavailable(
+                f"this onnxruntime has no {self._provider}: pip install onnxruntime-gpu"
+            )
+
+    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+        """Export `module` to `path`."""
+        save_onnx(module, example, path)
+
+    def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
+        """Open the file; raises BackendFailed where another provider took its place."""
+        import onnxruntime
+        import torch
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.settings.threads
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(artifact), options, providers=[self._provider])
+        if session.get_providers()[0] != self._provider:
+            raise BackendFailed(
+                f"onnxruntime took {session.get_providers()[0]}, {self._provider} was asked for"
+            )
+        name = session.get_inputs()[0].name
+
+        def forward(batch: Tensor) -> Tensor:
+            (logits,) = session.run(None, {name: batch.cpu().numpy()})
+            return torch.from_numpy(logits)
+
+        return InProcessSession(forward, self.settings)
+
+    @property
+    def _provider(self) -> str:
+        return "CUDAExecutionProvider" if self.settings.on_cuda else "CPUExecutionProvider"

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Judges saved runs against a baseline, cell by cell, with an exit code for CI."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from deploybench import report, stored_runs, tolerance, verdict
+from deploybench.command import run_command
+from deploybench.errors import UsageError
+from deploybench.files import replacing
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print or write the report; the exit code is the verdict."""
+    baseline, candidate = (
+        stored_runs.load(names, arguments.storage)
+        for names in (arguments.baseline, arguments.candidate)
+    )
+    if not 0 < arguments.confidence < 1:
+        raise UsageError(f"confidence {arguments.confidence} is none: give a share such as 0.95")
+    judged = verdict.judge_runs(
+        baseline, candidate, verdict.Options(arguments.confidence, _tolerances(arguments))
+    )
+    text = report.FORMATS[arguments.format](judged, arguments.all)
+    if arguments.output is None:
+        print(text, end="")
+        return judged.exit_code
+    if arguments.output.resolve() in {run.path.resolve() for run in (*baseline, *candidate)}:
+        raise UsageError(f"{arguments.output} is one of the runs to be judged; name another file")
+    with replacing(arguments.output) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    return judged.exit_code
+
+
+def _tolerances(arguments: argparse.Namespace) -> tolerance.Tolerances:
+    given = None if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
+    if arguments.tolerances is not None:
+        return tolerance.read(arguments.tolerances, given)
+    none = tolerance.Tolerances()
+    return none if given is None else replace(none, everywhere=given)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="gate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""\
+example:
+  python tools/gate.py --baseline main-1 main-2 main-3 --candidate 0007 0008 0009
+
+Each run is one process, and the process is the unit that repeats: with one run a side every cell is
+inconclusive. slower: the interval of the effect lies above 0 and the effect is above the tolerance;
+faster: its mirror; same: the whole interval lies within the tolerance; inconclusive: anything else,
+with the number of runs that would settle it. missing: in the baseline alone; new: in the candidate
+alone; wrong: failed its correctness in the candidate; not comparable: made on another machine, with
+other versions or settings.
+
+exit codes: 0 nothing slower, missing or wrong; 1 something slower; 2 an argument or a run cannot be
+used; 3 not comparable; 4 missing or wrong cells, or nothing to judge""",
+    )
+    parser.add_argument("--baseline", nargs="+", required=True, metavar="RUN", help="saved runs")
+    parser.add_argument("--candidate", nargs="+", required=True, metavar="RUN", help="saved runs")
+    parser.add_argument(
+        "--tolerance", metavar="SHARE", help="how much slower is no matter (default: 5%%)"
+    )
+    parser.add_argument(
+        "--tolerances",
+        type=Path,
+        metavar="FILE",
+        help='a TOML file: tolerance = "5%%", and tables [model] and [backend] of names or globs',
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.95,
+        metavar="SHARE",
+        help="that the whole report calls nothing slower or faster that is not (default: 0.95)",
+    )
+    parser.add_argument("--format", choices=report.FORMATS, default="text")
+    parser.add_argument("--all", action="store_true", help="list cells that are the same too")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
+    parser.add_argument(
+        "--storage",
+        default=".benchmarks",
+        metavar="FOLDER",
+        help="where runs are saved, as pytest's --benchmark-storage (default: .benchmarks)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, parser()))
