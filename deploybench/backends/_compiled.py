@@ -39,7 +39,7 @@ class InMode(Backend):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._cache = PrivateCache()
+        self._cache: PrivateCache | None = None
 
     def require(self) -> None:
         """Find the compiler that Inductor needs on a CPU."""
@@ -47,16 +47,19 @@ class InMode(Backend):
             from ..native_build import find_compiler
 
             find_compiler()
+        self._cache = self._cache or PrivateCache()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Have the module compiled by its first call."""
         import torch
-        import torch._inductor.config
+        import torch._inductor
 
-        torch._inductor.config.freezing = not self.settings.on_cuda
-        compiled = torch.compile(module, mode=self.mode, dynamic=False)
-        return CompiledSession(compiled, self.settings)
+        options = torch._inductor.list_mode_options(self.mode)
+        options["freezing"] = not self.settings.on_cuda
+        return CompiledSession(torch.compile(module, options=options, dynamic=False), self.settings)
 
     def close(self) -> None:
         """Remove what was compiled."""
-        self._cache.close()
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from ..errors import BackendFailed
 
@@ -18,20 +19,31 @@ class PrivateCache:
     """A folder for Inductor's cache, empty at first and removed in the end.
 
     Compiling is then cold in every run, as it is where a model is deployed for the first time.
+    Those that are open at the same time share it, since its name stands in the environment.
     """
 
+    _open: ClassVar[int] = 0
+    _folder: ClassVar[str] = ""
+    _before: ClassVar[str | None] = None
+
     def __init__(self) -> None:
-        self._before = os.environ.get(CACHE)
-        self._folder = tempfile.mkdtemp(prefix="deploybench-inductor-")
-        os.environ[CACHE] = self._folder
+        cls = type(self)
+        if cls._open == 0:
+            cls._before = os.environ.get(CACHE)
+            cls._folder = tempfile.mkdtemp(prefix="deploybench-inductor-")
+            os.environ[CACHE] = cls._folder
+        cls._open += 1
 
     def close(self) -> None:
-        """Remove the folder and let others use theirs again."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        if os.environ.get(CACHE) == self._folder:
-            os.environ.pop(CACHE)
-            if self._before is not None:
-                os.environ[CACHE] = self._before
+        """Remove the folder, if nobody else uses it, and let others use theirs again."""
+        cls = type(self)
+        cls._open -= 1
+        if cls._open:
+            return
+        shutil.rmtree(cls._folder, ignore_errors=True)
+        os.environ.pop(CACHE, None)
+        if cls._before is not None:
+            os.environ[CACHE] = cls._before
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class Aoti(Backend):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._cache = PrivateCache()
+        self._cache: PrivateCache | None = None
         os.environ[CHECK_INPUTS] = "1"
 
     def require(self) -> None:
@@ -35,6 +35,7 @@ class Aoti(Backend):
         from ..native_build import find_compiler
 
         find_compiler()
+        self._cache = self._cache or PrivateCache()
 
     def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
         """Compile `module` and write the package to `path`."""
@@ -48,4 +49,6 @@ class Aoti(Backend):
 
     def close(self) -> None:
         """Remove what was compiled on the way."""
-        self._cache.close()
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None

@@ -26,7 +26,12 @@ class AotiCpp(InCppProcess):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._cache = PrivateCache()
+        self._cache: PrivateCache | None = None
+
+    def require(self) -> None:
+        """Build the C++ program if that is still to be done."""
+        super().require()
+        self._cache = self._cache or PrivateCache()
 
     def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
         """Compile `module` and write the package to `path`."""
@@ -35,4 +40,6 @@ class AotiCpp(InCppProcess):
     def close(self) -> None:
         """End the process and remove what was compiled on the way."""
         super().close()
-        self._cache.close()
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None

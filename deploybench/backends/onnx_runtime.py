@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BackendFailed, BackendUnavailable
+from ._inductor import one_kind_of_error
 from ._onnx import ARTIFACT, require_package, save_onnx
 from .base import Backend, InProcessSession
 
@@ -44,7 +45,10 @@ class OnnxRuntime(Backend):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.settings.threads
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(artifact), options, providers=[self._provider])
+        with one_kind_of_error():
+            session = onnxruntime.InferenceSession(
+                str(artifact), options, providers=[self._provider]
+            )
         if session.get_providers()[0] != self._provider:
             raise BackendFailed(
                 f"onnxruntime took {session.get_providers()[0]}, {self._provider} was asked for"
@@ -52,7 +56,8 @@ class OnnxRuntime(Backend):
         name = session.get_inputs()[0].name
 
         def forward(batch: Tensor) -> Tensor:
-            (logits,) = session.run(None, {name: batch.cpu().numpy()})
+            with one_kind_of_error():
+                (logits,) = session.run(None, {name: batch.cpu().numpy()})
             return torch.from_numpy(logits)
 
         return InProcessSession(forward, self.settings)

@@ -33,21 +33,18 @@ def module_state(case):
     return case.subject.module.state_dict().items()
 
 
-def test_what_is_closed_gives_its_memory_back(backend, tmp_path):
-    # 32 MiB of weights each: twelve of them are 384 MiB.
-    module, batch = torch.nn.Linear(2**12, 2**11).eval(), torch.zeros(1, 2**12)
-    before = 0
-    for number in range(16):
-        path = tmp_path / f"{number}.ts"
-        backend.export(module, batch, path)
-        session = backend.load(module, path)
+def test_a_sweep_over_models_keeps_none_of_their_weights(backend, tmp_path):
+    weight_bytes, batch, resident = 4 * 2**23, torch.zeros(1, 2**12), []
+    for _ in range(16):
+        module = torch.nn.Linear(2**12, 2**11).eval()
+        backend.export(module, batch, tmp_path / "model.ts")
+        session = backend.load(module, tmp_path / "model.ts")
         session.predict(batch)
         session.close()
-        path.unlink()
-        if number == 3:
-            before = psutil.Process().memory_info().rss
-    del session
-    assert psutil.Process().memory_info().rss - before < 4 * 2**25
+        del session
+        backend.forget()
+        resident.append(psutil.Process().memory_info().rss)
+    assert resident[-1] - resident[3] < 4 * weight_bytes
 
 
 def test_a_file_cut_short_is_named(backend, tmp_path):
