@@ -15,12 +15,28 @@ if TYPE_CHECKING:
 
 
 class CompiledSession(InProcessSession):
-    """A session whose first call compiles."""
+    """A session whose first call of each shape compiles."""
+
+    _compiled_for: tuple[int, ...] = ()
 
     def run(self) -> None:
         """Call the model once."""
-        with one_kind_of_error():
+        assert self._input is not None, "put() comes before run()"
+        if self._input.shape == self._compiled_for:
             super().run()
+        else:
+            self._compile()
+
+    def _compile(self) -> None:
+        import torch
+        import torch._inductor.config
+
+        assert self._input is not None
+        # Given as an option of torch.compile it is read too late, and weights stay inputs.
+        freezing = torch._inductor.config.patch(freezing=not self.on_cuda)
+        with freezing, one_kind_of_error():
+            super().run()
+        self._compiled_for = self._input.shape
 
     def close(self) -> None:
         """Forget what was compiled: it holds the model's weights."""
@@ -52,11 +68,8 @@ class InMode(Backend):
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Have the module compiled by its first call."""
         import torch
-        import torch._inductor
 
-        options = torch._inductor.list_mode_options(self.mode)
-        options["freezing"] = not self.settings.on_cuda
-        return CompiledSession(torch.compile(module, options=options, dynamic=False), self.settings)
+        return CompiledSession(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
 
     def close(self) -> None:
         """Remove what was compiled."""

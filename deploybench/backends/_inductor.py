@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from ..errors import BackendFailed
 
-# Where Inductor keeps what it has compiled.
-CACHE = "TORCHINDUCTOR_CACHE_DIR"
-
 
 class PrivateCache:
-    """A folder for Inductor's cache, empty at first and removed in the end.
+    """Inductor's and Triton's caches in a folder that is empty at first and removed in the end.
 
     Compiling is then cold in every run, as it is where a model is deployed for the first time.
-    Those that are open at the same time share it, since its name stands in the environment.
+    Those that are open at the same time share the folder, since its name stands in the environment.
     """
 
     _open: ClassVar[int] = 0
-    _folder: ClassVar[str] = ""
-    _before: ClassVar[str | None] = None
+    _held: ClassVar[ExitStack] = ExitStack()
 
     def __init__(self) -> None:
-        cls = type(self)
-        if cls._open == 0:
-            cls._before = os.environ.get(CACHE)
-            cls._folder = tempfile.mkdtemp(prefix="deploybench-inductor-")
-            os.environ[CACHE] = cls._folder
-        cls._open += 1
+        from torch._inductor.utils import fresh_cache
+
+        if PrivateCache._open == 0:
+            PrivateCache._held.enter_context(fresh_cache())
+        PrivateCache._open += 1
 
     def close(self) -> None:
         """Remove the folder, if nobody else uses it, and let others use theirs again."""
-        cls = type(self)
-        cls._open -= 1
-        if cls._open:
-            return
-        shutil.rmtree(cls._folder, ignore_errors=True)
-        os.environ.pop(CACHE, None)
-        if cls._before is not None:
-            os.environ[CACHE] = cls._before
+        PrivateCache._open -= 1
+        if PrivateCache._open == 0:
+            PrivateCache._held.close()
 
 
 @contextmanager
