@@ -34,8 +34,10 @@ class TorchScript : public Program {
 
 class Package : public Program {
  public:
-  Package(const std::string& path, c10::Device device)
-      : loader_(path, "model", /*run_single_threaded=*/false, /*num_runners=*/1, device.index()) {}
+  // What lets several threads share a package asks CUDA for events, which cannot be captured.
+  Package(const std::string& path, c10::Device device, bool capturable)
+      : loader_(path, "model", /*run_single_threaded=*/capturable, /*num_runners=*/1,
+                device.index()) {}
 
   at::Tensor run(const at::Tensor& input) override { return loader_.run({input}).at(0); }
 
@@ -45,7 +47,8 @@ class Package : public Program {
 
 }  // namespace
 
-std::unique_ptr<Program> load_program(const std::string& path, c10::Device device) {
+std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
+                                      bool capturable) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(path + ": no such file; write one with tools/generate_ts.py");
   const bool is_package = std::filesystem::path(path).extension() == ".pt2";
@@ -53,7 +56,7 @@ std::unique_ptr<Program> load_program(const std::string& path, c10::Device devic
     if (!is_package) return std::make_unique<TorchScript>(path, device);
     // Without it a package answers an input that it was not made for with garbage.
     setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*replace=*/1);
-    return std::make_unique<Package>(path, device);
+    return std::make_unique<Package>(path, device, capturable);
   } catch (const std::exception&) {
     const std::string kind = is_package ? "package of AOTInductor" : "TorchScript file";
     const std::string mend = is_package ? "export it anew" : "write it anew with tools/generate_ts.py";

@@ -18,7 +18,9 @@ class Program {
 };
 
 // Loads a file onto the device: a package of AOTInductor (.pt2), else a TorchScript file. Throws
-// Failure for a file that is missing, cut short or neither.
-std::unique_ptr<Program> load_program(const std::string& path, c10::Device device);
+// Failure for a file that is missing, cut short or neither. capturable: it is to be captured in a
+// CUDA graph.
+std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
+                                      bool capturable = false);
 
 }  // namespace runner

@@ -7,7 +7,8 @@
 //
 //   hello                       ok  protocol=2  torch=VERSION  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
-//   load  FILE                  ok                     a TorchScript file, onto the device
+//   load  FILE  HOW             ok                     a program, onto the device
+//   memory                      ok  BYTES              the most on the device since `load`
 //   put  FILE  DTYPE  N,C,H,W   ok                     the input of the calls that follow
 //   run  COUNT                  ok                     untimed calls
 //   time  COUNT  WHAT  FILE     ok                     timed calls; their samples go to FILE
@@ -18,7 +19,8 @@
 //   quit                        ok                     and ends, as it does at the end of input
 //
 // The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1. WHAT is `calls`,
-// or `copies` for calls that take their input from the host and bring their output back there.
+// or `copies` for calls that take their input from the host and bring their output back there. HOW
+// is `plain`, or `graph` for a program that the first call is to capture in a CUDA graph.
 
 #include "serve.h"
 
@@ -79,6 +81,8 @@ Settings read_settings(const Fields& fields) {
   settings.matmul_precision = take("matmul_precision");
   settings.cudnn_benchmark = take("cudnn_benchmark") == "1";
   settings.cudnn_deterministic = take("cudnn_deterministic") == "1";
+  settings.dtype = take("dtype");
+  settings.channels_last = take("channels_last") == "1";
   if (!given.empty()) throw Failure("unknown setting '" + given.begin()->first + "'");
   return settings;
 }
@@ -90,15 +94,19 @@ std::string write_settings(const Settings& settings) {
         << "\tgrad_mode=" << settings.grad_mode << "\tcudnn_tf32=" << settings.cudnn_tf32
         << "\tmatmul_precision=" << settings.matmul_precision
         << "\tcudnn_benchmark=" << settings.cudnn_benchmark
-        << "\tcudnn_deterministic=" << settings.cudnn_deterministic;
+        << "\tcudnn_deterministic=" << settings.cudnn_deterministic
+        << "\tdtype=" << settings.dtype << "\tchannels_last=" << settings.channels_last;
   return reply.str();
 }
 
-bool with_copies(const std::string& what) {
-  if (what != "calls" && what != "copies")
-    throw Failure("'" + what + "' is neither calls nor copies");
-  return what == "copies";
+// Whether `given` is the second of the two words that it may be.
+bool one_of(const std::string& given, const std::string& first, const std::string& second) {
+  if (given != first && given != second)
+    throw Failure("'" + given + "' is neither " + first + " nor " + second);
+  return given == second;
 }
+
+bool with_copies(const std::string& what) { return one_of(what, "calls", "copies"); }
 
 void write_samples(const std::string& path, const std::vector<double>& samples) {
   std::ofstream file(path, std::ios::binary);
@@ -122,7 +130,9 @@ std::string answer(Session& session, const Fields& fields) {
         .append(std::to_string(getpid()));
   if (verb == "configure") return write_settings(session.configure(read_settings(fields)));
   if (verb == "load") {
-    session.load(argument(1));
+    session.load(argument(1), one_of(argument(2), "plain", "graph"));
+  } else if (verb == "memory") {
+    return std::string("\t").append(std::to_string(session.peak_device_bytes()));
   } else if (verb == "put") {
     std::vector<int64_t> shape;
     for (const auto& side : split(argument(3), ',')) shape.push_back(whole_number(side));

@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -15,7 +17,9 @@
 #include <optional>
 
 #include "failure.h"
+#include "graph.h"
 #include "program.h"
+#include "tensors.h"
 
 namespace runner {
 
@@ -45,6 +49,8 @@ c10::Device find_device(const std::string& name) {
   return *device;
 }
 
+constexpr int kCallsBeforeCapture = 4;
+
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -56,7 +62,11 @@ double seconds_since(Clock::time_point start) {
 struct Session::State {
   c10::Device device = at::kCPU;
   std::string grad_mode = "inference";
+  std::string dtype = "float32";
+  bool channels_last = false;
   std::unique_ptr<Program> program;
+  bool as_graph = false;
+  std::unique_ptr<Graph> graph;
   at::Tensor host_input;
   at::Tensor input;
   at::Tensor logits;
@@ -83,10 +93,41 @@ struct Session::State {
     }
   }
 
+  void place() {
+    if (graph && input.sizes() == host_input.sizes()) {
+      // A graph reads its input from where it was when it was captured.
+      input.copy_(host_input);
+      return;
+    }
+    graph.reset();
+    input = host_input.to(device);
+    if (channels_last) input = input.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+
   void call(bool with_copies) {
-    if (with_copies) input = host_input.to(device);
-    logits = program->run(input);
+    if (with_copies) place();
+    if (as_graph && !graph) capture();
+    if (graph)
+      graph->replay();
+    else
+      logits = program->run(input);
     if (with_copies) logits.to(at::kCPU);
+  }
+
+  // On a stream of its own, which capturing asks for, and after calls that let TorchScript profile
+  // and cuDNN choose.
+  void capture() {
+    const c10::impl::VirtualGuardImpl streams(device.type());
+    const c10::Stream side = streams.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
+    synchronize();
+    const c10::StreamGuard guard(side);
+    for (int call = 0; call < kCallsBeforeCapture; ++call) program->run(input);
+    side.synchronize();
+    auto captured = std::make_unique<Graph>();
+    captured->capture_begin();
+    logits = program->run(input);
+    captured->capture_end();
+    graph = std::move(captured);
   }
 
   void require_ready() const {
@@ -104,6 +145,8 @@ Settings Session::configure(const Settings& settings) {
   if (settings.grad_mode != "inference" && settings.grad_mode != "no_grad")
     throw Failure("unknown grad mode '" + settings.grad_mode + "': allowed: inference, no_grad");
   state.grad_mode = settings.grad_mode;
+  state.dtype = settings.dtype;
+  state.channels_last = settings.channels_last;
   if (settings.threads > 0) at::set_num_threads(settings.threads);
   if (settings.interop_threads > 0 && !state.interop_set) {
     at::set_num_interop_threads(settings.interop_threads);
@@ -126,15 +169,34 @@ Settings Session::configure(const Settings& settings) {
   in_force.matmul_precision = kPrecisions.at(context.float32MatmulPrecision());
   in_force.cudnn_benchmark = context.benchmarkCuDNN();
   in_force.cudnn_deterministic = context.deterministicCuDNN();
+  in_force.dtype = state.dtype;
+  in_force.channels_last = state.channels_last;
   return in_force;
 }
 
-void Session::load(const std::string& path) {
+void Session::load(const std::string& path, bool as_graph) {
   unload();
-  state_->program = load_program(path, state_->device);
+  const c10::Device device = state_->device;
+  if (as_graph && !device.is_cuda()) throw Failure("a CUDA graph needs a GPU");
+  if (as_graph && !kHasGraphs)
+    throw Failure(std::string("LibTorch ") + TORCH_VERSION + " has no graphs for C++ without CUDA's headers");
+  if (device.is_cuda())
+    at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+  state_->program = load_program(path, device, as_graph);
+  state_->as_graph = as_graph;
+}
+
+int64_t Session::peak_device_bytes() const {
+  const c10::Device device = state_->device;
+  if (!device.is_cuda()) return 0;
+  const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  using Of = c10::CachingAllocator::StatType;
+  return stats.allocated_bytes[static_cast<size_t>(Of::AGGREGATE)].peak;
 }
 
 void Session::unload() {
+  state_->graph.reset();
+  state_->as_graph = false;
   state_->program.reset();
   state_->logits.reset();
   state_->input.reset();
@@ -142,8 +204,10 @@ void Session::unload() {
 }
 
 void Session::put(const at::Tensor& input) {
+  if (dtype_name(input) != state_->dtype)
+    throw Failure("an input of " + dtype_name(input) + " where " + state_->dtype + " was asked for");
   state_->host_input = input;
-  state_->in_grad_mode([&] { state_->input = input.to(state_->device); });
+  state_->in_grad_mode([&] { state_->place(); });
   state_->synchronize();
 }
 

@@ -19,6 +19,8 @@ struct Settings {
   std::string matmul_precision = "highest";
   bool cudnn_benchmark = false;
   bool cudnn_deterministic = false;
+  std::string dtype = "float32";  // of the inputs
+  bool channels_last = false;     // the inputs' layout
 };
 
 class Session {
@@ -30,8 +32,9 @@ class Session {
   // that is not there. Inter-op threads can be set once in the life of a process.
   Settings configure(const Settings& settings);
 
-  // Loads a program onto the device; see program.h.
-  void load(const std::string& path);
+  // Loads a program onto the device; see program.h. as_graph: the first call captures it in a CUDA
+  // graph, which the calls that follow replay; a Failure on a CPU and where torch has no such thing.
+  void load(const std::string& path, bool as_graph = false);
   void unload();
 
   // Copies an input, a tensor on the CPU, to the device.
@@ -49,6 +52,9 @@ class Session {
 
   // Calls the model `count` times; the seconds of each between two CUDA events.
   std::vector<double> time_by_events(int count);
+
+  // The most bytes that were allocated on the device since `load` began; 0 on a CPU.
+  int64_t peak_device_bytes() const;
 
   // The output of the latest call, on the CPU: logits [batch, classes].
   at::Tensor output() const;

@@ -9,6 +9,7 @@ may have traded places only if their reference logits lie closer than that toler
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,9 @@ class Reference:
     @classmethod
     def of(cls, logits: Tensor, eager: Tensor) -> Reference:
         """A reference from the float64 `logits` and the `eager` logits of the same inputs."""
-        measured = (eager.double() - logits).abs().max().item()
+        measured = (
+            (eager.double() - logits).abs().nan_to_num(math.inf, posinf=math.inf).max().item()
+        )
         # Where eager hits the reference by luck, the unit is still the spacing of its own numbers.
         spacing = torch.finfo(eager.dtype).eps * logits.abs().max().item()
         return cls(logits, eager, max(measured, spacing))
@@ -101,6 +104,11 @@ def judge(output: Tensor, reference: Reference) -> Agreement:
 def _malformed(output: Tensor, reference: Reference) -> str:
     """What makes `output` no answer at all; empty if it is one."""
     expected = reference.eager
+    if not math.isfinite(reference.error):
+        return (
+            f"eager itself gives no finite logits in {expected.dtype}, so that there is nothing to "
+            "compare with"
+        )
     if output.shape != expected.shape:
         return f"shape {list(output.shape)} where {list(expected.shape)} was expected"
     if output.dtype != expected.dtype:

@@ -52,19 +52,22 @@ class Outcome:
 class Comparison:
     """Times models one after another, and all the backends of a model in turn.
 
-    backends: by model, those to be compared. watch: who else uses the machine. known: results by
-    model and backend that another run has found already. saved: called with model, backend and
-    result of each case as soon as it was timed.
+    backends: by model and batch size, those to be compared. watch: who else uses the machine.
+    known: results by model, backend and batch size that another run has found already. saved:
+    called with those three and the result of each case as soon as it was timed. cold_start: start a
+    fresh process for each case too.
     """
 
     def __init__(
         self,
         workbench: Workbench,
         protocol: Protocol,
-        backends: Mapping[str, Sequence[str]],
+        backends: Mapping[tuple[str, int], Sequence[str]],
         watch: Watch,
-        known: Mapping[tuple[str, str], Result] | None = None,
-        saved: Callable[[str, str, Result], None] = lambda *_: None,
+        known: Mapping[tuple[str, str, int], Result] | None = None,
+        saved: Callable[[str, str, int, Result], None] = lambda *_: None,
+        *,
+        cold_start: bool = False,
     ) -> None:
         self._workbench = workbench
         self._protocol = protocol
@@ -72,29 +75,30 @@ class Comparison:
         self._watch = watch
         self._known = known or {}
         self._saved = saved
-        self._model = ""
+        self._cold_start = cold_start
+        self._compared: tuple[str, int] | None = None
         self._outcomes: dict[str, Outcome] = {}
         self._in_vain = 0
         self.repeated = 0
         self.disturbed = 0
 
-    def outcome(self, model: str, backend: str) -> Outcome:
+    def outcome(self, model: str, backend: str, batch_size: int) -> Outcome:
         """How that case ended; asking for a model's first case times all of them."""
-        if (model, backend) in self._known:
-            return Outcome(result=self._known[model, backend])
-        if model != self._model or backend not in self._outcomes:
-            self._model, self._outcomes = model, {}
-            self._compare(model, self._backends.get(model) or [backend])
+        if (model, backend, batch_size) in self._known:
+            return Outcome(result=self._known[model, backend, batch_size])
+        if self._compared != (model, batch_size) or backend not in self._outcomes:
+            self._compared, self._outcomes = (model, batch_size), {}
+            self._compare(model, batch_size, self._backends.get(self._compared) or [backend])
         return self._outcomes[backend]
 
-    def _compare(self, model: str, backends: Sequence[str]) -> None:
+    def _compare(self, model: str, batch_size: int, backends: Sequence[str]) -> None:
         with ExitStack() as stack:
             opened: dict[str, tuple[Case, Agreement]] = {}
             for backend in backends:
                 try:
-                    case = stack.enter_context(self._workbench.case(model, backend))
+                    case = stack.enter_context(self._workbench.case(model, backend, batch_size))
                     with one_line(model, backend):
-                        agreement = case.check(self._workbench.plan.batch_size)
+                        agreement = case.check(batch_size)
                 except DeploybenchError as error:
                     self._outcomes[backend] = Outcome(failure=error)
                     continue
@@ -128,13 +132,15 @@ class Comparison:
             if isinstance(measurement, Exception):
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
-            result = Result(
-                measurement.samples,
-                measurement.clock,
-                describe(case, agreement, measurement, reasons, attempt + 1),
-            )
+            info = describe(case, agreement, measurement, reasons, attempt + 1)
+            try:
+                info["cold_start_seconds"] = case.cold_start_seconds() if self._cold_start else None
+            except DeploybenchError as error:
+                self._outcomes[backend] = Outcome(agreement, failure=error)
+                continue
+            result = Result(measurement.samples, measurement.clock, info)
             self._outcomes[backend] = Outcome(agreement, result)
-            self._saved(model, backend, result)
+            self._saved(model, backend, case.subject.plan.batch_size, result)
 
     def _attempt(
         self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
@@ -161,11 +167,13 @@ def describe(
     attempts: int,
 ) -> dict[str, Any]:
     """What a saved run says of a case beside its samples; results.py has the list."""
-    artifact = case.artifact
+    artifact, work = case.artifact, case.subject.work()
     return {
         "column": case.backend.title,
         "column_order": case.backend.order,
         "check": asdict(agreement),
+        "batch_size": case.subject.plan.batch_size,
+        **asdict(work),
         "artifact_sha256": artifact.sha256 if artifact else None,
         "artifact_bytes": artifact.bytes if artifact else None,
         "export_seconds": artifact.seconds if artifact else None,
@@ -173,6 +181,7 @@ def describe(
         "first_call_ms": case.first_calls_seconds[0] * 1e3,
         "second_call_ms": case.first_calls_seconds[1] * 1e3,
         "memory_bytes": case.memory_bytes,
+        "device_memory_bytes": case.device_memory_bytes,
         "needs_python": case.backend.needs_python,
         "stopped_by": measurement.stopped_by,
         "precision": measurement.precision if isfinite(measurement.precision) else None,

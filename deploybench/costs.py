@@ -54,6 +54,8 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] 
     ("First call (ms)", _figure("first_call_ms", 1, 2)),
     ("Second call (ms)", _figure("second_call_ms", 1, 2)),
     ("Memory (MiB)", _figure("memory_bytes", MEBIBYTE, 1)),
+    ("GPU memory (MiB)", _figure("device_memory_bytes", MEBIBYTE, 1)),
+    ("Cold start (s)", _figure("cold_start_seconds", 1, 2)),
     ("Median (ms)", lambda cases: f"{median(case.milliseconds for case, _ in cases):.2f}"),
 )
 

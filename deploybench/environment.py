@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | None
 
 
-def fingerprint(plan: Plan, protocol: Protocol) -> dict[str, Value]:
-    """Everything that must be equal for two runs to be compared, by name."""
+def fingerprint(
+    plan: Plan, protocol: Protocol, batch_sizes: Sequence[int] = ()
+) -> dict[str, Value]:
+    """Everything that must be equal for two runs to be compared, by name.
+
+    batch_sizes: where a run has several; each of its cases then says which is its own.
+    """
     return {
         "cpu": cpu_name(),
         "cpus": psutil.cpu_count(),
@@ -32,7 +38,7 @@ def fingerprint(plan: Plan, protocol: Protocol) -> dict[str, Value]:
         **asdict(plan.settings),
         "weights": plan.weights.label,
         "seed": plan.seed,
-        "batch_size": plan.batch_size,
+        "batch_size": ",".join(map(str, batch_sizes)) if len(batch_sizes) > 1 else plan.batch_size,
         "metric": protocol.metric,
         "include_copies": protocol.include_copies,
     }

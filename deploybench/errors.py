@@ -26,6 +26,10 @@ class BackendUnavailable(DeploybenchError):
     """A backend that this machine cannot run; the message ends with what would mend it."""
 
 
+class Unsupported(BackendUnavailable):
+    """What a backend cannot do on any machine, as a dtype that its runtime does not have."""
+
+
 class BackendFailed(DeploybenchError):
     """A backend that broke while it exported, loaded or ran a model."""
 

@@ -39,9 +39,9 @@ class Journal:
         if not (folder / HEADER).exists():
             self._write(HEADER, header)
 
-    def add(self, model: str, backend: str, entry: Mapping[str, Any]) -> None:
-        """Put a case on the disk. Raises FileError where it cannot be written."""
-        self._write(f"{model}-{backend}.json", entry)
+    def add(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Put the case so named on the disk. Raises FileError where it cannot be written."""
+        self._write(f"{name}.json", entry)
 
     def remove(self) -> None:
         """Forget the run: it was saved whole."""

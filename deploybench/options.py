@@ -24,6 +24,15 @@ def positive(option: str) -> Callable[[str], int]:
     return parse
 
 
+def each_once(parse: Callable[[str], int]) -> Callable[[str], tuple[int, ...]]:
+    """A parser of several by commas, each taken once, in the order given."""
+
+    def parse_all(given: str) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(parse(part.strip()) for part in given.split(",")))
+
+    return parse_all
+
+
 @dataclass(frozen=True)
 class Option:
     """One option: `--name` on the command line, `name` with underscores in pytest.ini.
@@ -73,7 +82,13 @@ WEIGHTS = Option(
     "random (seeded, made fit for checking), pretrained (torchvision's IMAGENET1K_V1), or a folder "
     "of state dicts",
 )
-BATCH_SIZE = Option("batch-size", positive("--batch-size"), "1", "N", "inputs per call")
+BATCH_SIZE = Option(
+    "batch-size",
+    each_once(positive("--batch-size")),
+    "1",
+    "N",
+    "inputs per call; several by commas",
+)
 THREADS = Option(
     "threads", positive("--threads"), None, "N", "intra-op threads; default: what torch takes"
 )
@@ -100,3 +115,21 @@ METRIC = Option(
     "NAME",
     "latency of a call, or throughput: images per second of calls queued back to back",
 )
+DTYPE = Option(
+    "dtype",
+    one_of("--dtype", *settings.DTYPES),
+    "float32",
+    "NAME",
+    f"of weights, inputs and logits: {', '.join(settings.DTYPES)}",
+)
+TF32 = Option(
+    "tf32",
+    one_of("--tf32", "on", "off"),
+    None,
+    "on|off",
+    "TF32 in convolutions and matrix products on a GPU; default: as torch has it, on in "
+    "convolutions alone",
+)
+
+OF_A_RUN = (METRIC, DTYPE, TF32)
+"""Those that pytest alone takes."""

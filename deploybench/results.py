@@ -5,14 +5,19 @@ broken off is a folder (journal.py) that holds the same in parts. The history of
 machine_info.deploybench.format:
 
 2 (deploybench 0.2.0)
-    fingerprint: metric and include_copies, cpus, and the limits of power and clocks.
+    fingerprint: metric, include_copies, dtype, channels_last, cpus, and the limits of power and
+    clocks. batch_size names several by commas where the run has several.
     deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
-    backend, column and reason of cases that gave no number; notices, what was seen of the machine
-    (seen, effect, mend); noise, its own before and after the run (median, spread).
-    extra_info: second_call_ms, memory_bytes (by how much the resident memory grew in loading and
-    two calls), needs_python (whether it was run from Python), turns (how many samples each turn
-    gave), precision (half the width of the median's interval, as a share), device_ms (by CUDA
-    events), disturbed (what by), attempts.
+    backend, batch_size, column and reason of cases that gave no number; peak, what the device does
+    at best (flops_per_second, bytes_per_second); notices, what was seen of the machine (seen,
+    effect, mend); noise, its own before and after the run (median, spread).
+    extra_info: batch_size; second_call_ms; memory_bytes (by how much the resident memory grew in
+    loading and two calls); device_memory_bytes (the most on the GPU meanwhile, None on a CPU);
+    cold_start_seconds (from process start to first answer, None unless asked for); flops and
+    weight_bytes (of one call); needs_python (whether it was run from Python); turns (how many
+    samples each turn gave); precision (half the width of the median's interval, as a share);
+    device_ms (by CUDA events); disturbed (what by); attempts.
+    params: batch_size too, where the run has several.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
@@ -31,7 +36,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -71,21 +76,37 @@ class Case:
         """The median of the calls."""
         return median(self.samples)
 
+    @property
+    def batch_size(self) -> object:
+        """Inputs per call; None where the run as a whole tells."""
+        return self.extra_info.get("batch_size")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that gave no number, and why. batch_size: as a Case has it."""
+
+    model: str
+    column: str
+    reason: str
+    batch_size: object = None
+
 
 @dataclass(frozen=True)
 class Run:
     """What one process measured.
 
     fingerprint: None for a log, which does not tell. identity: the run's random name, by which it
-    is known in whatever file; None where it has none. failed: by model and column, why a case gave
-    no number.
+    is known in whatever file; None where it has none. failed: the cases
+    that gave no number. peak: what the device does at best, as floor.py takes it.
     """
 
     path: Path
     fingerprint: Mapping[str, Value] | None
     cases: tuple[Case, ...]
     identity: str | None = None
-    failed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    failed: tuple[Failure, ...] = ()
+    peak: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def condition(self) -> str | None:
@@ -94,6 +115,23 @@ class Run:
         As text, since in Python 1 == True, and a name that is missing reads like one that is None.
         """
         return None if self.fingerprint is None else json.dumps(self.fingerprint, sort_keys=True)
+
+    def by_batch_size(self) -> list[Run]:
+        """The run as one for each batch size that it has, each with a condition of its own."""
+        if self.fingerprint is None or "," not in str(self.fingerprint.get("batch_size")):
+            return [self]
+        sizes = dict.fromkeys(case.batch_size for case in self.cases)
+        sizes |= dict.fromkeys(failure.batch_size for failure in self.failed)
+        return [
+            replace(
+                self,
+                fingerprint={**self.fingerprint, "batch_size": size},
+                cases=tuple(case for case in self.cases if case.batch_size == size),
+                failed=tuple(failure for failure in self.failed if failure.batch_size == size),
+            )
+            for size in sizes
+            if size is None or isinstance(size, int)
+        ]
 
     def figure(self, case: Case) -> float:
         """What a table shows of a case: milliseconds a call, or images per second."""
@@ -186,25 +224,26 @@ def _read_saved(path: Path, document: Any) -> Run:
         _read_case(f"{path}, benchmark {number}", benchmark)
         for number, benchmark in enumerate(benchmarks, start=1)
     )
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, object]] = set()
     for case in cases:
-        if (case.model, case.column) in seen:
+        if (case.model, case.column, case.batch_size) in seen:
             raise FileError(f"{path} holds {case.model} in {case.column} twice; save the run anew")
-        seen.add((case.model, case.column))
-    identity = document.get("deploybench", {}).get("run") if version > 1 else None
-    return Run(path, fingerprint, cases, identity, _read_failed(path, document))
-
-
-def _read_failed(path: Path, document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """By model and column, why a case of a saved run gave no number."""
+        seen.add((case.model, case.column, case.batch_size))
     try:
-        failed = document.get("deploybench", {}).get("failed", [])
-        return {(str(each["model"]), str(each["column"])): str(each["reason"]) for each in failed}
-    except (AttributeError, KeyError, TypeError) as error:
+        own = document.get("deploybench", {}) if version > 1 else {}
+        failed = tuple(
+            Failure(
+                str(each["model"]), str(each["column"]), str(each["reason"]), each.get("batch_size")
+            )
+            for each in own.get("failed", [])
+        )
+        peak = {str(name): float(rate) for name, rate in (own.get("peak") or {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(
-            f"{path} has a list of failed cases that is none; it may have been edited; save the "
-            "run anew"
+            f"{path} has a list of failed cases, or of the device's rates, that is none; it may "
+            "have been edited; save the run anew"
         ) from error
+    return Run(path, fingerprint, cases, own.get("run"), failed, peak)
 
 
 def _read_case(place: str, benchmark: Any) -> Case:

@@ -88,9 +88,16 @@ class Runner:
         """The process's number."""
         return self._process.pid
 
-    def load(self, path: Path) -> None:
-        """Load a TorchScript file; the model before it is forgotten."""
-        self._request("load", str(path.resolve()))
+    def load(self, path: Path, as_graph: bool = False) -> None:
+        """Load a TorchScript file or a package; the model before it is forgotten.
+
+        as_graph: the first call captures it in a CUDA graph.
+        """
+        self._request("load", str(path.resolve()), "graph" if as_graph else "plain")
+
+    def peak_device_bytes(self) -> int:
+        """The most bytes that were allocated on the device since `load` began; 0 on a CPU."""
+        return int(self._request("memory")[0])
 
     def unload(self) -> None:
         """Forget the model."""

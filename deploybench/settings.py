@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 
 from .errors import BackendFailed, UsageError
 
+DTYPES = ("float32", "float16", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +28,8 @@ class Settings:
     matmul_precision: "highest", "high" or "medium", as torch.set_float32_matmul_precision takes it.
     cudnn_benchmark: cuDNN tries its algorithms out and keeps the fastest.
     cudnn_deterministic: only deterministic cuDNN algorithms.
+    dtype: of weights, inputs and logits; one of DTYPES.
+    channels_last: weights and inputs lie in memory with their channels last.
     """
 
     device: str
@@ -36,6 +40,8 @@ class Settings:
     matmul_precision: str = "highest"
     cudnn_benchmark: bool = False
     cudnn_deterministic: bool = False
+    dtype: str = "float32"
+    channels_last: bool = False
 
     @property
     def on_cuda(self) -> bool:
@@ -68,18 +74,32 @@ def resolve_device(given: str) -> str:
     return f"cuda:{index}"
 
 
-def resolve(device: str = "auto", threads: int | None = None) -> Settings:
+def resolve(
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    dtype: str = "float32",
+    tf32: str | None = None,
+    channels_last: bool = False,
+) -> Settings:
     """The settings for a run on `device` with `threads` intra-op threads (None: torch's default).
 
-    Raises UsageError for a device that is not there.
+    tf32: "on" or "off" for convolutions and matrix products alike; None: as torch has it, on for
+    convolutions alone. Raises UsageError for a device that is not there.
     """
     import torch
 
-    return Settings(
+    settings = Settings(
         device=resolve_device(device),
         threads=threads or default_threads(),
         interop_threads=torch.get_num_interop_threads(),
+        dtype=dtype,
+        channels_last=channels_last,
     )
+    if tf32 is None:
+        return settings
+    precision = "high" if tf32 == "on" else "highest"
+    return replace(settings, cudnn_tf32=tf32 == "on", matmul_precision=precision)
 
 
 def default_threads() -> int:

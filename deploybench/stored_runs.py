@@ -18,7 +18,8 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
     """The runs that `names` stand for, read; each once, and in its fullest form.
 
     A run that was broken off and resumed may be on the disk twice, as may one that was saved to two
-    places; that is still one process. Raises FileError and UsageError as `find` and `read` do.
+    places; that is still one process. A run of several batch sizes is one run for each. Raises
+    FileError and UsageError as `find` and `read` do.
     """
     fullest: dict[str, Run] = {}
     for path in find(names, storage):
@@ -26,7 +27,7 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
         identity = run.identity or str(path.resolve())
         if identity not in fullest or len(run.cases) > len(fullest[identity].cases):
             fullest[identity] = run
-    return list(fullest.values())
+    return [part for run in fullest.values() for part in run.by_batch_size()]
 
 
 def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:

@@ -17,6 +17,7 @@ from statistics import fmean, variance
 
 from .errors import FileError, UsageError
 from .results import Run, Value
+from .table import labels
 from .tolerance import Tolerances
 
 FASTER, SLOWER, SAME = "faster", "slower", "same"
@@ -109,18 +110,21 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
     """
     _require_apart(baseline, candidate)
     differences = _differences(baseline, candidate)
-    before, after = _figures(baseline), _figures(candidate)
-    backends = {
-        (case.model, case.column): case.backend or ""
-        for run in (*baseline, *candidate)
+    runs = [*baseline, *candidate]
+    # The same conditions on both sides, but several: each has cells of its own.
+    titles = {} if differences else labels(runs)
+    before, after = _figures(baseline, titles), _figures(candidate, titles)
+    cases = [
+        ((case.model, case.column + titles.get(run.condition or "", "")), case)
+        for run in runs
         for case in run.cases
-    }
-    failed = {cell: reason for run in candidate for cell, reason in run.failed.items()}
-    disturbed = {
-        (case.model, case.column)
-        for run in (*baseline, *candidate)
-        for case in run.cases
-        if case.extra_info.get("disturbed")
+    ]
+    backends = {key: case.backend or "" for key, case in cases}
+    disturbed = {key for key, case in cases if case.extra_info.get("disturbed")}
+    failed = {
+        (each.model, each.column + titles.get(run.condition or "", "")): each.reason
+        for run in candidate
+        for each in run.failed
     }
     judged = [cell for cell in before if cell in after and _is_repeated(before[cell], after[cell])]
     confidence = 1 - (1 - options.confidence) / max(1, len(judged))
@@ -211,8 +215,11 @@ def _more_runs(effect: Effect, tolerance: float, confidence: float) -> str:
     return f"about {sufficient[0] - min(effect.runs)} more runs a side would settle it"
 
 
-def _figures(runs: Sequence[Run]) -> dict[tuple[str, str], list[float]]:
-    """By model and column, milliseconds of each run that holds the cell."""
+def _figures(runs: Sequence[Run], titles: Mapping[str, str]) -> dict[tuple[str, str], list[float]]:
+    """By model and column, milliseconds of each run that holds the cell.
+
+    titles: by condition, what its columns are labelled with.
+    """
     found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         for case in run.cases:
@@ -222,7 +229,8 @@ def _figures(runs: Sequence[Run]) -> dict[tuple[str, str], list[float]]:
                     f"{run.path}: {case.model} in {case.column} has {figure} ms, which is no time; "
                     "save the run anew"
                 )
-            found.setdefault((case.model, case.column), []).append(figure)
+            column = case.column + titles.get(run.condition or "", "")
+            found.setdefault((case.model, column), []).append(figure)
     return found
 
 
@@ -246,7 +254,7 @@ def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
 
 def _differences(baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
     """What differs between the conditions of all the runs, by name with the values of each side."""
-    if len({run.condition for run in (*baseline, *candidate)}) <= 1:
+    if {run.condition for run in baseline} == {run.condition for run in candidate}:
         return ()
     sides = [[run.fingerprint or {} for run in side] for side in (baseline, candidate)]
     names = sorted({name for side in sides for fingerprint in side for name in fingerprint})

@@ -14,20 +14,21 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from . import catalog, inputs, settings, weights
+from . import catalog, cold_start, inputs, roofline, settings, weights
 from .agreement import Agreement, Reference, judge
 from .backends import registry
 from .backends.base import Backend, InProcessSession, Session
 from .errors import BackendFailed, DeploybenchError, WrongAnswer
 from .measure import Protocol, Timing, stopwatch, timed_calls
+from .roofline import Work
 from .settings import Settings
 
 
@@ -62,22 +63,27 @@ class Artifact:
 class Subject:
     """One model, with everything that the backends share.
 
-    module: in evaluation mode, float32, on the run's device. images: float32 [inputs, 3, size,
-    size] on the CPU; their number is a multiple of the batch size.
+    module: in evaluation mode, on the run's device, in its dtype and layout. images: [inputs, 3,
+    size, size] on the CPU, in that dtype and layout too; their number is a multiple of the batch
+    size. The reference is what float64 makes of the weights and images that the dtype has left.
     """
 
     def __init__(self, name: str, plan: Plan, folder: Path) -> None:
         self.name = name
-        self._plan = plan
+        self.plan = plan
         self._folder = folder
         self._artifacts: dict[str, Artifact] = {}
         count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
-        self.images = inputs.batch(catalog.input_size(name), count, plan.seed)
+        images = inputs.batch(catalog.input_size(name), count, plan.seed)
         module = catalog.build(name)
         weights.apply(module, name, plan.weights, plan.seed)
-        self.module = module.to(plan.settings.device)
+        self._dtype = getattr(torch, plan.settings.dtype)
+        layout = torch.channels_last if plan.settings.channels_last else torch.preserve_format
+        self.images = images.to(self._dtype, memory_format=layout)
+        self.module = module.to(plan.settings.device, self._dtype).to(memory_format=layout)
         self._float64 = self._predict_float64()
         self._references: dict[int, Reference] = {}
+        self._work: Work | None = None
 
     def batches(self, batch_size: int) -> list[Tensor]:
         """The images in batches of `batch_size`."""
@@ -86,7 +92,7 @@ class Subject:
     def reference(self, batch_size: int) -> Reference:
         """What the logits of all images are, by float64 and by eager in batches of `batch_size`."""
         if batch_size not in self._references:
-            session = InProcessSession(self.module, self._plan.settings)
+            session = InProcessSession(self.module, self.plan.settings)
             eager = torch.cat([session.predict(batch) for batch in self.batches(batch_size)])
             self._references[batch_size] = Reference.of(self._float64, eager)
         return self._references[batch_size]
@@ -96,6 +102,12 @@ class Subject:
         outputs = [session.predict(batch) for batch in self.batches(batch_size)]
         return judge(torch.cat(outputs), self.reference(batch_size))
 
+    def work(self) -> Work:
+        """What one call of the run's batch size has to do."""
+        if self._work is None:
+            self._work = roofline.work(self.name, self.plan.batch_size, self.plan.settings.dtype)
+        return self._work
+
     def artifact(self, backend: Backend) -> Artifact | None:
         """The file that `backend` deploys, exported on first use; None if it deploys none."""
         name = backend.artifact_name
@@ -103,7 +115,7 @@ class Subject:
             return None
         if name not in self._artifacts:
             path = self._folder / f"{self.name}.{name}"
-            example = self.images[: self._plan.batch_size].to(self._plan.settings.device)
+            example = self.images[: self.plan.batch_size].to(self.plan.settings.device)
             in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -112,29 +124,31 @@ class Subject:
         return self._artifacts[name]
 
     def _predict_float64(self) -> Tensor:
-        # There and back in place: float64 holds every float32, so the weights return unchanged, and
-        # no second copy of the model is needed.
+        # There and back in place: float64 holds every number of the other dtypes, so the weights
+        # return unchanged, and no second copy of the model is needed.
         self.module.double()
         with torch.inference_mode():
-            device = self._plan.settings.device
+            device = self.plan.settings.device
             logits = [self.module(row.double().to(device)).cpu() for row in self.images.split(8)]
-        self.module.float()
+        self.module.to(self._dtype)
         return torch.cat(logits)
 
 
 class Case:
-    """A subject opened through one backend.
+    """A subject opened through one backend, with an input of the run's batch size in place.
 
     load_seconds: to load it. first_calls_seconds: of its first two calls. memory_bytes: by how much
-    the resident memory of this process and its children grew meanwhile.
+    the resident memory of this process and its children grew meanwhile. device_memory_bytes: the
+    most that it had on the GPU meanwhile, weights and all; None on a CPU.
     """
 
-    def __init__(self, subject: Subject, backend: Backend, plan: Plan) -> None:
+    def __init__(self, subject: Subject, backend: Backend) -> None:
+        plan = subject.plan
         self.subject = subject
         self.backend = backend
-        self._plan = plan
         self.artifact = subject.artifact(backend)
         path = self.artifact.path if self.artifact else None
+        device_memory = DeviceMemory(plan.settings)
         before = resident_bytes()
         self.session: Session
         self.session, self.load_seconds = stopwatch(lambda: backend.load(subject.module, path))
@@ -142,6 +156,8 @@ class Case:
         self.first_calls_seconds = timed_calls(self.session, 2)
         self.calls_made = 2
         self.memory_bytes = max(0, resident_bytes() - before)
+        shared = None if self.artifact else subject.module
+        self.device_memory_bytes = device_memory.peak(self.session, shared)
 
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the subject's images, in batches of `batch_size`."""
@@ -152,12 +168,18 @@ class Case:
         """Judge the exported program as it was in memory; None where there was none."""
         if self.artifact is None or self.artifact.in_memory is None:
             return None
-        session = InProcessSession(self.artifact.in_memory, self._plan.settings)
+        session = InProcessSession(self.artifact.in_memory, self.subject.plan.settings)
         return self.subject.judge(session, batch_size)
+
+    def cold_start_seconds(self) -> float:
+        """Seconds from the start of a fresh process to its first answer."""
+        subject, path = self.subject, self.artifact.path if self.artifact else None
+        batch = subject.images[: subject.plan.batch_size]
+        return cold_start.seconds(self.backend, subject.name, subject.module, path, batch)
 
     def timing(self, protocol: Protocol) -> Timing:
         """The session, to be timed; WrongAnswer ends it when a timed call's output disagrees."""
-        size = self._plan.batch_size
+        size = self.subject.plan.batch_size
 
         def require_agreement(number: int, output: Tensor) -> None:
             rows = slice(number * size, (number + 1) * size)
@@ -170,7 +192,10 @@ class Case:
 
 
 class Workbench:
-    """Opens cases by model and backend name; keeps one subject and one instance per backend."""
+    """Opens cases by model and backend name; keeps one subject and one instance per backend.
+
+    A batch size of None, here and there, is the plan's.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -208,20 +233,23 @@ class Workbench:
         """
         if name not in self._backends:
             backend = registry()[name](self.plan.settings)
+            backend.require_supported()
             backend.require()
             self._backends[name] = backend
         return self._backends[name]
 
-    def subject(self, model: str) -> Subject:
-        """The subject of that name; the one before it is forgotten."""
-        if self._subject is None or self._subject.name != model:
+    def subject(self, model: str, batch_size: int | None = None) -> Subject:
+        """The subject of that name and batch size; the one before it is forgotten."""
+        plan = replace(self.plan, batch_size=batch_size or self.plan.batch_size)
+        held = self._subject
+        if held is None or (held.name, held.plan.batch_size) != (model, plan.batch_size):
             self._forget_subject()
-            folder = self.plan.keep or self._temporary
-            self._subject = Subject(model, self.plan, folder)
+            self._subject = Subject(model, plan, self.plan.keep or self._temporary)
+        assert self._subject is not None
         return self._subject
 
     @contextmanager
-    def case(self, model: str, backend: str) -> Iterator[Case]:
+    def case(self, model: str, backend: str, batch_size: int | None = None) -> Iterator[Case]:
         """Open `model` through `backend`.
 
         What a backend's own libraries raise becomes a BackendFailed of one line.
@@ -230,7 +258,7 @@ class Workbench:
         opened = None
         with one_line(model, backend):
             try:
-                opened = Case(self.subject(model), chosen, self.plan)
+                opened = Case(self.subject(model, batch_size), chosen)
                 yield opened
             finally:
                 if opened is not None:
@@ -239,10 +267,34 @@ class Workbench:
     def _forget_subject(self) -> None:
         self._subject = None
         gc.collect()
+        if self.plan.settings.on_cuda:
+            # What ran out of memory must leave room for the next.
+            torch.cuda.empty_cache()
         for backend in self._backends.values():
             backend.forget()
         for leftover in self._temporary.iterdir():
             leftover.unlink()
+
+
+class DeviceMemory:
+    """What this process, or a session's own, allocates on the GPU from here on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._device = settings.device if settings.on_cuda else None
+        if self._device:
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._before = torch.cuda.memory_allocated(self._device)
+
+    def peak(self, session: Session, shared: nn.Module | None) -> int | None:
+        """The most bytes at a time, with those of the module that the session shares, if any."""
+        if self._device is None:
+            return None
+        own = session.peak_device_bytes()
+        if own is not None:
+            return own
+        weights = [] if shared is None else [*shared.parameters(), *shared.buffers()]
+        grown = torch.cuda.max_memory_allocated(self._device) - self._before
+        return grown + sum(each.nbytes for each in weights)
 
 
 def resident_bytes() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import costs, speedup, stored_runs, table
+from deploybench import costs, floor, speedup, stored_runs, table
 from deploybench.command import run_command
 from deploybench.files import replacing
 
@@ -19,6 +19,8 @@ def main(arguments: argparse.Namespace) -> None:
     runs = stored_runs.load(arguments.run, arguments.storage)
     if arguments.costs:
         rows = costs.to_rows(runs)
+    elif arguments.floor:
+        rows = floor.to_rows(runs)
     elif arguments.speedup:
         rows = speedup.to_rows(speedup.compare(runs))
     else:
@@ -45,6 +47,7 @@ examples:
   python tools/merge_perf.py 'nightly*'                 all runs so named, pooled
   python tools/merge_perf.py /mnt/gpu/0001_run1.json    a run saved elsewhere
   python tools/merge_perf.py 0001 --speedup             each backend against eager
+  python tools/merge_perf.py 0001 --floor               each cell against the least time possible
   python tools/merge_perf.py bench_torch.log bench_ts_py.log bench_ts.log
 
 A cell is the median of a run's calls, in milliseconds, or in images per second of runs with
@@ -67,6 +70,12 @@ exit codes: 0 done, 2 a run or log cannot be used""",
         action="store_true",
         help="a row per model and backend: seconds to export and load, MiB of the file and of "
         "memory, the first calls, and after how many calls the export has paid",
+    )
+    shown.add_argument(
+        "--floor",
+        action="store_true",
+        help="each cell as a multiple of the least time that its model's arithmetic, or reading "
+        "its weights, can take on the device",
     )
     shown.add_argument(
         "--speedup",

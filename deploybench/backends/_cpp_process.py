@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .base import Backend, SelfTimedSession
 
@@ -44,6 +44,10 @@ class CppSession(SelfTimedSession):
         """Fetch the logits of the latest call."""
         return self._runner.output()
 
+    def peak_device_bytes(self) -> int:
+        """The most bytes that the process had on the GPU since it began to load."""
+        return self._runner.peak_device_bytes()
+
     def close(self) -> None:
         """Let the process forget the model; a process that has died has forgotten it already."""
         if self._runner.alive:
@@ -51,9 +55,13 @@ class CppSession(SelfTimedSession):
 
 
 class InCppProcess(Backend):
-    """One long-lived C++ process for a whole run; a fresh one after it has died."""
+    """One long-lived C++ process for a whole run; a fresh one after it has died.
+
+    as_graph: on a GPU, the first call captures the program in a CUDA graph.
+    """
 
     needs_python = False
+    as_graph: ClassVar[bool] = False
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -69,7 +77,7 @@ class InCppProcess(Backend):
         """Have the process load the file."""
         assert artifact is not None
         runner = self._process()
-        runner.load(artifact)
+        runner.load(artifact, self.as_graph and self.settings.on_cuda)
         return CppSession(runner)
 
     def close(self) -> None:

@@ -14,17 +14,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ..errors import Unsupported
+from ..settings import DTYPES, Settings
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from ..settings import Settings
 
 
 class Session(ABC):
     """A loaded model with an input in place, ready to be called again and again.
 
-    Inputs are float32 tensors [batch, 3, size, size] on the CPU, normalised; outputs are logits
-    [batch, classes] on the CPU.
+    Inputs are tensors [batch, 3, size, size] on the CPU, normalised, of the run's dtype; outputs
+    are logits [batch, classes] on the CPU, of that dtype too.
     """
 
     @abstractmethod
@@ -44,6 +45,10 @@ class Session(ABC):
         self.put(batch)
         self.run()
         return self.output()
+
+    def peak_device_bytes(self) -> int | None:
+        """The most bytes on the GPU since the load; None where this process's own are meant."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing that needs closing
         """Give back what the session holds."""
@@ -135,7 +140,8 @@ class Backend(ABC):
     place from left to right. artifact_name: file name of what `export` writes, None where there is
     no file; backends that give the same name share one file, exported once per model. needs_python:
     whether its calls are made from Python. any_batch_size: whether an artifact takes inputs of
-    other batch sizes than the example's.
+    other batch sizes than the example's. dtypes: those it can compute in.
+    channels_last: whether that layout means anything to it.
     """
 
     name: ClassVar[str]
@@ -144,9 +150,23 @@ class Backend(ABC):
     artifact_name: ClassVar[str | None] = None
     needs_python: ClassVar[bool] = True
     any_batch_size: ClassVar[bool] = True
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
+    channels_last: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    def require_supported(self) -> None:
+        """Raise Unsupported where the run's settings are nothing that it can do."""
+        if self.settings.dtype not in self.dtypes:
+            raise Unsupported(
+                f"{self.name} has no {self.settings.dtype}: run it with --dtype "
+                f"{' or '.join(self.dtypes)}"
+            )
+        if self.settings.channels_last and not self.channels_last:
+            raise Unsupported(
+                f"{self.name} chooses its own layout in memory: run it without --channels-last"
+            )
 
     def require(self) -> None:  # noqa: B027 - most backends need nothing special
         """Raise BackendUnavailable, with the command that mends it, where it cannot run."""

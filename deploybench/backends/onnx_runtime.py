@@ -22,6 +22,9 @@ class OnnxRuntime(Backend):
     order = 120
     artifact_name = ARTIFACT
     any_batch_size = False
+    # Tensors cross as NumPy's, which knows no bfloat16.
+    dtypes = ("float32", "float16")
+    channels_last = False
 
     def require(self) -> None:
         """Find the packages, and the provider for the run's device."""
@@ -47,7 +50,7 @@ class OnnxRuntime(Backend):
         options.log_severity_level = 3
         with one_kind_of_error():
             session = onnxruntime.InferenceSession(
-                str(artifact), options, providers=[self._provider]
+                str(artifact), options, providers=[(self._provider, self._provider_options)]
             )
         if session.get_providers()[0] != self._provider:
             raise BackendFailed(
@@ -61,6 +64,13 @@ class OnnxRuntime(Backend):
             return torch.from_numpy(logits)
 
         return InProcessSession(forward, self.settings)
+
+    @property
+    def _provider_options(self) -> dict[str, str]:
+        if not self.settings.on_cuda:
+            return {}
+        index = self.settings.device.partition(":")[2]
+        return {"device_id": index, "use_tf32": str(int(self.settings.cudnn_tf32))}
 
     @property
     def _provider(self) -> str:

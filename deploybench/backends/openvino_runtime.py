@@ -21,6 +21,8 @@ class OpenVino(Backend):
     order = 130
     artifact_name = ARTIFACT
     any_batch_size = False
+    dtypes = ("float32",)
+    channels_last = False
 
     def require(self) -> None:
         """Find the packages, and ask for a CPU."""

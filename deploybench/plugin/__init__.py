@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from .. import options
-from ..errors import BackendUnavailable, DeploybenchError, UsageError
+from ..errors import BackendUnavailable, DeploybenchError, Unsupported, UsageError
 from ..settings import resolve_device
 from ..weights import WeightSource
 from .progress import Progress
@@ -34,10 +34,14 @@ class RunOptions:
     backends: list[str]
     device: str
     weights: WeightSource
-    batch_size: int
+    batch_size: tuple[int, ...]
     threads: int | None
     metric: str
+    dtype: str
+    tf32: str | None
+    channels_last: bool
     include_copies: bool
+    cold_start: bool
     strict_backends: bool
     keep_artifacts: Path | None
 
@@ -46,21 +50,24 @@ class RunOptions:
         given = {
             "--weights": self.weights.label,
             "--device": self.device,
-            "--batch-size": str(self.batch_size),
+            "--batch-size": ",".join(map(str, self.batch_size)),
             "--threads": str(self.threads) if self.threads else None,
+            "--dtype": self.dtype,
+            "--tf32": self.tf32,
         }
-        return shlex.join(word for name, text in given.items() if text for word in (name, text))
+        words = [word for name, text in given.items() if text for word in (name, text)]
+        return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])
 
 
 OPTIONS = pytest.StashKey[RunOptions]()
-TIMED = pytest.StashKey[dict[str, tuple[str, str]]]()
-"""Model and backend of each timed test that is to run, by its node id."""
+TIMED = pytest.StashKey[dict[str, tuple[str, str, int]]]()
+"""Model, backend and batch size of each timed test that is to run, by its node id."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of one group, each also readable from pytest.ini."""
     group = parser.getgroup("deploybench", "deploybench: checked answers, honest latencies")
-    for option in (*options.ALL, options.METRIC):
+    for option in (*options.ALL, *options.OF_A_RUN):
         text = f"{option.help} (default: {option.default or 'none'})"
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; as --{option.name}")
@@ -76,6 +83,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--include-copies",
         action="store_true",
         help="time each call with its input's way to the device and its output's way back",
+    )
+    group.addoption(
+        "--channels-last",
+        action="store_true",
+        help="lay weights and inputs out in memory with their channels last",
+    )
+    group.addoption(
+        "--cold-start",
+        action="store_true",
+        help="start a fresh process for each case too, and save the seconds to its first answer",
     )
     group.addoption(
         "--resume",
@@ -104,7 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _read_options(config: pytest.Config) -> RunOptions:
     values: dict[str, Any] = {
         option.key: option.value(config.getoption(option.key) or config.getini(option.key))
-        for option in (*options.ALL, options.METRIC)
+        for option in (*options.ALL, *options.OF_A_RUN)
     }
     if values["device"].startswith("cuda"):
         resolve_device(values["device"])
@@ -116,20 +133,36 @@ def _read_options(config: pytest.Config) -> RunOptions:
     keep = config.getoption("keep_artifacts")
     return RunOptions(
         **values,
+        channels_last=config.getoption("channels_last"),
         include_copies=config.getoption("include_copies"),
+        cold_start=config.getoption("cold_start"),
         strict_backends=bool(strict),
         keep_artifacts=Path(keep) if keep else None,
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per model and backend, model by model, with plain strings for parameters."""
-    if {"model", "backend"} <= set(metafunc.fixturenames):
-        run = metafunc.config.stash[OPTIONS]
+    """One test per model and backend, model by model, with plain strings for parameters.
+
+    The batch size is a third one where several were given.
+    """
+    if not {"model", "backend", "batch_size"} <= set(metafunc.fixturenames):
+        return
+    run = metafunc.config.stash[OPTIONS]
+    if len(run.batch_size) == 1:
         cases = [(model, backend) for model in run.models for backend in run.backends]
-        metafunc.parametrize(
-            ("model", "backend"), cases, ids=[f"{model}-{backend}" for model, backend in cases]
-        )
+        metafunc.parametrize(("model", "backend"), cases, ids=["-".join(case) for case in cases])
+        return
+    metafunc.parametrize(
+        ("model", "backend", "batch_size"),
+        [
+            pytest.param(model, backend, str(size), id=f"{model}-{backend}-batch{size}")
+            for model in run.models
+            for size in run.batch_size
+            for backend in run.backends
+        ],
+        indirect=["batch_size"],
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -144,8 +177,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
+    only_size = session.config.stash[OPTIONS].batch_size[0]
     cases = {
-        item.nodeid: (str(item.callspec.params["model"]), str(item.callspec.params["backend"]))
+        item.nodeid: (
+            str(item.callspec.params["model"]),
+            str(item.callspec.params["backend"]),
+            int(str(item.callspec.params.get("batch_size", only_size))),
+        )
         for item in session.items
         if isinstance(item, pytest.Function) and "comparison" in item.fixturenames
     }
@@ -175,7 +213,8 @@ def _one_line_errors(config: pytest.Config) -> Iterator[None]:
     try:
         yield
     except BackendUnavailable as error:
-        if config.stash[OPTIONS].strict_backends:
+        strict = config.stash[OPTIONS].strict_backends
+        if strict and not isinstance(error, Unsupported):
             raise pytest.fail.Exception(f"{error} (--strict-backends)", pytrace=False) from None
         raise pytest.skip.Exception(str(error)) from None
     except DeploybenchError as error:

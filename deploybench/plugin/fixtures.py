@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,15 @@ def make_plan(run: RunOptions, inputs: int) -> Plan:
     from ..workbench import Plan
 
     return Plan(
-        settings=resolve(run.device, run.threads),
+        settings=resolve(
+            run.device,
+            run.threads,
+            dtype=run.dtype,
+            tf32=run.tf32,
+            channels_last=run.channels_last,
+        ),
         weights=run.weights,
-        batch_size=run.batch_size,
+        batch_size=run.batch_size[0],
         inputs=inputs,
         keep=run.keep_artifacts,
     )
@@ -43,6 +50,12 @@ def make_plan(run: RunOptions, inputs: int) -> Plan:
 def run_options(request: pytest.FixtureRequest) -> RunOptions:
     """The suite's options."""
     return request.config.stash[OPTIONS]
+
+
+@pytest.fixture
+def batch_size(request: pytest.FixtureRequest, run_options: RunOptions) -> int:
+    """Inputs per call: of this test where there are several, else of the run."""
+    return int(getattr(request, "param", run_options.batch_size[0]))
 
 
 @pytest.fixture(scope="package")
@@ -81,27 +94,40 @@ def protocol(request: pytest.FixtureRequest, run_options: RunOptions) -> Protoco
 
 @pytest.fixture(scope="package")
 def comparison(
-    request: pytest.FixtureRequest, workbench: Workbench, protocol: Protocol
+    request: pytest.FixtureRequest,
+    run_options: RunOptions,
+    workbench: Workbench,
+    protocol: Protocol,
 ) -> Iterator[Comparison]:
     """What times all backends of a model side by side; watches the machine meanwhile."""
     from ..comparison import Comparison
     from ..environment import fingerprint
     from ..noise import Watch
     from ..notices import after_run, before_run, measure_machine_noise
+    from ..roofline import peak
 
     if request.config.getoption("benchmark_skip"):
         pytest.skip("--benchmark-skip")
     saving = request.config.stash[SAVING]
-    saving.begin(fingerprint(workbench.plan, protocol))
+    saving.peak = asdict(peak(workbench.plan.settings))
+    saving.begin(fingerprint(workbench.plan, protocol, run_options.batch_size))
     device = workbench.plan.settings.device
     watch = Watch(device)
     saving.notices += before_run(watch)
     noise_before = measure_machine_noise(device)
-    backends: dict[str, list[str]] = {}
-    for model, backend in request.config.stash[TIMED].values():
-        if (model, backend) not in saving.taken_over:
-            backends.setdefault(model, []).append(backend)
-    compared = Comparison(workbench, protocol, backends, watch, saving.taken_over, saving.add)
+    backends: dict[tuple[str, int], list[str]] = {}
+    for model, backend, batch_size in request.config.stash[TIMED].values():
+        if (model, backend, batch_size) not in saving.taken_over:
+            backends.setdefault((model, batch_size), []).append(backend)
+    compared = Comparison(
+        workbench,
+        protocol,
+        backends,
+        watch,
+        saving.taken_over,
+        saving.add,
+        cold_start=run_options.cold_start,
+    )
     yield compared
     noise_after = measure_machine_noise(device)
     saving.noise = (noise_before, noise_after)
@@ -135,7 +161,7 @@ def record_latency(
     request: pytest.FixtureRequest,
     record_property: Recorder,
     protocol: Protocol,
-    workbench: Workbench,
+    batch_size: int,
 ) -> Callable[[Outcome], None]:
     """A function that enters a case's samples into pytest-benchmark's saved run.
 
@@ -148,12 +174,11 @@ def record_latency(
         assert outcome.result is not None
         samples, info = outcome.result.samples, outcome.result.extra_info
         model = request.node.callspec.params["model"]
-        images = workbench.plan.batch_size
         fixture = replay(request, samples, outcome.result.clock, model, protocol)
         fixture.extra_info.update(info)
         figure = f"{1e3 * median(samples):9.2f} ms"
         if protocol.metric == THROUGHPUT:
-            figure = f"{images / median(samples):9.1f} images/s"
+            figure = f"{batch_size / median(samples):9.1f} images/s"
         marks = "; ".join(("", *info["disturbed"]))
         words = f"{figure}   {len(samples)} rounds, {info['check']['verdict']}{marks}"
         record_property(LATENCY_PROPERTY, words)

@@ -12,16 +12,17 @@ LATENCY_PROPERTY = "latency"
 class Progress:
     """Writes the lines; registered as a plugin when a run holds timed cases.
 
-    cases: model and backend of each timed test, by its node id.
+    cases: model, backend and batch size of each timed test, by its node id.
     """
 
     def __init__(
-        self, reporter: pytest.TerminalReporter, cases: dict[str, tuple[str, str]]
+        self, reporter: pytest.TerminalReporter, cases: dict[str, tuple[str, str, int]]
     ) -> None:
         self._reporter = reporter
         self._cases = cases
         self._finished = 0
-        self._width = max(len(model) for model, _ in cases.values())
+        self._width = max(len(model) for model, _, _ in cases.values())
+        self._several_sizes = len({size for _, _, size in cases.values()}) > 1
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
@@ -38,7 +39,9 @@ class Progress:
         if report.nodeid not in self._cases or not ended:
             return
         self._finished += 1
-        model, backend = self._cases[report.nodeid]
+        model, backend, batch_size = self._cases[report.nodeid]
+        if self._several_sizes:
+            backend = f"{backend:<10} batch {batch_size:<4}"
         place = f"[{self._finished:{len(str(len(self._cases)))}}/{len(self._cases)}]"
         # The newline comes first and write_line is not used: that one would have pytest name the
         # test's file again before each case.

@@ -34,7 +34,8 @@ class Saving:
     storage: the folder of saved runs. name: of the run; empty where nothing is to be saved.
     unfinished: what it has measured so far, on the disk. failed: the cells that gave no number,
     with the reason. notices: what was seen of the machine. noise: the machine's own, before and
-    after. taken_over: by model and backend, what the run that this one goes on from had measured.
+    after. taken_over: by model, backend and batch size, what the run that this one goes on from
+    had measured. peak: what the device does at best, as roofline.py has it.
     """
 
     storage: Path
@@ -43,10 +44,11 @@ class Saving:
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     fingerprint: Mapping[str, Any] | None = None
     unfinished: Journal | None = None
-    failed: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, str | int]] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     noise: tuple[MachineNoise, MachineNoise] | None = None
-    taken_over: dict[tuple[str, str], Result] = field(default_factory=dict)
+    taken_over: dict[tuple[str, str, int], Result] = field(default_factory=dict)
+    peak: Mapping[str, float] | None = None
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
         """Open the journal; with --resume, the one of the run that was broken off.
@@ -65,14 +67,14 @@ class Saving:
         """What a saved run says of itself, besides its cases."""
         return {
             "machine_info": {"deploybench": self.machine_info()},
-            "deploybench": {"run": self.run, "failed": self.failed},
+            "deploybench": {"run": self.run, "failed": self.failed, "peak": self.peak},
         }
 
     def machine_info(self) -> dict[str, Any]:
         """What two runs must have in common to be compared, and the format they are written in."""
         return {"format": FORMAT, "version": __version__, "fingerprint": self.fingerprint}
 
-    def add(self, model: str, backend: str, result: Result) -> None:
+    def add(self, model: str, backend: str, batch_size: int, result: Result) -> None:
         """Put a case on the disk."""
         if self.unfinished is not None:
             entry = {
@@ -81,7 +83,7 @@ class Saving:
                 "options": {"timer": result.clock},
                 "extra_info": dict(result.extra_info),
             }
-            self.unfinished.add(model, backend, entry)
+            self.unfinished.add(f"{model}-{backend}-batch{batch_size}", entry)
 
     def _take_over(self, folder: Path) -> None:
         from ..comparison import Result
@@ -101,8 +103,9 @@ class Saving:
         self.run = document["deploybench"]["run"]
         for entry in document["benchmarks"]:
             params = entry["params"]
-            self.taken_over[params["model"], params["backend"]] = Result(
-                tuple(entry["stats"]["data"]), entry["options"]["timer"], entry["extra_info"]
+            info = entry["extra_info"]
+            self.taken_over[params["model"], params["backend"], info["batch_size"]] = Result(
+                tuple(entry["stats"]["data"]), entry["options"]["timer"], info
             )
 
 
@@ -136,12 +139,18 @@ def pytest_runtest_makereport(
     report = yield
     timed = item.config.stash.get(TIMED, {}).get(item.nodeid)
     if timed and report.failed:
-        model, backend = timed
+        model, backend, batch_size = timed
         lines = str(report.longrepr).strip().splitlines()
         reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
         item.config.stash[SAVING].failed.append(
-            {"model": model, "backend": backend, "column": column, "reason": reason}
+            {
+                "model": model,
+                "backend": backend,
+                "batch_size": batch_size,
+                "column": column,
+                "reason": reason,
+            }
         )
     return report
 
@@ -163,6 +172,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     output_json["deploybench"] = {
         "run": saving.run,
         "failed": saving.failed,
+        "peak": saving.peak,
         "notices": [asdict(notice) for notice in saving.notices],
         "noise": {
             "before": asdict(before) if before else None,

@@ -14,5 +14,6 @@ class ModelScheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         """The file and model of a case, as in `file::test[model-backend]`."""
         test, _, case = nodeid.partition("[")
-        model, _, _ = case.rpartition("-")
+        # Names of models have no hyphen, those of backends may.
+        model, _, _ = case.partition("-")
         return f"{test}[{model}" if model else nodeid

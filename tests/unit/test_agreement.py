@@ -109,3 +109,14 @@ def test_rows_keep_the_unit_of_the_whole(reference):
     part = reference.rows(slice(1, 2))
     assert part.error == reference.error
     assert judge(reference.eager[1:2], part).verdict == EXACT
+
+
+def test_where_eager_itself_overflows_nothing_agrees(reference):
+    eager = reference.eager.clone()
+    eager[0, 0] = torch.inf
+    overflown = Reference.of(reference.logits, eager)
+    agreement = judge(reference.logits.float(), overflown)
+    assert agreement.verdict == DIFFERENT
+    assert "eager itself gives no finite logits" in agreement.reason
+    eager[0, 0] = torch.nan
+    assert not judge(reference.logits.float(), Reference.of(reference.logits, eager)).agrees

@@ -25,7 +25,7 @@ def begin(folder, run="a1"):
 def test_what_was_added_is_read_like_a_saved_run(tmp_path):
     under_way = begin(tmp_path / "unfinished" / "run1")
     for (model, backend), seconds in CASES.items():
-        under_way.add(model, backend, saved_runs.benchmark(model, backend, seconds))
+        under_way.add(f"{model}-{backend}", saved_runs.benchmark(model, backend, seconds))
     read = results.read(under_way.folder)
     assert {(case.model, case.backend): len(case.samples) for case in read.cases} == {
         ("resnet18", "eager"): 3,
@@ -43,14 +43,14 @@ def test_a_journal_that_is_there_keeps_its_header(tmp_path):
 
 def test_a_case_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
     under_way = begin(tmp_path / "run")
-    under_way.add("resnet18", "eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
+    under_way.add("resnet18-eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(FileError, match="cannot be written: No space left on device"):
-        under_way.add("resnet18", "cpp", saved_runs.benchmark("resnet18", "cpp", [0.1]))
+        under_way.add("resnet18-cpp", saved_runs.benchmark("resnet18", "cpp", [0.1]))
     assert [case.backend for case in results.read(under_way.folder).cases] == ["eager"]
 
 
@@ -81,7 +81,7 @@ def test_a_run_saved_to_two_places_is_one_process(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.json").write_text(json.dumps(saved))
     under_way = begin(tmp_path / "run")
-    under_way.add("resnet18", "eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
+    under_way.add("resnet18-eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
     names = [str(tmp_path / name) for name in ("run", "one.json", "two.json")]
     (run,) = stored_runs.load(names)
     assert len(run.cases) == 2

@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from deploybench import results
+from deploybench import floor, results, stored_runs, table
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "shufflenet_v2_x0_5"
@@ -55,6 +55,18 @@ class Broken(Backend):
     name, title, order = "broken", "Broken", 92
     def load(self, module, artifact):
         raise RuntimeError("kernel panic in layer 3\\nbacktrace: ...")
+""",
+    "hungry": """
+import torch
+from deploybench.backends.base import Backend, InProcessSession
+class Hungry(Backend):
+    name, title, order = "hungry", "Hungry", 94
+    def load(self, module, artifact):
+        def forward(batch):
+            if len(batch) > 1:
+                raise torch.OutOfMemoryError("no room for 2")
+            return module(batch)
+        return InProcessSession(forward, self.settings)
 """,
     "absent": """
 from deploybench.backends.base import Backend
@@ -112,6 +124,9 @@ def run_pytest(tmp_path) -> Run:
         (["--batch-size=0"], "--batch-size '0' is not a positive whole number"),
         (["--batch-size=two"], "--batch-size 'two' is not"),
         (["--threads=-1"], "--threads '-1' is not"),
+        (["--batch-size=1,,2"], "--batch-size '' is not a positive whole number"),
+        (["--dtype=float8"], "--dtype 'float8' is unknown: allowed: float32, float16, bfloat16"),
+        (["--tf32=yes"], "--tf32 'yes' is unknown: allowed: on, off"),
         (["--device=gpu"], "unknown device 'gpu': allowed: auto, cpu, cuda"),
         (["--device=cuda:99"], "device 'cuda:99' is not there"),
         (["--weights=pretraind"], "pretraind"),
@@ -430,3 +445,46 @@ def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path)
     assert (about["metric"], about["include_copies"]) == ("throughput", True)
     refused = run_pytest("tests/perf", "--metric=goodput")
     assert "--metric 'goodput' is unknown: allowed: latency, throughput" in refused.stderr
+
+
+def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
+    saved = tmp_path / "run.json"
+    ran = run_pytest(
+        *("tests/perf", f"--models={MODEL}", "--backends=eager,cpp,openvino", "--batch-size=1,2"),
+        *("--dtype=bfloat16", "--tf32=off", "--channels-last", "--strict-backends"),
+        *("--cold-start", "--benchmark-max-time=0", f"--benchmark-json={saved}"),
+    )
+    assert "4 passed, 2 skipped" in ran.stdout
+    reason = "skipped: openvino has no bfloat16: run it with --dtype float32"
+    assert ran.stdout.count(reason) == 2
+    document = json.loads(saved.read_text())
+    assert [bench["params"] for bench in document["benchmarks"]] == [
+        {"model": MODEL, "batch_size": size, "backend": backend}
+        for size in ("1", "2")
+        for backend in ("eager", "cpp")
+    ]
+    for bench in document["benchmarks"]:
+        assert bench["extra_info"]["check"]["verdict"] != "different"
+        assert bench["extra_info"]["cold_start_seconds"] > 0
+    about = document["machine_info"]["deploybench"]["fingerprint"]
+    axes = ("batch_size", "dtype", "cudnn_tf32", "matmul_precision", "channels_last")
+    assert [about[axis] for axis in axes] == ["1,2", "bfloat16", False, "highest", True]
+
+    one, two = stored_runs.load([str(saved)])
+    assert [run.fingerprint["batch_size"] for run in (one, two)] == [1, 2]
+    assert [len(run.cases) for run in (one, two)] == [2, 2]
+    header = table.to_rows(table.merge([one, two]))[0]
+    assert header[1:3] == ["PyTorch [batch_size=1]", "PyTorch [batch_size=2]"]
+    rows = floor.to_rows([one, two])
+    assert [row[0] for row in rows[1:]] == [f"{MODEL} [batch_size={size}]" for size in (1, 2)]
+    assert all(float(row[3]) > 1 for row in rows[1:])
+
+
+def test_what_runs_out_of_memory_fails_alone(run_pytest):
+    ran = run_pytest(
+        *("tests/perf", f"--models={MODEL}", "--backends=hungry,eager", "--batch-size=1,2"),
+        "--benchmark-max-time=0",
+    )
+    assert "1 failed, 3 passed" in ran.stdout
+    assert f"{MODEL} through hungry: OutOfMemoryError: no room for 2" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr

@@ -77,13 +77,15 @@ def test_logits_are_pythons_to_the_bit(runner, tmp_path):
         assert torch.equal(runner.output(), module(batch))
 
 
-def test_a_half_precision_tensor_crosses_unchanged(runner, tmp_path):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_half_precision_tensor_crosses_unchanged(program, tmp_path, dtype):
     class Same(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x
 
-    runner.load(save(Same(), tmp_path / "same.ts"))
-    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+    name = str(dtype).removeprefix("torch.")
+    with Runner(program, replace(CPU, dtype=name)) as runner:
+        runner.load(save(Same(), tmp_path / "same.ts"))
         batch = torch.randn(3, 5).to(dtype)
         runner.put(batch)
         runner.run(1)
@@ -313,3 +315,15 @@ def test_bad_arguments_end_in_one_line(run_program, image, tmp_path, arguments, 
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stderr.startswith("model_runner: ")
+
+
+def test_an_input_of_another_dtype_than_asked_for_is_refused(runner, tmp_path):
+    runner.load(save(Plain(), tmp_path / "plain.ts"))
+    with pytest.raises(BackendFailed, match="an input of float16 where float32 was asked for"):
+        runner.put(torch.zeros(1, 3, 2, 2, dtype=torch.float16))
+
+
+def test_without_a_gpu_there_is_no_graph_and_no_memory_of_it(runner, tmp_path):
+    with pytest.raises(BackendFailed, match="a CUDA graph needs a GPU"):
+        runner.load(save(Plain(), tmp_path / "plain.ts"), as_graph=True)
+    assert runner.peak_device_bytes() == 0

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from deploybench import tolerance, verdict
 from deploybench.errors import FileError, UsageError
-from deploybench.results import Case, Run
+from deploybench.results import Case, Failure, Run
 from deploybench.verdict import Options, compare, judge_runs
 
 CELL = ("resnet18", "PyTorch")
 
 
-def run(name, figures, failed=None, disturbed=(), **fingerprint):
+def run(name, figures, failed=(), disturbed=(), **fingerprint):
     """A run that holds milliseconds by model and column."""
     cases = tuple(
         Case(model, column.lower(), column, 0, (figure,), {"disturbed": list(disturbed)})
         for (model, column), figure in figures.items()
     )
-    return Run(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed or {})
+    return Run(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed)
 
 
 def side(name, figures):
@@ -85,7 +85,7 @@ def test_missing_new_and_wrong():
     candidate = run(
         "c",
         {("alexnet", "PyTorch"): 1.0},
-        failed={("vgg11", "PyTorch"): "different: class 3"},
+        failed=(Failure("vgg11", "PyTorch", "different: class 3"),),
     )
     report = judge_runs([first, second], [candidate], Options())
     found = {cell.model: (cell.verdict, cell.note) for cell in report.cells}
@@ -104,6 +104,23 @@ def test_other_conditions_are_not_comparable():
     assert [cell.verdict for cell in report.cells] == ["not comparable"]
     assert report.differences == ("threads: 2 -> 4",)
     assert report.exit_code == 3
+
+
+def test_the_same_conditions_on_both_sides_have_cells_of_their_own():
+    sides = [
+        [
+            run(f"{name}{number}{size}", {CELL: size * factor * figure}, batch_size=size)
+            for number, figure in enumerate(STEADY)
+            for size, factor in ((1, 1.0), (8, eight))
+        ]
+        for name, eight in (("b", 1.0), ("c", 1.2))
+    ]
+    report = judge_runs(*sides, Options())
+    assert {cell.column: cell.verdict for cell in report.cells} == {
+        "PyTorch [batch_size=1]": "same",
+        "PyTorch [batch_size=8]": "slower",
+    }
+    assert report.exit_code == 1
 
 
 def test_two_conditions_on_one_side_are_not_comparable_either():

@@ -1,0 +1,111 @@
+"""How long it takes from the start of a process to its first answer.
+
+A backend that runs in a C++ process is given a fresh one. For all others this file is a program: it
+imports what the backend needs, opens the artifact (or the model's weights, where there is none),
+answers one batch and says so. What was compiled before is not at hand: caches are private.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import catalog, settings
+from .backends import registry
+from .backends.base import Backend
+from .errors import BackendFailed
+from .measure import stopwatch
+from .runner import scrubbed_environment
+from .settings import Settings
+
+DEADLINE = 900.0
+ANSWERED = "answered"
+
+
+def seconds(
+    backend: Backend, model: str, module: nn.Module, artifact: Path | None, batch: Tensor
+) -> float:
+    """Seconds from the start of a process to the first logits of `batch`.
+
+    module: the model named `model` with its weights, for backends that have no artifact.
+
+    Raises BackendFailed when the process does not answer.
+    """
+    if not backend.needs_python:
+        fresh = type(backend)(backend.settings)
+        try:
+            return stopwatch(lambda: fresh.load(module, artifact).predict(batch))[1]
+        finally:
+            fresh.close()
+    with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
+        given, weights = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
+        torch.save(batch, given)
+        if artifact is None:
+            torch.save(module.state_dict(), weights)
+        command = [sys.executable, "-m", __name__, backend.name, model, str(artifact or weights)]
+        command += [str(given), json.dumps(asdict(backend.settings))]
+        # What it leaves behind goes with the folder.
+        environment = {**scrubbed_environment(), "TMPDIR": folder}
+        return stopwatch(lambda: _run(command, environment))[1]
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    """Run the program until it has answered."""
+    started = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        cwd=Path(__file__).parents[1],
+    )
+    try:
+        output, errors = started.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        raise BackendFailed(f"a fresh process gave no answer within {DEADLINE:g} s") from None
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+    if ANSWERED not in output:
+        last = errors.strip().splitlines() or ["none"]
+        raise BackendFailed(f"a fresh process gave no answer; its last words: {last[-1]}")
+
+
+def main() -> None:
+    """Answer once, in this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("backend", "model", "file", "batch", "settings"):
+        parser.add_argument(name)
+    given = parser.parse_args()
+    chosen = Settings(**json.loads(given.settings))
+    settings.apply(chosen)
+    backend = registry()[given.backend](chosen)
+    backend.require()
+    file = Path(given.file)
+    module = nn.Module()
+    if backend.artifact_name is None:
+        module = catalog.build(given.model).to(chosen.device, getattr(torch, chosen.dtype))
+        if chosen.channels_last:
+            module = module.to(memory_format=torch.channels_last)
+        module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
+    artifact = None if backend.artifact_name is None else file
+    backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
+    print(ANSWERED, flush=True)
+    # The answer is all that was asked for; what tears a runtime down is not waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The least that a call has to do, and how fast this device does that at best.
+
+After S. Williams, A. Waterman and D. Patterson, 2009, "Roofline: an insightful visual performance
+model for multicore architectures".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from . import catalog
+from .backends.base import InProcessSession
+from .measure import timed_calls
+from .settings import Settings
+
+ATTEMPTS = 5
+# Sides of the matrices and bytes of the copy: large enough that starting is nothing beside it.
+MATRIX = {False: 2048, True: 8192}
+COPY = {False: 2**28, True: 2**30}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call has to do: floating-point operations, and bytes of weights to be read."""
+
+    flops: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What the device does at best in a second: operations, and bytes read or written."""
+
+    flops_per_second: float
+    bytes_per_second: float
+
+
+def work(model: str, batch_size: int, dtype: str) -> Work:
+    """Count the work of one call. Nothing is computed: the tensors have shapes alone.
+
+    A multiplication and an addition are two operations, as torch.utils.flop_counter has it.
+    """
+    size = catalog.input_size(model)
+    with torch.device("meta"):
+        module = catalog.build(model).to(getattr(torch, dtype))
+        batch = torch.empty(batch_size, 3, size, size, dtype=getattr(torch, dtype))
+    # With gradients on, attention is made of operations that the counter knows.
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        module(batch)
+    weights = [*module.parameters(), *module.buffers()]
+    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
+
+
+def peak(settings: Settings) -> Peak:
+    """Measure a large matrix product and a large copy, with the run's settings; the best of a few.
+
+    Raises RuntimeError where the device has no matrix product in that dtype.
+    """
+    dtype = getattr(torch, settings.dtype)
+    side, size = MATRIX[settings.on_cuda], COPY[settings.on_cuda]
+    with _as_convolutions(settings):
+        matrix = torch.randn(side, side).to(dtype)
+        flops = 2 * side**3 / _least_seconds(lambda each: each @ each, matrix, settings)
+    # To a place that is there: the first touch of new memory is the system's work.
+    target = torch.zeros(size, dtype=torch.uint8, device=settings.device)
+    moved = 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)
+    return Peak(flops, moved)
+
+
+def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Settings) -> float:
+    session = InProcessSession(call, settings)
+    session.put(given)
+    # The first has to find memory for its result.
+    return min(timed_calls(session, 1 + ATTEMPTS)[1:])
+
+
+@contextmanager
+def _as_convolutions(settings: Settings) -> Iterator[None]:
+    """Let matrix products use TF32 where convolutions, the bulk of the arithmetic, may."""
+    torch.set_float32_matmul_precision("high" if settings.cudnn_tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(settings.matmul_precision)
