@@ -5,7 +5,7 @@
 // text, after which the process serves on. Paths hold no tab and no newline. Tensors cross as files
 // of raw little-endian values, never as text, and so do the samples, as float64 seconds.
 //
-//   hello                       ok  protocol=2  torch=VERSION  pid=N
+//   hello                       ok  protocol=2  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
 //   load  FILE  HOW             ok                     a program, onto the device
 //   memory                      ok  BYTES              the most on the device since `load`
@@ -32,6 +32,7 @@
 #include <sstream>
 
 #include "failure.h"
+#include "graph.h"
 #include "session.h"
 #include "tensors.h"
 
@@ -126,6 +127,8 @@ std::string answer(Session& session, const Fields& fields) {
   if (verb == "hello")
     return std::string("\tprotocol=2\ttorch=")
         .append(torch_version())
+        .append("\tgraphs=")
+        .append(std::to_string(kHasGraphs))
         .append("\tpid=")
         .append(std::to_string(getpid()));
   if (verb == "configure") return write_settings(session.configure(read_settings(fields)));

@@ -162,6 +162,7 @@ class Runner:
                 f"the C++ program speaks protocol {about.get('protocol')}, this suite {PROTOCOL}; "
                 "build it anew: make clean setup"
             )
+        self.has_graphs = about.get("graphs") == "1"
 
     def _configure(self, settings: Settings) -> None:
         fields = {

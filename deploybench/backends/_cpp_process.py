@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ..errors import BackendUnavailable
 from .base import Backend, SelfTimedSession
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class CppSession(SelfTimedSession):
 class InCppProcess(Backend):
     """One long-lived C++ process for a whole run; a fresh one after it has died.
 
-    as_graph: on a GPU, the first call captures the program in a CUDA graph.
+    as_graph: on a GPU, and with a LibTorch that can do that from C++, the first call captures the
+    program in a CUDA graph.
     """
 
     needs_python = False
@@ -77,7 +79,7 @@ class InCppProcess(Backend):
         """Have the process load the file."""
         assert artifact is not None
         runner = self._process()
-        runner.load(artifact, self.as_graph and self.settings.on_cuda)
+        runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
         return CppSession(runner)
 
     def close(self) -> None:
@@ -85,6 +87,20 @@ class InCppProcess(Backend):
         if self._runner is not None:
             self._runner.close()
             self._runner = None
+
+    def require_graphs(self) -> None:
+        """Raise BackendUnavailable where no CUDA graph can be captured."""
+        import torch
+
+        if not self.settings.on_cuda:
+            raise BackendUnavailable(
+                "a CUDA graph needs a GPU: run with --device cuda where one is"
+            )
+        if not self._process().has_graphs:
+            raise BackendUnavailable(
+                f"LibTorch {torch.__version__} captures no graphs from C++ without CUDA's headers: "
+                "pip install torch==2.14.1 or newer"
+            )
 
     def _process(self) -> Runner:
         from ..native_build import ensure_runner

@@ -23,6 +23,7 @@ class AotiCpp(InCppProcess):
     order = 110
     artifact_name = ARTIFACT
     any_batch_size = False
+    as_graph = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
