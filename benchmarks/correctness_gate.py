@@ -11,7 +11,9 @@ models, seeds (of the weights and of the images) and numbers of threads; each al
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -58,26 +60,33 @@ def answer(bench: Workbench, model: str, backend: str) -> list[tuple[str, Agreem
         return verdicts
 
 
-def judge_honest(models: list[str], names: list[str], seeds: int, threads: list[int]) -> None:
-    """Judge the real backends and print how many verdicts there were, and the alarms."""
+def judge_honest(job: tuple[list[str], list[str], int, int]) -> tuple[str, int, int, float]:
+    """Judge models through backends with one seed and number of threads.
+
+    Returns what to print, how many verdicts there were, how many alarms, and the largest error.
+    """
+    models, names, count, seed = job
+    alarms, judged, worst = list[str](), 0, 0.0
+    with Workbench(plan(count, seed)) as bench:
+        for model in models:
+            for backend in names:
+                for when, agreement in answer(bench, model, backend):
+                    judged += 1
+                    worst = max(worst, agreement.error)
+                    if not agreement.agrees:
+                        alarms.append(f"ALARM: {model} {backend} {when}: {agreement.reason}\n")
+    words = f"threads {count}, seed {seed}: {len(alarms)} alarms in {judged} verdicts, the largest "
+    return f"{''.join(alarms)}{words}error {worst:.2f} units", judged, len(alarms), worst
+
+
+def sweep(jobs: list[tuple[list[str], list[str], int, int]], processes: int) -> None:
+    """Judge all the jobs, so many at a time, and print the counts."""
     alarms = judged = 0
     worst = 0.0
-    for count in threads:
-        for seed in range(seeds):
-            with Workbench(plan(count, seed)) as bench:
-                for model in models:
-                    for backend in names:
-                        for when, agreement in answer(bench, model, backend):
-                            judged += 1
-                            worst = max(worst, agreement.error)
-                            if not agreement.agrees:
-                                alarms += 1
-                                print(f"{model} {backend} {when}, seed {seed}: {agreement.reason}")
-            print(
-                f"threads {count}, seed {seed}: {alarms} alarms in {judged} verdicts so far, "
-                f"the largest error {worst:.2f} units",
-                flush=True,
-            )
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for words, verdicts, wrong, error in pool.map(judge_honest, jobs):
+            print(words, flush=True)
+            judged, alarms, worst = judged + verdicts, alarms + wrong, max(worst, error)
     print(f"alarms of honest runs: {alarms} of {judged}; the largest error {worst:.2f} units")
 
 
@@ -91,16 +100,15 @@ def main() -> None:
     parser.add_argument("--backends", default=backends.DEFAULT)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--processes", type=int, default=1, help="seeds at a time")
     arguments = parser.parse_args()
     if arguments.planted:
         plant(catalog.select(arguments.planted))
     if arguments.honest:
-        judge_honest(
-            catalog.select(arguments.honest),
-            backends.select(arguments.backends),
-            arguments.seeds,
-            [int(count) for count in arguments.threads.split(",")],
-        )
+        models, names = catalog.select(arguments.honest), backends.select(arguments.backends)
+        counts = [int(count) for count in arguments.threads.split(",")]
+        jobs = [(models, names, count, seed) for seed in range(arguments.seeds) for count in counts]
+        sweep(jobs, arguments.processes)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -45,6 +43,8 @@ class Reference:
         measured = (
             (eager.double() - logits).abs().nan_to_num(math.inf, posinf=math.inf).max().item()
         )
+        import torch
+
         # Where eager hits the reference by luck, the unit is still the spacing of its own numbers.
         spacing = torch.finfo(eager.dtype).eps * logits.abs().max().item()
         return cls(logits, eager, max(measured, spacing))
@@ -87,6 +87,8 @@ class Agreement:
 
 def judge(output: Tensor, reference: Reference) -> Agreement:
     """Compare `output`, logits [inputs, classes] on the CPU, with `reference`."""
+    import torch
+
     reason = _malformed(output, reference)
     error = float("inf")
     if not reason:
