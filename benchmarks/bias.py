@@ -73,18 +73,42 @@ class BareLoop:
         self._process.communicate()
 
 
-def ratio(suite: list[float], bare: list[float]) -> str:
-    """The mean of the turns' ratios, with its 95% interval."""
+def log_ratios(suite: list[float], bare: list[float]) -> list[float]:
+    """Of each turn, the logarithm of how many times longer the suite's calls took."""
+    return [math.log(one / other) for one, other in zip(suite, bare, strict=True)]
+
+
+def shown(processes: list[list[float]]) -> str:
+    """The mean ratio with its 95% interval, over processes or over the turns of a single one."""
     from scipy.stats import ttest_1samp
 
-    logs = [math.log(one / other) for one, other in zip(suite, bare, strict=True)]
-    interval = ttest_1samp(logs, 0.0).confidence_interval(0.95)
+    units = [fmean(turns) for turns in processes] if len(processes) > 1 else processes[0]
+    interval = ttest_1samp(units, 0.0).confidence_interval(0.95)
     low, high = (100 * math.expm1(bound) for bound in interval)
-    return f"{100 * math.expm1(fmean(logs)):+.2f}% [{low:+.2f}%, {high:+.2f}%]"
+    return f"{100 * math.expm1(fmean(units)):+.2f}% [{low:+.2f}%, {high:+.2f}%]"
 
 
-def compare(model: str, plan: Plan, bench: Workbench, turns: int, calls: int) -> None:
-    """Print one model's two ratios."""
+def compare(
+    model: str, plan: Plan, bench: Workbench, processes: int, turns: int, calls: int
+) -> None:
+    """Print one model's two ratios; each of the C++ processes is as lucky as it happens to be."""
+    python, native = list[list[float]](), list[list[float]]()
+    for _ in range(processes):
+        bench.backend("cpp").close()  # the next case gets a fresh process
+        seconds = take_turns(model, plan, bench, turns, calls)
+        python.append(log_ratios(seconds["eager"], seconds["bare Python loop"]))
+        native.append(log_ratios(seconds["cpp"], seconds["bare C++ loop"]))
+    print(
+        f"{model:16} {1e3 * median(seconds['eager']):8.3f} ms eager {shown(python)}   "
+        f"{1e3 * median(seconds['cpp']):8.3f} ms cpp {shown(native)}",
+        flush=True,
+    )
+
+
+def take_turns(
+    model: str, plan: Plan, bench: Workbench, turns: int, calls: int
+) -> dict[str, list[float]]:
+    """By way of calling the model, the median seconds of each turn."""
     with bench.case(model, "eager") as eager, bench.case(model, "cpp") as cpp:
         assert cpp.artifact is not None
         bare_cpp = BareLoop(cpp.artifact.path, plan, catalog.input_size(model))
@@ -104,13 +128,7 @@ def compare(model: str, plan: Plan, bench: Workbench, turns: int, calls: int) ->
                 if turn >= 2:
                     seconds[way].append(found)
         bare_cpp.close()
-    print(
-        f"{model:16} {1e3 * median(seconds['eager']):8.3f} ms eager "
-        f"{ratio(seconds['eager'], seconds['bare Python loop'])}   "
-        f"{1e3 * median(seconds['cpp']):8.3f} ms cpp "
-        f"{ratio(seconds['cpp'], seconds['bare C++ loop'])}",
-        flush=True,
-    )
+        return seconds
 
 
 def main() -> None:
@@ -120,7 +138,8 @@ def main() -> None:
     )
     parser.add_argument("--models", default=MODELS)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--processes", type=int, default=5, help="C++ processes of each kind")
+    parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--calls", type=int, default=10)
     arguments = parser.parse_args()
     ensure_runner()
@@ -132,7 +151,7 @@ def main() -> None:
         )
         with Workbench(plan) as bench:
             for model in catalog.select(arguments.models):
-                compare(model, plan, bench, arguments.turns, arguments.calls)
+                compare(model, plan, bench, arguments.processes, arguments.turns, arguments.calls)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_exporting_leaves_nothing_behind(module, tmp_path, temporary):
     # Twice: what the first has removed must not be what the second relies on.
     for number in range(2):

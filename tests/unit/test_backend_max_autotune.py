@@ -48,6 +48,7 @@ def temporary(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     module = Small().eval()
     state = {name: each.clone() for name, each in module.state_dict().items()}
@@ -71,6 +72,7 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     assert torch._inductor.config.freezing is False
 
 
+@pytest.mark.slow
 def test_on_a_cpu_weights_are_frozen():
     backend, module, batch = make(), Small().eval(), torch.randn(2, 3, 9, 9)
     try:
