@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import catalog, settings, weights
 from deploybench.measure import timed_calls
-from deploybench.native_build import BUILD, build_tool, ensure_runner
+from deploybench.native_build import BUILD, build_target, ensure_runner
 from deploybench.runner import scrubbed_environment
 from deploybench.workbench import Plan, Workbench
 
@@ -143,8 +143,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10)
     arguments = parser.parse_args()
     ensure_runner()
-    build = [build_tool("cmake"), "--build", str(BUILD), "--target", "bare_loop"]
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    build_target("bare_loop")
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(
             settings.resolve(arguments.device), weights.parse("random"), inputs=1, keep=Path(folder)

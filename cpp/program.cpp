@@ -3,6 +3,9 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 #include <torch/script.h>
 
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,6 +14,8 @@
 namespace runner {
 
 namespace {
+
+constexpr const char* kOnnxLibrary = "libopenvino_program.so";
 
 class TorchScript : public Program {
  public:
@@ -47,19 +52,42 @@ class Package : public Program {
 
 }  // namespace
 
+namespace {
+
+// An ONNX file, through the library beside this program that links OpenVINO; see openvino_program.cpp.
+std::unique_ptr<Program> open_onnx(const std::string& path) {
+  const auto library = std::filesystem::read_symlink("/proc/self/exe").parent_path() / kOnnxLibrary;
+  // Never closed: what a program holds of it must outlive the program.
+  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) throw Failure(path + ": an ONNX file needs " + kOnnxLibrary + " (" + dlerror() + ")");
+  using Open = Program* (*)(const char*, int);
+  const auto open = reinterpret_cast<Open>(dlsym(handle, "open_program"));
+  if (!open) throw Failure(library.string() + " is no library of this program; build it anew");
+  return std::unique_ptr<Program>(open(path.c_str(), at::get_num_threads()));
+}
+
+}  // namespace
+
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
                                       bool capturable) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(path + ": no such file; write one with tools/generate_ts.py");
-  const bool is_package = std::filesystem::path(path).extension() == ".pt2";
+  const auto extension = std::filesystem::path(path).extension();
+  const bool is_package = extension == ".pt2";
   try {
+    if (extension == ".onnx") return open_onnx(path);
     if (!is_package) return std::make_unique<TorchScript>(path, device);
     // Without it a package answers an input that it was not made for with garbage.
     setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*replace=*/1);
     return std::make_unique<Package>(path, device, capturable);
+  } catch (const Failure&) {
+    throw;
   } catch (const std::exception&) {
-    const std::string kind = is_package ? "package of AOTInductor" : "TorchScript file";
-    const std::string mend = is_package ? "export it anew" : "write it anew with tools/generate_ts.py";
+    const std::string kind = is_package              ? "package of AOTInductor"
+                             : extension == ".onnx" ? "ONNX file"
+                                                    : "TorchScript file";
+    const std::string mend =
+        extension == ".ts" ? "write it anew with tools/generate_ts.py" : "export it anew";
     throw Failure(path + ": not a whole " + kind + " (" + current_error() + "); " + mend);
   }
 }

@@ -17,7 +17,8 @@ class Program {
   virtual at::Tensor run(const at::Tensor& input) = 0;
 };
 
-// Loads a file onto the device: a package of AOTInductor (.pt2), else a TorchScript file. Throws
+// Loads a file onto the device: a package of AOTInductor (.pt2), an ONNX file (.onnx), or else a
+// TorchScript file. Throws
 // Failure for a file that is missing, cut short or neither. capturable: it is to be captured in a
 // CUDA graph.
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,

@@ -1,8 +1,8 @@
 """How far each cell is from the least time that its model can take. Imports no torch.
 
 The floor of a model on a device is the longer of two times: of its arithmetic at the rate of a
-large matrix product, and of reading its weights at the rate of a large copy, both measured in the
-run itself (roofline.py).
+large matrix product or convolution, and of reading its weights at the rate of a large copy, both
+measured in the run itself (roofline.py).
 """
 
 from __future__ import annotations

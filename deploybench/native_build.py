@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,12 +54,29 @@ def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
     return program
 
 
-def find_torch() -> Path:
-    """The folder of the installed torch, found without importing it."""
-    spec = importlib.util.find_spec("torch")
+def build_target(name: str, build: Path = BUILD, **definitions: Path) -> None:
+    """Build what else than the program cpp/CMakeLists.txt knows; nothing where it is up to date.
+
+    definitions: CMake's variables that it needs. Raises BackendUnavailable where it fails. The
+    program must have been built before.
+    """
+    cmake = build_tool("cmake")
+    configure = [cmake, *(f"-D{key}={value}" for key, value in definitions.items()), str(build)]
+    with _one_at_a_time(build):
+        _run([configure, [cmake, "--build", str(build), "--target", name]], build / f"{name}.log")
+
+
+def package_folder(name: str, requirements: str = "requirements-successors.txt") -> Path:
+    """The folder of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise BackendUnavailable("torch is not installed: pip install -r requirements.txt")
+        raise BackendUnavailable(f"{name} is not installed: pip install -r {requirements}")
     return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def find_torch() -> Path:
+    """The folder of the installed torch."""
+    return package_folder("torch", "requirements.txt")
 
 
 def find_compiler() -> str:
@@ -112,8 +129,12 @@ def _build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None
     configure += [f"-DTORCH_DIR={torch_folder}"]
     # A cache of another compiler or another checkout would make cmake refuse.
     (build / "CMakeCache.txt").unlink(missing_ok=True)
+    _run([configure, [cmake, "--build", str(build)]], log)
+
+
+def _run(commands: Sequence[list[str]], log: Path) -> None:
     with log.open("w") as output:
-        for command in (configure, [cmake, "--build", str(build)]):
+        for command in commands:
             try:
                 subprocess.run(
                     command,

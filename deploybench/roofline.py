@@ -20,8 +20,11 @@ from .measure import timed_calls
 from .settings import Settings
 
 ATTEMPTS = 5
-# Sides of the matrices and bytes of the copy: large enough that starting is nothing beside it.
+# By whether it is a GPU. Sides of the matrices, batch sizes of the convolution and bytes of the copy:
+# large enough that starting is nothing beside it.
 MATRIX = {False: 2048, True: 8192}
+IMAGES = {False: 4, True: 256}
+CHANNELS, SIDE, KERNEL = 512, 28, 3
 COPY = {False: 2**28, True: 2**30}
 
 
@@ -39,6 +42,13 @@ class Peak:
 
     flops_per_second: float
     bytes_per_second: float
+
+    def best(self, other: Peak) -> Peak:
+        """The better of two measurements, since other work can only slow one down."""
+        return Peak(
+            max(self.flops_per_second, other.flops_per_second),
+            max(self.bytes_per_second, other.bytes_per_second),
+        )
 
 
 def work(model: str, batch_size: int, dtype: str) -> Work:
@@ -58,15 +68,22 @@ def work(model: str, batch_size: int, dtype: str) -> Work:
 
 
 def peak(settings: Settings) -> Peak:
-    """Measure a large matrix product and a large copy, with the run's settings; the best of a few.
+    """Measure a large copy, and a large matrix product and convolution; the best of a few.
 
-    Raises RuntimeError where the device has no matrix product in that dtype.
+    The faster of the two counts, since on some processors a matrix product is not the best that
+    they can do. Raises RuntimeError where the device has no such operation in that dtype.
     """
-    dtype = getattr(torch, settings.dtype)
-    side, size = MATRIX[settings.on_cuda], COPY[settings.on_cuda]
+    dtype, size = getattr(torch, settings.dtype), COPY[settings.on_cuda]
+    side, images = MATRIX[settings.on_cuda], IMAGES[settings.on_cuda]
+    matrix = torch.randn(side, side).to(dtype)
     with _as_convolutions(settings):
-        matrix = torch.randn(side, side).to(dtype)
-        flops = 2 * side**3 / _least_seconds(lambda each: each @ each, matrix, settings)
+        product = 2 * side**3 / _least_seconds(lambda each: each @ each, matrix, settings)
+    layout = torch.channels_last if settings.channels_last else torch.preserve_format
+    convolve = torch.nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding="same", bias=False)
+    convolve = convolve.to(settings.device, dtype).to(memory_format=layout)
+    batch = torch.randn(images, CHANNELS, SIDE, SIDE).to(dtype, memory_format=layout)
+    operations = 2 * batch.numel() * CHANNELS * KERNEL**2
+    flops = max(product, operations / _least_seconds(convolve, batch, settings))
     # To a place that is there: the first touch of new memory is the system's work.
     target = torch.zeros(size, dtype=torch.uint8, device=settings.device)
     moved = 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)

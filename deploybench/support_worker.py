@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import os
-import sys
 
 from . import catalog, settings, weights
 from .errors import BackendUnavailable, DeploybenchError
@@ -67,4 +66,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -70,7 +70,13 @@ def test_attention_is_counted():
 
 def test_a_device_has_rates(monkeypatch):
     monkeypatch.setattr(roofline, "MATRIX", {False: 64})
+    monkeypatch.setattr(roofline, "IMAGES", {False: 1})
     monkeypatch.setattr(roofline, "COPY", {False: 2**16})
     peak = roofline.peak(settings.resolve("cpu"))
     assert 1e6 < peak.flops_per_second < 1e16
     assert 1e6 < peak.bytes_per_second < 1e14
+
+
+def test_of_two_measurements_the_better_counts():
+    slow, fast = roofline.Peak(1.0, 4.0), roofline.Peak(2.0, 3.0)
+    assert slow.best(fast) == fast.best(slow) == roofline.Peak(2.0, 4.0)
