@@ -20,8 +20,8 @@ from .measure import timed_calls
 from .settings import Settings
 
 ATTEMPTS = 5
-# By whether it is a GPU. Sides of the matrices, batch sizes of the convolution and bytes of the copy:
-# large enough that starting is nothing beside it.
+# By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
+# Large enough that starting is nothing beside it.
 MATRIX = {False: 2048, True: 8192}
 IMAGES = {False: 4, True: 256}
 CHANNELS, SIDE, KERNEL = 512, 28, 3
