@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of one group, each also readable from pytest.ini."""
     group = parser.getgroup("deploybench", "deploybench: checked answers, honest latencies")
     for option in (*options.ALL, *options.OF_A_RUN):
-        text = f"{option.help} (default: {option.default or 'none'})"
+        text = f"{option.help} (default: {option.default})" if option.default else option.help
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; as --{option.name}")
     group.addoption(
