@@ -12,11 +12,15 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import psutil
 
 from .agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 from .errors import FileError, UsageError
@@ -76,6 +80,41 @@ def read(path: Path, conditions: Mapping[str, str]) -> Survey:
             f"{path} was made with another {', '.join(differing)}; remove it, or name another"
         )
     return Survey(conditions, findings)
+
+
+def survey(
+    due: Mapping[str, Sequence[str]],
+    arguments: Sequence[str],
+    deadline: float,
+    found: Callable[[str, str, Finding], None],
+    processes: int = 1,
+) -> None:
+    """Try each model of `due` through its backends, `processes` models at a time.
+
+    `found` is called with model, backend and finding as each is known, never twice at once.
+    arguments: of the worker, after the model and its backends. deadline: seconds for each case.
+    """
+    one_at_a_time, stopped = threading.Lock(), threading.Event()
+
+    def take(model: str) -> None:
+        def note(backend: str, finding: Finding) -> None:
+            with one_at_a_time:
+                if stopped.is_set():
+                    raise KeyboardInterrupt
+                found(model, backend, finding)
+
+        if not stopped.is_set():
+            survey_model(model, due[model], arguments, deadline, note)
+
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            list(pool.map(take, due))
+        except BaseException:
+            # Whoever waits for a worker sees it end, and notes nothing of it.
+            stopped.set()
+            for worker in psutil.Process().children(recursive=True):
+                worker.kill()
+            raise
 
 
 def survey_model(

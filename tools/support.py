@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import backends, catalog, options, support
 from deploybench.command import run_command
 from deploybench.files import replacing
-from deploybench.support import Finding
+from deploybench.support import Finding, Survey
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "openvino")
@@ -23,22 +24,25 @@ def main(arguments: argparse.Namespace) -> int:
     """Survey what is not known yet, and write the page anew after each model."""
     models = catalog.select(arguments.models)
     names = backends.select(arguments.backends)
+    processes = options.positive("--processes")(arguments.processes)
     found = support.read(arguments.findings, conditions(arguments))
-    worker = [f"--device={arguments.device}", f"--dtype={arguments.dtype}"]
-    for number, model in enumerate(models, start=1):
-        due = [name for name in names if (model, name) not in found.findings]
+    due = {
+        model: [name for name in names if (model, name) not in found.findings] for model in models
+    }
+    due = {model: wanted for model, wanted in due.items() if wanted}
+    left = sum(map(len, due.values()))
 
-        def note(backend: str, finding: Finding, of: str = model, place: int = number) -> None:
-            found.findings[of, backend] = finding
-            found.save(arguments.findings)
-            words = ": ".join(filter(None, (finding.outcome, finding.reason)))
-            print(f"[{place}/{len(models)}] {of:<20} {backend:<15} {words}", flush=True)
+    def note(model: str, backend: str, finding: Finding) -> None:
+        nonlocal left
+        left -= 1
+        found.findings[model, backend] = finding
+        found.save(arguments.findings)
+        write_page(found, arguments.output)
+        words = ": ".join(filter(None, (finding.outcome, finding.reason)))
+        print(f"[{left} left] {model:<20} {backend:<15} {words}", flush=True)
 
-        if due:
-            support.survey_model(model, due, worker, arguments.deadline, note)
-        with replacing(arguments.output) as unfinished:
-            page = support.to_markdown(found, list(backends.registry()))
-            unfinished.write_text(page, encoding="utf-8")
+    support.survey(due, worker_arguments(arguments, processes), arguments.deadline, note, processes)
+    write_page(found, arguments.output)
     wrong = sum(
         found.findings[model, name].outcome == support.DIFFERENT
         for model in models
@@ -46,6 +50,22 @@ def main(arguments: argparse.Namespace) -> int:
     )
     print(f"{arguments.output}: {len(models)} models, {len(names)} backends, {wrong} different")
     return 1 if wrong else 0
+
+
+def write_page(found: Survey, path: Path) -> None:
+    """Write what is known."""
+    with replacing(path) as unfinished:
+        page = support.to_markdown(found, list(backends.registry()))
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]:
+    """What each process is told; those that work side by side share the cores."""
+    given = [f"--device={arguments.device}", f"--dtype={arguments.dtype}"]
+    if processes > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // processes)
+        given.append(f"--threads={threads}")
+    return given
 
 
 def conditions(arguments: argparse.Namespace) -> dict[str, str]:
@@ -78,6 +98,9 @@ exit codes: 0 no answer is different, 1 one is, 2 something cannot be used""",
     parser.add_argument("--backends", default="all", help=options.BACKENDS.help)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--dtype", default="float32", help=options.DTYPE.help)
+    parser.add_argument(
+        "--processes", default="1", help="models taken at the same time (default: 1)"
+    )
     parser.add_argument(
         "--deadline", type=float, default=900.0, help="seconds for one case (default: 900)"
     )

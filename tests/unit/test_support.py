@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,30 @@ def test_what_hangs_is_ended_at_the_deadline(survey_worker):
     found = survey_worker("hung", "cpp", deadline=1.0)
     assert found["hung"].outcome == "crashes"
     assert found["cpp"] == Finding("exact")
+
+
+@pytest.mark.usefixtures("survey_worker")
+def test_models_are_taken_side_by_side():
+    found = {}
+    due = {model: ["eager", "killed", "cpp"] for model in ("resnet18", "vgg11", "alexnet")}
+    support.survey(due, [], 20.0, lambda *found_: found.update({found_[:2]: found_[2]}), 2)
+    assert len(found) == 9
+    assert {model for model, name in found if found[model, name].outcome == "crashes"} == set(due)
+
+
+@pytest.mark.usefixtures("survey_worker")
+def test_what_stops_a_survey_ends_its_workers_and_is_no_finding():
+    found = []
+
+    def stop(*finding):
+        found.append(finding)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        support.survey({"resnet18": ["eager"], "vgg11": ["hung"]}, [], 50.0, stop, 2)
+    assert time.monotonic() - began < 20
+    assert found == [("resnet18", "eager", Finding("exact"))]
 
 
 def test_findings_are_kept_and_conditions_held(tmp_path):
