@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -141,12 +142,15 @@ def _findings(
 ) -> Iterator[tuple[str, Finding]]:
     """What a worker says, line by line; where it ends early, that of the case in hand."""
     due = list(backends)
+    # What a worker that crashes leaves behind goes with its folder.
+    folder = tempfile.TemporaryDirectory(prefix="deploybench-", ignore_cleanup_errors=True)
     worker = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         cwd=Path(__file__).parents[1],
+        env={**os.environ, "TMPDIR": folder.name},
     )
     try:
         for line in _lines(worker, deadline):
@@ -157,6 +161,7 @@ def _findings(
             yield due[0], Finding(CRASHES, _how_it_ended(worker, deadline))
     finally:
         _end(worker)
+        folder.cleanup()
 
 
 def _lines(worker: subprocess.Popen[bytes], deadline: float) -> Iterator[bytes]:

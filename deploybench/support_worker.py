@@ -57,7 +57,8 @@ def main() -> None:
     # What libraries print has no place among the lines.
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with Workbench(Plan(chosen, weights.parse("random"))) as bench, contextlib.closing(lines):
+    # The end of the lines is what the other side takes for the end of this process: closed last.
+    with contextlib.closing(lines), Workbench(Plan(chosen, weights.parse("random"))) as bench:
         for name in given.backends.split(","):
             finding = examine(bench, model, name)
             said = {"backend": name, "outcome": finding.outcome, "reason": finding.reason}

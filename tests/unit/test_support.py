@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,12 +19,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A worker that does what each backend's name says.
 WORKER = """
-import json, os, signal, sys, time
+import json, os, signal, sys, tempfile, time
 for name in sys.argv[1].split(","):
     if name == "killed":
         os.kill(os.getpid(), signal.SIGSEGV)
     if name == "hung":
         time.sleep(60)
+    if name == "littering":
+        open(tempfile.mkdtemp() + "/artifact", "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
     if name == "left":
         sys.exit(3)
     print(json.dumps({"backend": name, "outcome": "exact", "reason": ""}), flush=True)
@@ -56,6 +60,13 @@ def test_a_crash_is_a_finding_and_the_others_go_on(survey_worker):
         "left": Finding("crashes", "ended with code 3"),
         "frozen": Finding("exact"),
     }
+
+
+def test_a_crash_leaves_no_files_behind(survey_worker, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert survey_worker("littering", "cpp")["cpp"] == Finding("exact")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_hangs_is_ended_at_the_deadline(survey_worker):
