@@ -79,10 +79,13 @@ def log_ratios(suite: list[float], bare: list[float]) -> list[float]:
 
 
 def shown(processes: list[list[float]]) -> str:
-    """The mean ratio with its 95% interval, over processes or over the turns of a single one."""
+    """The mean ratio with its 95% interval, over processes or over the turns of a single one.
+
+    A process counts with the median of its turns, since some turns are disturbed.
+    """
     from scipy.stats import ttest_1samp
 
-    units = [fmean(turns) for turns in processes] if len(processes) > 1 else processes[0]
+    units = [median(turns) for turns in processes] if len(processes) > 1 else processes[0]
     interval = ttest_1samp(units, 0.0).confidence_interval(0.95)
     low, high = (100 * math.expm1(bound) for bound in interval)
     return f"{100 * math.expm1(fmean(units)):+.2f}% [{low:+.2f}%, {high:+.2f}%]"

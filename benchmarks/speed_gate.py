@@ -53,11 +53,14 @@ Eager.load = load
 """
 
 
-def save_runs(folder: Path, models: str, processes: int, slowed_by: float) -> list[Run]:
+def save_runs(
+    folder: Path, models: str, seconds: float, processes: int, slowed_by: float
+) -> list[Run]:
     """So many runs, each of a process of its own; those that are there already are read."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plant_slow.py").write_text(PLANT)
     command = [sys.executable, "-m", "pytest", "tests/perf", f"--models={models}", "--device=cpu"]
+    command.append(f"--benchmark-max-time={seconds:g}")
     environment = {**os.environ, "PYTHONPATH": str(folder.resolve()), "SLOWED_BY": str(slowed_by)}
     paths = [folder / f"slowed-by-{slowed_by:g}-{number}.json" for number in range(processes)]
     for path in paths:
@@ -103,12 +106,15 @@ def sensitivity(
 ) -> None:
     """Judge pairs whose candidate has the planted slowdown."""
     found: Counter[str] = Counter()
+    others = 0
     for _ in range(pairs):
         baseline, candidate = draw.sample(list(runs), side), draw.sample(list(slow), side)
-        found.update([verdicts(baseline, candidate)[SLOWED]])
+        cells = verdicts(baseline, candidate)
+        found.update([cells.pop(SLOWED)])
+        others += any(each in ("slower", "faster") for each in cells.values())
     print(
         f"{side} runs a side, {by:.0%} slower: called slower in {found['slower']} of {pairs}; "
-        f"{dict(found)}"
+        f"{dict(found)}; another cell called slower or faster in {others}"
     )
 
 
@@ -119,6 +125,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "results" / "speed-gate")
     parser.add_argument("--models", default="squeezenet1_1,shufflenet_v2_x0_5,mobilenet_v3_small")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for which a cell is timed")
     parser.add_argument("--processes", type=int, default=30)
     parser.add_argument("--slow-processes", type=int, default=12)
     parser.add_argument("--slowed-by", default="0.1,0.03", help="shares of a call's time")
@@ -127,11 +134,12 @@ def main() -> None:
     arguments = parser.parse_args()
     draw = random.Random(0)
     sides = [int(side) for side in arguments.side.split(",")]
-    runs = save_runs(arguments.folder, arguments.models, arguments.processes, 0)
+    measured = arguments.folder, arguments.models, arguments.seconds
+    runs = save_runs(*measured, arguments.processes, 0)
     for side in sides:
         false_alarms(runs, side, arguments.pairs, draw)
     for by in (float(share) for share in arguments.slowed_by.split(",")):
-        slow = save_runs(arguments.folder, arguments.models, arguments.slow_processes, by)
+        slow = save_runs(*measured, arguments.slow_processes, by)
         for side in sides:
             sensitivity(runs, slow, by, min(side, len(slow)), arguments.pairs, draw)
 

@@ -116,6 +116,7 @@ def _as_object(cell: Cell) -> dict[str, object]:
         "interval": None if effect is None else _interval([effect.low, effect.high]),
         "runs": None if effect is None else list(effect.runs),
         "tolerance": cell.tolerance,
+        "beside": list(cell.beside),
         "note": cell.note,
     }
 

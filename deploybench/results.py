@@ -271,6 +271,12 @@ def _read_case(place: str, benchmark: Any) -> Case:
                 f"{place}: {model} in {column} has the sample {second!r}, which is no time in "
                 "seconds; save the run anew"
             )
+    turns = info.get("turns")
+    if turns is not None and not _are_turns(turns, len(seconds)):
+        raise FileError(
+            f"{place}: {model} in {column} has turns that do not make its {len(seconds)} samples; "
+            "it may have been edited; save the run anew"
+        )
     return Case(model, backend, column, order, tuple(1e3 * second for second in seconds), info)
 
 
@@ -294,6 +300,12 @@ def _is_time(given: Any) -> bool:
     """Whether `given` can be how long a call takes, in seconds or in milliseconds."""
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     return is_number and 0 < given < LONGEST
+
+
+def _are_turns(given: Any, samples: int) -> bool:
+    """Whether `given` is how many of so many samples each turn gave."""
+    whole = isinstance(given, list) and all(type(each) is int and each > 0 for each in given)
+    return whole and sum(given) == samples
 
 
 def _read_log(path: Path, text: str) -> Run:

@@ -2,19 +2,19 @@
 
 The backends of a model are timed in turn within one process, so each turn gives a pair, and what
 slowed the machine down for a while cancels out. With several runs the process is the unit: each
-gives the mean of its pairs. The interval is Student's, on the logarithms of the ratios.
+gives the median of its pairs. The interval is Student's, on the logarithms of the ratios.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from statistics import fmean, geometric_mean, median
 
 from .errors import FileError
-from .results import Case, Run
+from .pairing import beside, turn_figures
+from .results import Run
 from .table import labels
 
 BASELINE = "eager"
@@ -57,8 +57,8 @@ def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str
             if case.model in baselines and case.backend not in (None, BASELINE):
                 order = math.inf if case.order is None else case.order
                 column = order, case.column + titles.get(run.condition or "", "")
-                ratios = list(_log_ratios(baselines[case.model], case))
-                found.setdefault(column, {}).setdefault(case.model, []).append(ratios)
+                faster = beside(turn_figures(baselines[case.model]), [turn_figures(case)])
+                found.setdefault(column, {}).setdefault(case.model, []).append(faster)
     if not found:
         raise FileError(
             "no run holds eager beside another backend of the same model; "
@@ -85,21 +85,8 @@ def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
 
 
-def _log_ratios(baseline: Case, case: Case) -> Iterator[float]:
-    """For each turn that both had, the logarithm of how many times faster `case` was."""
-    for slow, fast in zip(_turns(baseline), _turns(case), strict=False):
-        yield math.log(median(slow) / median(fast))
-
-
-def _turns(case: Case) -> list[tuple[float, ...]]:
-    """The samples of a case by turn; all in one where the run does not tell."""
-    sizes = case.extra_info.get("turns") or [len(case.samples)]
-    bounds = [0, *accumulate(sizes)]
-    return [case.samples[start:end] for start, end in pairwise(bounds) if case.samples[start:end]]
-
-
 def _estimate(processes: Sequence[Sequence[float]], confidence: float) -> Speedup:
-    units = [fmean(ratios) for ratios in processes] if len(processes) > 1 else processes[0]
+    units = [median(pairs) for pairs in processes] if len(processes) > 1 else processes[0]
     ratio = math.exp(fmean(units))
     if len(units) < 2:
         return Speedup(ratio, None, None, len(units))

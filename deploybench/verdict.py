@@ -1,10 +1,12 @@
 """Whether a candidate is slower than its baseline, cell by cell. Imports no torch.
 
-The unit that repeats is the process: each run gives one figure a cell, the median of its calls. Two
-sets of runs are compared by Welch's interval (B. L. Welch, 1947, "The generalization of 'Student's'
-problem when several different population variances are involved") on the logarithms of those
-figures, at a confidence that is corrected for the number of cells (Bonferroni's: with k cells,
-1 - (1 - confidence) / k each), so that the whole report is wrong as seldom as it says.
+The unit that repeats is the process: each run gives one figure a cell, the median of its calls, and
+effect.py compares two sets of them. Where that tells nothing, because the machine makes processes
+differ, the cell is looked at beside the other backends of its model, which the same processes timed
+in turn with it. It is slower if it is so beside the middle of them, and also beside more than half
+of all the model's backends one by one; the latter tells which of them changed. Confidence is
+corrected for the number of comparisons (Bonferroni's: of k, each has 1 - (1 - confidence) / k), so
+that the whole report is wrong as seldom as it says.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, variance
+from statistics import fmean, median
 
+from .effect import MOST_RUNS, Effect, compare, runs_to_settle
 from .errors import FileError, UsageError
-from .results import Run, Value
+from .pairing import beside, turn_figures
+from .results import Case, Run, Value
 from .table import labels
 from .tolerance import Tolerances
 
@@ -25,37 +29,13 @@ INCONCLUSIVE, MISSING, NEW = "inconclusive", "missing", "new"
 WRONG, NOT_COMPARABLE = "wrong", "not comparable"
 VERDICTS = (SLOWER, WRONG, MISSING, NOT_COMPARABLE, INCONCLUSIVE, FASTER, NEW, SAME)
 
-# Two processes may agree to the last digit by luck; no cell is known better than this.
-LEAST_DEVIATION = 0.001
-MOST_RUNS = 200
-
-
-@dataclass(frozen=True)
-class Effect:
-    """How the candidate's figure stands to the baseline's, in logarithms of their ratio.
-
-    estimate: positive where the candidate is slower. low, high: the interval; infinite where the
-    spread between processes is not known. deviation: of one process. runs: on each side.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    deviation: float
-    runs: tuple[int, int]
-
-    def __str__(self) -> str:
-        shown = f"{math.expm1(self.estimate):+.1%}"
-        if math.isinf(self.low):
-            return shown
-        return f"{shown} [{math.expm1(self.low):+.1%}, {math.expm1(self.high):+.1%}]"
-
 
 @dataclass(frozen=True)
 class Cell:
     """One model in one column. baseline, candidate: milliseconds, None where there is none.
 
-    note: what else there is to know, in words.
+    effect: what the verdict stands on; beside: the columns it is relative to, none where the cell
+    was judged by its own figures. note: what else there is to know, in words.
     """
 
     model: str
@@ -65,6 +45,7 @@ class Cell:
     candidate: float | None = None
     effect: Effect | None = None
     tolerance: float | None = None
+    beside: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -99,7 +80,29 @@ class Options:
     tolerances: Tolerances = field(default_factory=Tolerances)
 
 
-Side = Mapping[tuple[str, str], Sequence[float]]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side's runs, in logarithms.
+
+    figures: of milliseconds, one for each process that has the cell, by model and column. turns: of
+    each process the figures of each turn, by model and column.
+    """
+
+    figures: Mapping[Key, Sequence[float]]
+    turns: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]
+
+    def beside(self, key: Key, others: Sequence[str]) -> list[float]:
+        """How many times as long the cell took as `others`, one for each process with them all."""
+        model, column = key
+        processes = (process.get(model, {}) for process in self.turns)
+        return [
+            median(beside(columns[column], [columns[other] for other in others]))
+            for columns in processes
+            if columns.keys() >= {column, *others}
+        ]
 
 
 def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Options) -> Report:
@@ -113,7 +116,7 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
     runs = [*baseline, *candidate]
     # The same conditions on both sides, but several: each has cells of its own.
     titles = {} if differences else labels(runs)
-    before, after = _figures(baseline, titles), _figures(candidate, titles)
+    before, after = _side(baseline, titles), _side(candidate, titles)
     cases = [
         ((case.model, case.column + titles.get(run.condition or "", "")), case)
         for run in runs
@@ -126,63 +129,100 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
         for run in candidate
         for each in run.failed
     }
-    judged = [cell for cell in before if cell in after and _is_repeated(before[cell], after[cell])]
-    confidence = 1 - (1 - options.confidence) / max(1, len(judged))
-    cells = []
-    for key in sorted({*before, *after, *failed}):
-        tolerance = options.tolerances.of(key[0], backends.get(key, ""))
-        cell = _judge(key, before.get(key), after.get(key), failed.get(key), tolerance, confidence)
+    keys = sorted({*before.figures, *after.figures, *failed})
+    tolerances = {key: options.tolerances.of(key[0], backends.get(key, "")) for key in keys}
+    confidence = 1 - (1 - options.confidence) / max(1, _comparisons(before, after))
+    cells = {
+        key: _judge(key, before, after, failed.get(key), tolerances[key], confidence)
+        for key in keys
+    }
+    judged = []
+    for key, cell in cells.items():
         if differences:
             cell = _refused(cell)
-        elif key in disturbed:
+        elif cell.verdict == INCONCLUSIVE:
+            cell = _judge_beside(cell, cells, before, after, options.confidence, confidence)
+        if key in disturbed and not differences:
             cell = _noted(cell, "disturbed")
-        cells.append(cell)
-    return Report(tuple(cells), differences)
+        judged.append(cell)
+    return Report(tuple(judged), differences)
+
+
+def _comparisons(before: _Side, after: _Side) -> int:
+    """How many there are to be corrected for: each cell by itself, and beside others."""
+    by_itself = [key for key in before.figures if _is_repeated(before, after, key)]
+    return len(by_itself) + sum(len(_others(before, after, key)) > 1 for key in by_itself)
+
+
+def _others(before: _Side, after: _Side, key: Key) -> list[str]:
+    """The columns that a cell can be looked at beside: the same processes timed both."""
+    model, column = key
+    counts = [
+        Counter(
+            other
+            for process in side.turns
+            if column in process.get(model, {})
+            for other in process[model]
+        )
+        for side in (before, after)
+    ]
+    return [
+        other for other in counts[0] if other != column and min(each[other] for each in counts) > 1
+    ]
 
 
 def _judge(
-    key: tuple[str, str],
-    before: Sequence[float] | None,
-    after: Sequence[float] | None,
-    failed: str | None,
-    tolerance: float,
-    confidence: float,
+    key: Key, before: _Side, after: _Side, failed: str | None, tolerance: float, confidence: float
 ) -> Cell:
-    model, column = key
-    baseline = math.exp(fmean(map(math.log, before))) if before else None
-    candidate = math.exp(fmean(map(math.log, after))) if after else None
+    """The cell by its own figures."""
+    figures = before.figures.get(key), after.figures.get(key)
+    baseline, candidate = (math.exp(fmean(each)) if each else None for each in figures)
     if failed is not None:
-        return Cell(model, column, WRONG, baseline, candidate, note=failed)
-    if before is None:
-        return Cell(model, column, NEW, None, candidate)
-    if after is None:
-        return Cell(model, column, MISSING, baseline)
-    effect = compare(before, after, confidence)
+        return Cell(*key, WRONG, baseline, candidate, note=failed)
+    if figures[0] is None:
+        return Cell(*key, NEW, None, candidate)
+    if figures[1] is None:
+        return Cell(*key, MISSING, baseline)
+    effect = compare(figures[0], figures[1], confidence)
     verdict = _verdict(effect, tolerance)
-    note = _more_runs(effect, tolerance, confidence) if verdict == INCONCLUSIVE else ""
-    return Cell(model, column, verdict, baseline, candidate, effect, tolerance, note)
+    note = _more_runs([effect], tolerance, confidence) if verdict == INCONCLUSIVE else ""
+    return Cell(*key, verdict, baseline, candidate, effect, tolerance, note=note)
 
 
-def compare(before: Sequence[float], after: Sequence[float], confidence: float) -> Effect:
-    """The effect of two sets of figures, one a process, in the same unit."""
-    logs = [math.log(figure) for figure in before], [math.log(figure) for figure in after]
-    estimate = fmean(logs[1]) - fmean(logs[0])
-    runs = len(before), len(after)
-    if min(runs) < 2:
-        return Effect(estimate, -math.inf, math.inf, math.nan, runs)
-    variances = [max(variance(each), LEAST_DEVIATION**2) for each in logs]
-    half = _half_width(variances, runs, confidence)
-    deviation = math.sqrt(fmean(variances))
-    return Effect(estimate, estimate - half, estimate + half, deviation, runs)
+def _judge_beside(
+    cell: Cell,
+    cells: Mapping[Key, Cell],
+    before: _Side,
+    after: _Side,
+    single: float,
+    corrected: float,
+) -> Cell:
+    """The cell, which is inconclusive by itself, beside the others of its model.
 
+    One that is known to have changed by itself is no measure for it. Where most of a model's
+    backends changed alike and the noise hides that, the one that did not looks changed. single,
+    corrected: the confidence for one comparison, and for all of the report.
+    """
+    key, own, tolerance = (cell.model, cell.column), cell.effect, cell.tolerance
+    assert own is not None and tolerance is not None
+    others = [
+        other
+        for other in _others(before, after, key)
+        if cells[cell.model, other].verdict not in (FASTER, SLOWER)
+    ]
 
-def _half_width(variances: Sequence[float], runs: Sequence[int], confidence: float) -> float:
-    from scipy.stats import t
+    def effect(others: Sequence[str], confidence: float) -> Effect:
+        return compare(before.beside(key, others), after.beside(key, others), confidence)
 
-    errors = [spread / count for spread, count in zip(variances, runs, strict=True)]
-    squares = [error**2 / (count - 1) for error, count in zip(errors, runs, strict=True)]
-    freedom = sum(errors) ** 2 / sum(squares)
-    return float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(sum(errors))
+    if len(others) < 2 or min(len(side.beside(key, others)) for side in (before, after)) < 2:
+        return cell
+    middle = effect(others, corrected)
+    verdict = _verdict(middle, tolerance)
+    one_by_one = [_verdict(effect([other], single), tolerance) for other in others]
+    if verdict in (FASTER, SLOWER) and one_by_one.count(verdict) > (len(others) + 1) // 2:
+        note = f"beside {' and '.join(others)}; by itself {own}"
+        return replace(cell, verdict=verdict, effect=middle, beside=tuple(others), note=note)
+    return replace(cell, note=_more_runs([own, middle], tolerance, corrected))
 
 
 def _verdict(effect: Effect, tolerance: float) -> str:
@@ -194,48 +234,49 @@ def _verdict(effect: Effect, tolerance: float) -> str:
     return SAME if -limit <= effect.low and effect.high <= limit else INCONCLUSIVE
 
 
-def _more_runs(effect: Effect, tolerance: float, confidence: float) -> str:
-    """How many more runs a side would settle it, if the effect and the spread stay as they are."""
-    if math.isnan(effect.deviation):
-        more = 2 - min(effect.runs)
+def _more_runs(effects: Sequence[Effect], tolerance: float, confidence: float) -> str:
+    """How many more runs a side would settle it by one of these, the cell's own effect first.
+
+    Beside others, only that a cell changed can be settled, not that it is the same.
+    """
+    own, *middle = effects
+    if math.isnan(own.deviation):
+        more = 2 - min(own.runs)
         return f"the spread between processes is not known; at least {more} more runs a side"
     limit = math.log1p(tolerance)
-    # Either the interval clears zero, or it fits within the tolerance.
-    beyond = abs(effect.estimate) > limit
-    enough = abs(effect.estimate) if beyond else limit - abs(effect.estimate)
-    import numpy as np
-    from scipy.stats import t
-
-    # All at once, since a quantile at a time takes longer than all the rest.
-    runs = np.arange(min(effect.runs) + 1, MOST_RUNS + 1)
-    widths = t.ppf((1 + confidence) / 2, 2 * (runs - 1)) * effect.deviation * np.sqrt(2 / runs)
-    sufficient = runs[widths < enough]
-    if not len(sufficient):
+    telling = [own, *(effect for effect in middle if abs(effect.estimate) > limit)]
+    enough = min(runs_to_settle(effect, limit, confidence) for effect in telling)
+    if enough > MOST_RUNS:
         return f"more than {MOST_RUNS} runs a side would be needed"
-    return f"about {sufficient[0] - min(effect.runs)} more runs a side would settle it"
+    return f"about {max(1, enough - min(own.runs))} more runs a side would settle it"
 
 
-def _figures(runs: Sequence[Run], titles: Mapping[str, str]) -> dict[tuple[str, str], list[float]]:
-    """By model and column, milliseconds of each run that holds the cell.
-
-    titles: by condition, what its columns are labelled with.
-    """
-    found: dict[tuple[str, str], list[float]] = {}
+def _side(runs: Sequence[Run], titles: Mapping[str, str]) -> _Side:
+    """titles: by condition, what its columns are labelled with."""
+    figures: dict[Key, list[float]] = {}
+    processes = []
     for run in runs:
+        title = titles.get(run.condition or "", "")
+        turns: dict[str, dict[str, list[float]]] = {}
         for case in run.cases:
-            figure = case.milliseconds
-            if not (math.isfinite(figure) and figure > 0):
-                raise FileError(
-                    f"{run.path}: {case.model} in {case.column} has {figure} ms, which is no time; "
-                    "save the run anew"
-                )
-            column = case.column + titles.get(run.condition or "", "")
-            found.setdefault((case.model, column), []).append(figure)
-    return found
+            _require_time(run, case)
+            column = case.column + title
+            figures.setdefault((case.model, column), []).append(math.log(case.milliseconds))
+            turns.setdefault(case.model, {})[column] = turn_figures(case)
+        processes.append(turns)
+    return _Side(figures, processes)
 
 
-def _is_repeated(before: Sequence[float], after: Sequence[float]) -> bool:
-    return min(len(before), len(after)) >= 2
+def _require_time(run: Run, case: Case) -> None:
+    if not (math.isfinite(case.milliseconds) and case.milliseconds > 0):
+        raise FileError(
+            f"{run.path}: {case.model} in {case.column} has {case.milliseconds} ms, which is no "
+            "time; save the run anew"
+        )
+
+
+def _is_repeated(before: _Side, after: _Side, key: Key) -> bool:
+    return min(len(side.figures.get(key, ())) for side in (before, after)) > 1
 
 
 def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:

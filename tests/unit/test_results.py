@@ -141,6 +141,13 @@ def spoilt(change) -> str:
             spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column_order="0")),
             "column_order '0' is no whole number",
         ),
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(turns=bad)),
+                "has turns that do not make its",
+            )
+            for bad in ("22", [99], [0, 1], [True], [1.0], {}, 7)
+        ],
         ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
         ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is no time"),
         ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is no time"),
