@@ -1,8 +1,8 @@
 // The loop that anyone would write to time a TorchScript file, with nothing of deploybench in it.
 // benchmarks/bias.py holds the suite's C++ column against it.
 //
-//   bare_loop FILE DEVICE THREADS SIZE    then, for each number that comes in on a line, so many
-//                                         calls; their median in seconds goes out on a line
+//   bare_loop FILE DEVICE THREADS SIZE BATCH    then, for each number that comes in on a line, so
+//                                               many calls; their median in seconds goes out on one
 
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
@@ -15,14 +15,14 @@
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 6) return 2;
   const c10::Device device(argv[2]);
   at::set_num_threads(std::stoi(argv[3]));
-  const int64_t size = std::stoi(argv[4]);
+  const int64_t size = std::stoi(argv[4]), batch = std::stoi(argv[5]);
   torch::jit::Module module = torch::jit::load(argv[1], device);
   module.eval();
   const c10::InferenceMode guard;
-  const std::vector<c10::IValue> inputs{at::rand({1, 3, size, size}).to(device)};
+  const std::vector<c10::IValue> inputs{at::rand({batch, 3, size, size}).to(device)};
   for (int calls; std::cin >> calls;) {
     std::vector<double> seconds;
     for (int call = 0; call < calls; ++call) {

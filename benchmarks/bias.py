@@ -53,7 +53,7 @@ class BareLoop:
 
     def __init__(self, file: Path, plan: Plan, size: int) -> None:
         command = [str(BUILD / "bare_loop"), str(file), plan.settings.device]
-        command += [str(plan.settings.threads), str(size)]
+        command += [str(plan.settings.threads), str(size), str(plan.batch_size)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -115,7 +115,7 @@ def take_turns(
     with bench.case(model, "eager") as eager, bench.case(model, "cpp") as cpp:
         assert cpp.artifact is not None
         bare_cpp = BareLoop(cpp.artifact.path, plan, catalog.input_size(model))
-        batch = eager.subject.images[:1].to(plan.settings.device)
+        batch = eager.subject.images[: plan.batch_size].to(plan.settings.device)
         ways = {
             "eager": lambda count: median(timed_calls(eager.session, count)),
             "bare Python loop": lambda count: bare_python_loop(eager.subject.module, batch, count),
@@ -141,6 +141,7 @@ def main() -> None:
     )
     parser.add_argument("--models", default=MODELS)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--processes", type=int, default=5, help="C++ processes of each kind")
     parser.add_argument("--turns", type=int, default=12)
     parser.add_argument("--calls", type=int, default=10)
@@ -149,7 +150,11 @@ def main() -> None:
     build_target("bare_loop")
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(
-            settings.resolve(arguments.device), weights.parse("random"), inputs=1, keep=Path(folder)
+            settings.resolve(arguments.device),
+            weights.parse("random"),
+            arguments.batch_size,
+            inputs=1,
+            keep=Path(folder),
         )
         with Workbench(plan) as bench:
             for model in catalog.select(arguments.models):

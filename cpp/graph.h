@@ -1,13 +1,14 @@
-// A CUDA graph, by the one class of LibTorch for it that needs none of CUDA's own headers.
+// A CUDA graph. LibTorch's class for it needs CUDA's headers, which CMakeLists.txt looks for; where it
+// finds none of torch's version, there are no graphs.
 #pragma once
 
-#if __has_include(<ATen/accelerator/Graph.h>)
-#include <ATen/accelerator/Graph.h>
+#ifdef CUDA_HEADERS
+#include <ATen/cuda/CUDAGraph.h>
 
 namespace runner {
 
 constexpr bool kHasGraphs = true;
-using Graph = at::accelerator::Graph;
+using Graph = at::cuda::CUDAGraph;
 
 }  // namespace runner
 

@@ -181,7 +181,7 @@ void Session::load(const std::string& path, bool as_graph) {
   const c10::Device device = state_->device;
   if (as_graph && !device.is_cuda()) throw Failure("a CUDA graph needs a GPU");
   if (as_graph && !kHasGraphs)
-    throw Failure(std::string("LibTorch ") + TORCH_VERSION + " has no graphs for C++ without CUDA's headers");
+    throw Failure("this program was built without CUDA's headers and captures no graphs");
   if (device.is_cuda())
     at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
   state_->program = load_program(path, device, as_graph);

@@ -58,8 +58,8 @@ class CppSession(SelfTimedSession):
 class InCppProcess(Backend):
     """One long-lived C++ process for a whole run; a fresh one after it has died.
 
-    as_graph: on a GPU, and with a LibTorch that can do that from C++, the first call captures the
-    program in a CUDA graph.
+    as_graph: on a GPU, where the program was built with CUDA's headers, the first call captures the
+    model in a CUDA graph.
     """
 
     needs_python = False
@@ -98,8 +98,8 @@ class InCppProcess(Backend):
             )
         if not self._process().has_graphs:
             raise BackendUnavailable(
-                f"LibTorch {torch.__version__} captures no graphs from C++ without CUDA's headers: "
-                "pip install torch==2.14.1 or newer"
+                "the C++ program was built without CUDA's headers and captures no graphs: install "
+                f"CUDA {torch.version.cuda}'s toolkit, then make clean setup"
             )
 
     def _process(self) -> Runner:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import BackendFailed
 from ._inductor import PrivateCache
 from ._package import ARTIFACT, CHECK_INPUTS, save_package
 from .base import Backend, InProcessSession
@@ -14,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..settings import Settings
+
+
+LOAD = "import sys, torch._inductor; torch._inductor.aoti_load_package(sys.argv[1])"
+DEADLINE_SECONDS = 300.0
 
 
 class Aoti(Backend):
@@ -28,6 +36,7 @@ class Aoti(Backend):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._cache: PrivateCache | None = None
+        self._crash: str | None = None
         os.environ[CHECK_INPUTS] = "1"
 
     def require(self) -> None:
@@ -45,7 +54,27 @@ class Aoti(Backend):
         """Load the package."""
         import torch._inductor
 
+        if self.settings.on_cuda:
+            self._try_elsewhere(str(artifact))
         return InProcessSession(torch._inductor.aoti_load_package(str(artifact)), self.settings)
+
+    def _try_elsewhere(self, artifact: str) -> None:
+        """Load the package in another process first, once in a run.
+
+        Seen on CUDA with torch 2.11: loading it ends the process, which here is the whole run.
+        """
+        if self._crash is None:
+            command = [sys.executable, "-c", LOAD, artifact]
+            tried = subprocess.run(
+                command, capture_output=True, timeout=DEADLINE_SECONDS, start_new_session=True
+            )
+            code = tried.returncode
+            self._crash = signal.Signals(-code).name if code < 0 else ""
+        if self._crash:
+            raise BackendFailed(
+                f"loading a package ends a Python process here ({self._crash}); "
+                "aoti-cpp runs the same package without Python"
+            )
 
     def close(self) -> None:
         """Remove what was compiled on the way."""

@@ -23,7 +23,7 @@ class CudaGraphCpp(InCppProcess):
     as_graph = True
 
     def require(self) -> None:
-        """Build the C++ program, and ask for a GPU and for a LibTorch that captures graphs."""
+        """Build the C++ program, and ask for a GPU and for CUDA's headers."""
         super().require()
         self.require_graphs()
 
