@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
@@ -20,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from . import catalog, settings
+from . import catalog, child, settings
 from .backends import registry
 from .backends.base import Backend
 from .errors import BackendFailed
@@ -61,25 +59,9 @@ def seconds(
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
     """Run the program until it has answered."""
-    started = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-        cwd=Path(__file__).parents[1],
-    )
-    try:
-        output, errors = started.communicate(timeout=DEADLINE)
-    except subprocess.TimeoutExpired:
-        raise BackendFailed(f"a fresh process gave no answer within {DEADLINE:g} s") from None
-    finally:
-        if started.poll() is None:
-            os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
-    if ANSWERED not in output:
-        last = errors.strip().splitlines() or ["none"]
+    ended = child.run(command, DEADLINE, environment)
+    if ANSWERED not in ended.stdout:
+        last = ended.stderr.strip().splitlines() or ["none"]
         raise BackendFailed(f"a fresh process gave no answer; its last words: {last[-1]}")
 
 

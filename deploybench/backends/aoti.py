@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import child
 from ..errors import BackendFailed
 from ._inductor import PrivateCache
 from ._package import ARTIFACT, CHECK_INPUTS, save_package
@@ -65,10 +65,7 @@ class Aoti(Backend):
         """
         if self._crash is None:
             command = [sys.executable, "-c", LOAD, artifact]
-            tried = subprocess.run(
-                command, capture_output=True, timeout=DEADLINE_SECONDS, start_new_session=True
-            )
-            code = tried.returncode
+            code = child.run(command, DEADLINE_SECONDS).returncode
             self._crash = signal.Signals(-code).name if code < 0 else ""
         if self._crash:
             raise BackendFailed(

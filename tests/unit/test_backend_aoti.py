@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 
 import pytest
 import torch
 import torch._inductor.codecache
 
-from deploybench import backends, settings, weights
+from deploybench import backends, child, settings, weights
+from deploybench.backends.aoti import LOAD
 from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.workbench import Plan, Workbench
 
@@ -124,6 +129,26 @@ def test_a_package_cut_short_is_an_error(module, package, tmp_path):
             backend.load(module, cut)
     finally:
         backend.close()
+
+
+def test_a_package_that_ends_the_process_is_tried_in_another_first(module, package, monkeypatch):
+    tried = []
+
+    def run(command, deadline):
+        tried.append(command[-1])
+        return subprocess.CompletedProcess(command, -signal.SIGSEGV)
+
+    monkeypatch.setattr(child, "run", run)
+    on_gpu = replace(settings.resolve("cpu"), device="cuda:0")
+    backend = backends.registry()["aoti"](on_gpu)
+    for _ in range(2):
+        with pytest.raises(BackendFailed, match=r"ends a Python process here \(SIGSEGV\)"):
+            backend.load(module, package)
+    assert tried == [str(package)]
+
+
+def test_a_package_can_be_loaded_in_another_process(package):
+    assert child.run([sys.executable, "-c", LOAD, str(package)], 120).returncode == 0
 
 
 def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
