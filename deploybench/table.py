@@ -96,20 +96,23 @@ def _escaped(value: Value) -> str:
     return json.dumps(value).replace(";", "\\u003b")
 
 
-def to_rows(table: pd.DataFrame, marked: pd.DataFrame | None = None) -> list[list[str]]:
-    """The table as text, its header first: two decimals, `-` where there is no figure.
+def to_rows(
+    table: pd.DataFrame, marked: pd.DataFrame | None = None, decimals: int = 2
+) -> list[list[str]]:
+    """The table as text, its header first: so many decimals, `-` where there is no figure.
 
     marked: by model and title, which figures get a DISTURBED behind them; None for none.
     """
     rows = [[str(table.index.name), *table.columns]]
     for model, *figures in table.itertuples(name=None):
         marks = [False] * len(figures) if marked is None else marked.loc[model]
-        rows.append([model, *map(_cell, figures, marks)])
+        cells = zip(figures, marks, strict=True)
+        rows.append([model, *(_cell(figure, decimals, mark) for figure, mark in cells)])
     return rows
 
 
-def _cell(figure: float, is_marked: bool) -> str:
-    return "-" if math.isnan(figure) else f"{figure:.2f}{DISTURBED if is_marked else ''}"
+def _cell(figure: float, decimals: int, is_marked: bool) -> str:
+    return "-" if math.isnan(figure) else f"{figure:.{decimals}f}{DISTURBED if is_marked else ''}"
 
 
 def to_csv(rows: Sequence[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     elif arguments.speedup:
         rows = speedup.to_rows(speedup.compare(runs))
     else:
-        rows = table.to_rows(table.merge(runs), table.disturbed(runs))
+        rows = table.to_rows(table.merge(runs), table.disturbed(runs), arguments.decimals)
     csv = table.to_csv(rows)
     if arguments.output is None:
         print(csv, end="")
@@ -46,6 +46,7 @@ examples:
   python tools/merge_perf.py 0001 0002 -o perf.csv      two runs, pooled cell by cell
   python tools/merge_perf.py 'nightly*'                 all runs so named, pooled
   python tools/merge_perf.py /mnt/gpu/0001_run1.json    a run saved elsewhere
+  python tools/merge_perf.py 0001 --decimals 3          microseconds, for a GPU's figures
   python tools/merge_perf.py 0001 --speedup             each backend against eager
   python tools/merge_perf.py 0001 --floor               each cell against the least time possible
   python tools/merge_perf.py bench_torch.log bench_ts_py.log bench_ts.log
@@ -83,6 +84,14 @@ exit codes: 0 done, 2 a run or log cannot be used""",
         help="how many times faster than eager, with its 95%% interval, from turns or, with "
         "several runs, processes; ~ marks an interval that holds 1; the last row is the geometric "
         "mean",
+    )
+    parser.add_argument(
+        "--decimals",
+        type=int,
+        choices=range(7),
+        default=2,
+        metavar="N",
+        help="of the table's figures (default: 2); 3 for models that take less than a millisecond",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(

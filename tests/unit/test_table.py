@@ -45,6 +45,11 @@ def test_runs_that_hold_only_some_models_or_backends_merge(tmp_path):
     )
 
 
+def test_what_takes_microseconds_is_shown_with_more_decimals(tmp_path):
+    run = results.read(save(tmp_path / "1", {("alexnet", "eager"): [0.0002537]}))
+    assert table.to_rows(table.merge([run]), decimals=3)[1] == ["alexnet", "0.254"]
+
+
 def test_columns_of_the_same_order_come_by_title(tmp_path, monkeypatch):
     monkeypatch.setitem(COLUMNS, "later", ("Zeta", 10))
     monkeypatch.setitem(COLUMNS, "sooner", ("Alpha", 10))
