@@ -23,8 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import results, verdict
+from deploybench import results, tolerance, verdict
 from deploybench.results import Run
+from deploybench.tolerance import Tolerances
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOWED = ("squeezenet1_1", "PyTorch")
@@ -78,19 +79,23 @@ def save_runs(
     return [results.read(path) for path in paths]
 
 
-def verdicts(baseline: Sequence[Run], candidate: Sequence[Run]) -> dict[tuple[str, str], str]:
+def verdicts(
+    baseline: Sequence[Run], candidate: Sequence[Run], options: verdict.Options
+) -> dict[tuple[str, str], str]:
     """The verdict of each cell."""
-    report = verdict.judge_runs(baseline, candidate, verdict.Options())
+    report = verdict.judge_runs(baseline, candidate, options)
     return {(cell.model, cell.column): cell.verdict for cell in report.cells}
 
 
-def false_alarms(runs: Sequence[Run], side: int, pairs: int, draw: random.Random) -> None:
+def false_alarms(
+    runs: Sequence[Run], side: int, pairs: int, draw: random.Random, options: verdict.Options
+) -> None:
     """Judge pairs of sets that differ in nothing."""
     counts: Counter[str] = Counter()
     wrong_pairs = 0
     for _ in range(pairs):
         chosen = draw.sample(list(runs), 2 * side)
-        found = verdicts(chosen[:side], chosen[side:])
+        found = verdicts(chosen[:side], chosen[side:], options)
         counts.update(found.values())
         wrong_pairs += any(each in ("slower", "faster") for each in found.values())
     cells = sum(counts.values())
@@ -102,14 +107,20 @@ def false_alarms(runs: Sequence[Run], side: int, pairs: int, draw: random.Random
 
 
 def sensitivity(
-    runs: Sequence[Run], slow: Sequence[Run], by: float, side: int, pairs: int, draw: random.Random
+    runs: Sequence[Run],
+    slow: Sequence[Run],
+    by: float,
+    side: int,
+    pairs: int,
+    draw: random.Random,
+    options: verdict.Options,
 ) -> None:
     """Judge pairs whose candidate has the planted slowdown."""
     found: Counter[str] = Counter()
     others = 0
     for _ in range(pairs):
         baseline, candidate = draw.sample(list(runs), side), draw.sample(list(slow), side)
-        cells = verdicts(baseline, candidate)
+        cells = verdicts(baseline, candidate, options)
         found.update([cells.pop(SLOWED)])
         others += any(each in ("slower", "faster") for each in cells.values())
     print(
@@ -129,19 +140,21 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=30)
     parser.add_argument("--slow-processes", type=int, default=12)
     parser.add_argument("--slowed-by", default="0.1,0.03", help="shares of a call's time")
+    parser.add_argument("--tolerance", default="5%", help="how much slower is no matter")
     parser.add_argument("--side", default="5", help="runs a side, by commas")
     parser.add_argument("--pairs", type=int, default=200)
     arguments = parser.parse_args()
     draw = random.Random(0)
     sides = [int(side) for side in arguments.side.split(",")]
+    options = verdict.Options(tolerances=Tolerances(tolerance.parse(arguments.tolerance)))
     measured = arguments.folder, arguments.models, arguments.seconds
     runs = save_runs(*measured, arguments.processes, 0)
-    for side in sides:
-        false_alarms(runs, side, arguments.pairs, draw)
+    for side in (side for side in sides if 2 * side <= len(runs)):
+        false_alarms(runs, side, arguments.pairs, draw, options)
     for by in (float(share) for share in arguments.slowed_by.split(",")):
         slow = save_runs(*measured, arguments.slow_processes, by)
         for side in sides:
-            sensitivity(runs, slow, by, min(side, len(slow)), arguments.pairs, draw)
+            sensitivity(runs, slow, by, min(side, len(slow)), arguments.pairs, draw, options)
 
 
 if __name__ == "__main__":

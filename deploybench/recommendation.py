@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from statistics import geometric_mean
 
 from .costs import break_even
 from .errors import FileError
@@ -25,6 +27,11 @@ class Choice:
     column: str
     speedup: Speedup | None
     cost: str
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as eager it is."""
+        return self.speedup.ratio if self.speedup else 1.0
 
     def __str__(self) -> str:
         if self.speedup is None:
@@ -77,14 +84,12 @@ def _of_model(
         if speedup is not None or is_eager:
             choices.append((Choice(column, speedup, _cost(found)), without_python))
 
-    def ratio(choice: Choice) -> float:
-        return choice.speedup.ratio if choice.speedup else 1.0
-
     if not choices:
         raise FileError(f"{model} was not run through eager; run it with --backends eager,...")
-    fastest = max((choice for choice, _ in choices), key=ratio)
+    by_ratio = attrgetter("ratio")
+    fastest = max((choice for choice, _ in choices), key=by_ratio)
     alone = [choice for choice, without_python in choices if without_python]
-    return Recommendation(model, fastest, max(alone, key=ratio) if alone else None)
+    return Recommendation(model, fastest, max(alone, key=by_ratio, default=None))
 
 
 def _cost(found: Sequence[tuple[Case, float | None]]) -> str:
@@ -99,7 +104,20 @@ def _cost(found: Sequence[tuple[Case, float | None]]) -> str:
 
 
 def summary(recommendations: Sequence[Recommendation]) -> str:
-    """How often each way is the fastest."""
+    """How often each way is the fastest, and how much faster than eager, with and without Python.
+
+    Geometric means over the models that have such a way.
+    """
     counts = Counter(each.fastest.column for each in recommendations)
     shares = ", ".join(f"{column} {count}" for column, count in counts.most_common())
-    return f"fastest of {len(recommendations)} models: {shares}"
+    mean = _mean([each.fastest for each in recommendations])
+    alone = [each.without_python for each in recommendations if each.without_python]
+    without = f", {_mean(alone)} without Python ({len(alone)} models)" if alone else ""
+    return (
+        f"fastest of {len(recommendations)} models: {shares}; in geometric mean {mean} times as "
+        f"fast as eager{without}"
+    )
+
+
+def _mean(choices: Sequence[Choice]) -> str:
+    return f"{geometric_mean(choice.ratio for choice in choices):.2f}"

@@ -99,7 +99,8 @@ def test_the_summary_counts():
         )
     ]
     assert recommendation.summary(recommendation.recommend(found)) == (
-        "fastest of 3 models: TorchScript (C++) 2, TorchScript (Python) 1"
+        "fastest of 3 models: TorchScript (C++) 2, TorchScript (Python) 1; in geometric mean 1.50 "
+        "times as fast as eager, 1.50 without Python (2 models)"
     )
 
 
