@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import random
 import subprocess
 import sys
 import tempfile
@@ -124,8 +125,8 @@ def take_turns(
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(turns + 2):
-            # Back and forth, so that none always follows the same other.
-            for way in list(ways)[:: 1 if turn % 2 else -1]:
+            # In any order, so that none follows itself, or the same other, more often.
+            for way in random.sample(list(ways), len(ways)):
                 ways[way](1)  # whoever had the turn before left the caches his
                 found = ways[way](calls)
                 if turn >= 2:

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import backends, settings, table
 from deploybench.backends.base import InProcessSession, Session
 from deploybench.measure import Measurement, Protocol, Timing, measure_in_turn, timed_calls
-from deploybench.results import Case, Run
+from deploybench.runs import Case, Run
 
 MILLISECONDS = (0.1, 1.0, 10.0, 100.0)
 DECIMALS = 3

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import results, tolerance, verdict
-from deploybench.results import Run
+from deploybench.runs import Run
 from deploybench.tolerance import Tolerances
 
 ROOT = Path(__file__).resolve().parents[1]

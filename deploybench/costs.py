@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from .results import Case, Run
+from .runs import Case, Run
 from .speedup import BASELINE
 from .table import labels
 

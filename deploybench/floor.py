@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from .errors import FileError
-from .results import Case, Run
+from .runs import Case, Run
 from .table import labels
 
 ARITHMETIC, WEIGHTS = "arithmetic", "weights"

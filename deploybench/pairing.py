@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from statistics import median
 
-from .results import Case
+from .runs import Case
 
 
 def turn_figures(case: Case) -> list[float]:

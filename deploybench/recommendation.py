@@ -13,7 +13,7 @@ from statistics import geometric_mean
 
 from .costs import break_even
 from .errors import FileError
-from .results import Case, Run
+from .runs import Case, Run
 from .speedup import BASELINE, Speedup, compare
 
 

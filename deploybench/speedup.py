@@ -14,7 +14,7 @@ from statistics import fmean, geometric_mean, median
 
 from .errors import FileError
 from .pairing import beside, turn_figures
-from .results import Run
+from .runs import Run
 from .table import labels
 
 BASELINE = "eager"

@@ -11,7 +11,8 @@ from pytest_benchmark.storage.file import FileStorage
 
 from . import journal
 from .errors import FileError, UsageError
-from .results import Run, read
+from .results import read
+from .runs import Run
 
 
 def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:

@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from .errors import FileError
-from .results import Run, Value, tidy
+from .runs import Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4

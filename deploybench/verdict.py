@@ -15,12 +15,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, median
+from statistics import fmean
 
 from .effect import MOST_RUNS, Effect, compare, runs_to_settle
 from .errors import FileError, UsageError
-from .pairing import beside, turn_figures
-from .results import Case, Run, Value
+from .runs import Run, Value
+from .sides import Key, Side
 from .table import labels
 from .tolerance import Tolerances
 
@@ -80,31 +80,6 @@ class Options:
     tolerances: Tolerances = field(default_factory=Tolerances)
 
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One side's runs, in logarithms.
-
-    figures: of milliseconds, one for each process that has the cell, by model and column. turns: of
-    each process the figures of each turn, by model and column.
-    """
-
-    figures: Mapping[Key, Sequence[float]]
-    turns: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]
-
-    def beside(self, key: Key, others: Sequence[str]) -> list[float]:
-        """How many times as long the cell took as `others`, one for each process with them all."""
-        model, column = key
-        processes = (process.get(model, {}) for process in self.turns)
-        return [
-            median(beside(columns[column], [columns[other] for other in others]))
-            for columns in processes
-            if columns.keys() >= {column, *others}
-        ]
-
-
 def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Options) -> Report:
     """Judge `candidate` against `baseline`.
 
@@ -116,7 +91,7 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
     runs = [*baseline, *candidate]
     # The same conditions on both sides, but several: each has cells of its own.
     titles = {} if differences else labels(runs)
-    before, after = _side(baseline, titles), _side(candidate, titles)
+    before, after = Side.of(baseline, titles), Side.of(candidate, titles)
     cases = [
         ((case.model, case.column + titles.get(run.condition or "", "")), case)
         for run in runs
@@ -148,31 +123,21 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
     return Report(tuple(judged), differences)
 
 
-def _comparisons(before: _Side, after: _Side) -> int:
+def _comparisons(before: Side, after: Side) -> int:
     """How many there are to be corrected for: each cell by itself, and beside others."""
-    by_itself = [key for key in before.figures if _is_repeated(before, after, key)]
+    figures = before.figures, after.figures
+    by_itself = [key for key in figures[0] if min(len(each.get(key, ())) for each in figures) > 1]
     return len(by_itself) + sum(len(_others(before, after, key)) > 1 for key in by_itself)
 
 
-def _others(before: _Side, after: _Side, key: Key) -> list[str]:
-    """The columns that a cell can be looked at beside: the same processes timed both."""
-    model, column = key
-    counts = [
-        Counter(
-            other
-            for process in side.turns
-            if column in process.get(model, {})
-            for other in process[model]
-        )
-        for side in (before, after)
-    ]
-    return [
-        other for other in counts[0] if other != column and min(each[other] for each in counts) > 1
-    ]
+def _others(before: Side, after: Side, key: Key) -> list[str]:
+    """What a cell can be looked at beside: columns that several processes of each side timed too."""
+    counts = [side.companions(key) for side in (before, after)]
+    return [other for other in counts[0] if min(each[other] for each in counts) > 1]
 
 
 def _judge(
-    key: Key, before: _Side, after: _Side, failed: str | None, tolerance: float, confidence: float
+    key: Key, before: Side, after: Side, failed: str | None, tolerance: float, confidence: float
 ) -> Cell:
     """The cell by its own figures."""
     figures = before.figures.get(key), after.figures.get(key)
@@ -192,8 +157,8 @@ def _judge(
 def _judge_beside(
     cell: Cell,
     cells: Mapping[Key, Cell],
-    before: _Side,
-    after: _Side,
+    before: Side,
+    after: Side,
     single: float,
     corrected: float,
 ) -> Cell:
@@ -249,34 +214,6 @@ def _more_runs(effects: Sequence[Effect], tolerance: float, confidence: float) -
     if enough > MOST_RUNS:
         return f"more than {MOST_RUNS} runs a side would be needed"
     return f"about {max(1, enough - min(own.runs))} more runs a side would settle it"
-
-
-def _side(runs: Sequence[Run], titles: Mapping[str, str]) -> _Side:
-    """titles: by condition, what its columns are labelled with."""
-    figures: dict[Key, list[float]] = {}
-    processes = []
-    for run in runs:
-        title = titles.get(run.condition or "", "")
-        turns: dict[str, dict[str, list[float]]] = {}
-        for case in run.cases:
-            _require_time(run, case)
-            column = case.column + title
-            figures.setdefault((case.model, column), []).append(math.log(case.milliseconds))
-            turns.setdefault(case.model, {})[column] = turn_figures(case)
-        processes.append(turns)
-    return _Side(figures, processes)
-
-
-def _require_time(run: Run, case: Case) -> None:
-    if not (math.isfinite(case.milliseconds) and case.milliseconds > 0):
-        raise FileError(
-            f"{run.path}: {case.model} in {case.column} has {case.milliseconds} ms, which is no "
-            "time; save the run anew"
-        )
-
-
-def _is_repeated(before: _Side, after: _Side, key: Key) -> bool:
-    return min(len(side.figures.get(key, ())) for side in (before, after)) > 1
 
 
 def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:

@@ -13,14 +13,13 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import catalog, cold_start, inputs, roofline, settings, weights
 from .agreement import Agreement, Reference, judge
@@ -28,6 +27,7 @@ from .backends import registry
 from .backends.base import Backend, InProcessSession, Session
 from .errors import BackendFailed, DeploybenchError, WrongAnswer
 from .measure import Protocol, Timing, stopwatch, timed_calls
+from .memory import DeviceMemory, resident_bytes
 from .roofline import Work
 from .settings import Settings
 
@@ -274,36 +274,6 @@ class Workbench:
             backend.forget()
         for leftover in self._temporary.iterdir():
             leftover.unlink()
-
-
-class DeviceMemory:
-    """What this process, or a session's own, allocates on the GPU from here on."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._device = settings.device if settings.on_cuda else None
-        if self._device:
-            torch.cuda.reset_peak_memory_stats(self._device)
-            self._before = torch.cuda.memory_allocated(self._device)
-
-    def peak(self, session: Session, shared: nn.Module | None) -> int | None:
-        """The most bytes at a time, with those of the module that the session shares, if any."""
-        if self._device is None:
-            return None
-        own = session.peak_device_bytes()
-        if own is not None:
-            return own
-        weights = [] if shared is None else [*shared.parameters(), *shared.buffers()]
-        grown = torch.cuda.max_memory_allocated(self._device) - self._before
-        return grown + sum(each.nbytes for each in weights)
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process and of all that it has started."""
-    process, total = psutil.Process(), 0
-    for each in [process, *process.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            total += each.memory_info().rss
-    return total
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from deploybench import costs, recommendation
 from deploybench.errors import FileError
-from deploybench.results import Case, Run
+from deploybench.runs import Case, Run
 
 COLUMNS = {
     "eager": ("PyTorch", 0, True),

@@ -8,7 +8,7 @@ import pytest
 
 from deploybench import floor, roofline, settings
 from deploybench.errors import FileError
-from deploybench.results import Case, Run
+from deploybench.runs import Case, Run
 
 PEAK = {"flops_per_second": 1e12, "bytes_per_second": 1e10}
 

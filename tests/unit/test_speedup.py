@@ -10,7 +10,7 @@ import pytest
 
 from deploybench import speedup
 from deploybench.errors import FileError
-from deploybench.results import Case, Run
+from deploybench.runs import Case, Run
 
 PRINT = {"cpu": "some processor"}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deploybench import tolerance, verdict
 from deploybench.effect import compare
 from deploybench.errors import FileError, UsageError
-from deploybench.results import Case, Failure, Run
+from deploybench.runs import Case, Failure, Run
 from deploybench.verdict import Options, judge_runs
 
 CELL = ("resnet18", "PyTorch")
