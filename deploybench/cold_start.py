@@ -1,4 +1,4 @@
-"""How long it takes from the start of a process to its first answer.
+"""How long it takes from the start of a process to its first answer, and how much memory.
 
 A backend that runs in a C++ process is given a fresh one. For all others this file is a program: it
 imports what the backend needs, opens the artifact (or the model's weights, where there is none),
@@ -12,28 +12,41 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import torch
 from torch import Tensor, nn
 
 from . import catalog, child, settings
 from .backends import registry
-from .backends.base import Backend
+from .backends.base import Backend, Session
 from .errors import BackendFailed
 from .measure import stopwatch
 from .runner import scrubbed_environment
 from .settings import Settings
 
 DEADLINE = 900.0
-ANSWERED = "answered"
+ANSWERED = "answered, with a peak of bytes resident: "
 
 
-def seconds(
+@dataclass(frozen=True)
+class ColdStart:
+    """A fresh process up to its first answer.
+
+    seconds: from its start. peak_bytes: the most that it had resident; None where there is no
+    telling.
+    """
+
+    seconds: float
+    peak_bytes: int | None
+
+
+def start(
     backend: Backend, model: str, module: nn.Module, artifact: Path | None, batch: Tensor
-) -> float:
-    """Seconds from the start of a process to the first logits of `batch`.
+) -> ColdStart:
+    """Start a process that opens the artifact and answers `batch`.
 
     module: the model named `model` with its weights, for backends that have no artifact.
 
@@ -42,7 +55,7 @@ def seconds(
     if not backend.needs_python:
         fresh = type(backend)(backend.settings)
         try:
-            return stopwatch(lambda: fresh.load(module, artifact).predict(batch))[1]
+            return _answered_by(fresh, module, artifact, batch)
         finally:
             fresh.close()
     with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
@@ -54,15 +67,32 @@ def seconds(
         command += [str(given), json.dumps(asdict(backend.settings))]
         # What it leaves behind goes with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
-        return stopwatch(lambda: _run(command, environment))[1]
+        said, seconds = stopwatch(lambda: _last_line(command, environment))
+        return ColdStart(seconds, int(said.removeprefix(ANSWERED)))
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    """Run the program until it has answered."""
+def _answered_by(
+    backend: Backend, module: nn.Module, artifact: Path | None, batch: Tensor
+) -> ColdStart:
+    """The start of the backend's own process."""
+
+    def answer() -> Session:
+        session = backend.load(module, artifact)
+        session.predict(batch)
+        return session
+
+    session, seconds = stopwatch(answer)
+    return ColdStart(seconds, session.peak_resident_bytes())
+
+
+def _last_line(command: list[str], environment: dict[str, str]) -> str:
+    """What the program says when it has answered."""
     ended = child.run(command, DEADLINE, environment)
-    if ANSWERED not in ended.stdout:
+    said = ended.stdout.strip().splitlines() or [""]
+    if not said[-1].startswith(ANSWERED):
         last = ended.stderr.strip().splitlines() or ["none"]
         raise BackendFailed(f"a fresh process gave no answer; its last words: {last[-1]}")
+    return said[-1]
 
 
 def main() -> None:
@@ -84,7 +114,8 @@ def main() -> None:
         module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
     artifact = None if backend.artifact_name is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
-    print(ANSWERED, flush=True)
+    # Linux counts it in KiB.
+    print(f"{ANSWERED}{1024 * getrusage(RUSAGE_SELF).ru_maxrss}", flush=True)
     # The answer is all that was asked for; what tears a runtime down is not waited for.
     os._exit(0)
 

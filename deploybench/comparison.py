@@ -134,10 +134,12 @@ class Comparison:
                 continue
             info = describe(case, agreement, measurement, reasons, attempt + 1)
             try:
-                info["cold_start_seconds"] = case.cold_start_seconds() if self._cold_start else None
+                cold = case.cold_start() if self._cold_start else None
             except DeploybenchError as error:
                 self._outcomes[backend] = Outcome(agreement, failure=error)
                 continue
+            info["cold_start_seconds"] = cold.seconds if cold else None
+            info["cold_start_peak_bytes"] = cold.peak_bytes if cold else None
             result = Result(measurement.samples, measurement.clock, info)
             self._outcomes[backend] = Outcome(agreement, result)
             self._saved(model, backend, case.subject.plan.batch_size, result)

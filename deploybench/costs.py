@@ -16,9 +16,11 @@ MEBIBYTE = 2**20
 def to_rows(runs: Sequence[Run]) -> list[list[str]]:
     """One row per model and column, the header first; the medians of what the runs say.
 
-    Export and load are in seconds, the file and memory in MiB, calls in milliseconds. Break-even is
-    the number of calls after which exporting has taken less time than it saved against eager; what
-    exports nothing, as torch.compile, is made ready in its first call, which counts then.
+    Export and load are in seconds, the file and memory in MiB, calls in milliseconds. Memory is by
+    how much that of the run grew; what an earlier model has left to be used again is not in it, so
+    only a cold start tells what a process needs for itself. Break-even is the number of calls after
+    which exporting has taken less time than it saved against eager; what exports nothing, as
+    torch.compile, is made ready in its first call, which counts then.
     """
     found: dict[tuple[str, float, str], list[tuple[Case, float | None]]] = {}
     titles = labels(runs)
@@ -57,6 +59,7 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] 
     ("Memory (MiB)", _figure("memory_bytes", MEBIBYTE, 1)),
     ("GPU memory (MiB)", _figure("device_memory_bytes", MEBIBYTE, 1)),
     ("Cold start (s)", _figure("cold_start_seconds", 1, 2)),
+    ("Its peak (MiB)", _figure("cold_start_peak_bytes", MEBIBYTE, 1)),
     ("Median (ms)", lambda cases: f"{median(case.milliseconds for case, _ in cases):.2f}"),
 )
 

@@ -99,6 +99,14 @@ class Runner:
         """The most bytes that were allocated on the device since `load` began; 0 on a CPU."""
         return int(self._request("memory")[0])
 
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the process had resident since it started; None where no /proc tells."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return 1024 * int(line.split()[1])
+        return None
+
     def unload(self) -> None:
         """Forget the model."""
         self._request("unload")

@@ -131,7 +131,7 @@ def _comparisons(before: Side, after: Side) -> int:
 
 
 def _others(before: Side, after: Side, key: Key) -> list[str]:
-    """What a cell can be looked at beside: columns that several processes of each side timed too."""
+    """What a cell can be looked at beside: columns that several processes of each side have too."""
     counts = [side.companions(key) for side in (before, after)]
     return [other for other in counts[0] if min(each[other] for each in counts) > 1]
 

@@ -25,6 +25,7 @@ from . import catalog, cold_start, inputs, roofline, settings, weights
 from .agreement import Agreement, Reference, judge
 from .backends import registry
 from .backends.base import Backend, InProcessSession, Session
+from .cold_start import ColdStart
 from .errors import BackendFailed, DeploybenchError, WrongAnswer
 from .measure import Protocol, Timing, stopwatch, timed_calls
 from .memory import DeviceMemory, resident_bytes
@@ -171,11 +172,11 @@ class Case:
         session = InProcessSession(self.artifact.in_memory, self.subject.plan.settings)
         return self.subject.judge(session, batch_size)
 
-    def cold_start_seconds(self) -> float:
-        """Seconds from the start of a fresh process to its first answer."""
+    def cold_start(self) -> ColdStart:
+        """A fresh process, from its start to its first answer."""
         subject, path = self.subject, self.artifact.path if self.artifact else None
         batch = subject.images[: subject.plan.batch_size]
-        return cold_start.seconds(self.backend, subject.name, subject.module, path, batch)
+        return cold_start.start(self.backend, subject.name, subject.module, path, batch)
 
     def timing(self, protocol: Protocol) -> Timing:
         """The session, to be timed; WrongAnswer ends it when a timed call's output disagrees."""

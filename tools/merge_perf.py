@@ -69,8 +69,9 @@ exit codes: 0 done, 2 a run or log cannot be used""",
     shown.add_argument(
         "--costs",
         action="store_true",
-        help="a row per model and backend: seconds to export and load, MiB of the file and of "
-        "memory, the first calls, and after how many calls the export has paid",
+        help="a row per model and backend: seconds to export and load, MiB of the file and by how "
+        "much the run's memory grew, the first calls, a cold start and its peak of memory, and "
+        "after how many calls the export has paid",
     )
     shown.add_argument(
         "--floor",

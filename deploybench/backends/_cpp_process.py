@@ -49,6 +49,10 @@ class CppSession(SelfTimedSession):
         """The most bytes that the process had on the GPU since it began to load."""
         return self._runner.peak_device_bytes()
 
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the process had resident since it started."""
+        return self._runner.peak_resident_bytes()
+
     def close(self) -> None:
         """Let the process forget the model; a process that has died has forgotten it already."""
         if self._runner.alive:

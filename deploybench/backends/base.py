@@ -50,6 +50,10 @@ class Session(ABC):
         """The most bytes on the GPU since the load; None where this process's own are meant."""
         return None
 
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the session's own process had resident; None where it has none."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most sessions hold nothing that needs closing
         """Give back what the session holds."""
 

@@ -466,6 +466,8 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     for bench in document["benchmarks"]:
         assert bench["extra_info"]["check"]["verdict"] != "different"
         assert bench["extra_info"]["cold_start_seconds"] > 0
+        # LibTorch alone, and it and a model's weights, in bytes.
+        assert 10e6 < bench["extra_info"]["cold_start_peak_bytes"] < 10e9
     about = document["machine_info"]["deploybench"]["fingerprint"]
     axes = ("batch_size", "dtype", "cudnn_tf32", "matmul_precision", "channels_last")
     assert [about[axis] for axis in axes] == ["1,2", "bfloat16", False, "highest", True]
