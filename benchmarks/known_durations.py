@@ -30,10 +30,11 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import backends, settings, table
+from deploybench import backends, settings
+from deploybench.analysis import table
+from deploybench.analysis.runs import Case, Run
 from deploybench.backends.base import InProcessSession, Session
 from deploybench.measure import Measurement, Protocol, Timing, measure_in_turn, timed_calls
-from deploybench.runs import Case, Run
 
 MILLISECONDS = (0.1, 1.0, 10.0, 100.0)
 DECIMALS = 3

@@ -23,9 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import results, tolerance, verdict
-from deploybench.runs import Run
-from deploybench.tolerance import Tolerances
+from deploybench.analysis import results, tolerance, verdict
+from deploybench.analysis.runs import Run
+from deploybench.analysis.tolerance import Tolerances
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOWED = ("squeezenet1_1", "PyTorch")

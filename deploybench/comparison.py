@@ -28,7 +28,7 @@ class Result:
     """What is known of one model through one backend once it was timed.
 
     samples: seconds of each call; clock: what timed them. agreement: the verdict before timing.
-    extra_info: all else that a saved run says of the case; see results.py.
+    extra_info: all else that a saved run says of the case; see analysis/results.py.
     """
 
     samples: tuple[float, ...]
@@ -168,7 +168,7 @@ def describe(
     disturbed: Sequence[str],
     attempts: int,
 ) -> dict[str, Any]:
-    """What a saved run says of a case beside its samples; results.py has the list."""
+    """What a saved run says of a case beside its samples; analysis/results.py has the list."""
     artifact, work = case.artifact, case.subject.work()
     return {
         "column": case.backend.title,

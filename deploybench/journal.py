@@ -1,8 +1,8 @@
 """A run on disk case by case, so that whatever ends it takes no more than the case in hand.
 
 A journal is a folder: run.json says which run it is, and each case has a file of its own, written
-to the disk as soon as it was measured. results.py reads it like any saved run; `--resume` goes on
-from it. It is removed once the whole run was saved. Imports no torch.
+to the disk as soon as it was measured. It is read like any saved run, and `--resume` goes on from
+it. It is removed once the whole run was saved. Imports no torch.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import report, stored_runs, tolerance, verdict
+from deploybench.analysis import report, stored_runs, tolerance, verdict
 from deploybench.command import run_command
 from deploybench.errors import UsageError
 from deploybench.files import replacing

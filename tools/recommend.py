@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import recommendation, stored_runs
+from deploybench.analysis import recommendation, stored_runs
 from deploybench.command import run_command
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import table
+from deploybench.analysis import table
 from deploybench.command import run_command
 from deploybench.errors import FileError
 

@@ -1,7 +1,7 @@
 """What happens to a run's results: on the disk as they come, then saved whole by pytest-benchmark.
 
-Everything that pytest-benchmark does not know goes into the saved run here; results.py has the
-list.
+Everything that pytest-benchmark does not know goes into the saved run here; analysis/results.py has
+the list.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .. import __version__, journal
+from ..analysis.results import FORMAT
 from ..backends import registry
 from ..errors import DeploybenchError, UsageError
 from ..journal import Journal
-from ..results import FORMAT
 from . import TIMED
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deploybench import costs, recommendation
+from deploybench.analysis import costs, recommendation
+from deploybench.analysis.runs import Case, Run
 from deploybench.errors import FileError
-from deploybench.runs import Case, Run
 
 COLUMNS = {
     "eager": ("PyTorch", 0, True),

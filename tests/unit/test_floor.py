@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deploybench import floor, roofline, settings
+from deploybench import roofline, settings
+from deploybench.analysis import floor
+from deploybench.analysis.runs import Case, Run
 from deploybench.errors import FileError
-from deploybench.runs import Case, Run
 
 PEAK = {"flops_per_second": 1e12, "bytes_per_second": 1e10}
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from deploybench import tolerance
+from deploybench.analysis import tolerance
 from deploybench.errors import FileError, UsageError
 from tests.unit import saved_runs
 

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from deploybench import journal, results, stored_runs
+from deploybench import journal
+from deploybench.analysis import results, stored_runs
 from deploybench.errors import FileError, UsageError
 from tests.unit import saved_runs
 

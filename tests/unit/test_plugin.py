@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from deploybench import floor, results, stored_runs, table
+from deploybench.analysis import floor, results, stored_runs, table
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "shufflenet_v2_x0_5"

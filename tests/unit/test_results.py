@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_benchmark.utils import get_machine_id
 
-from deploybench import results, stored_runs
+from deploybench.analysis import results, stored_runs
+from deploybench.analysis.runs import Run, tidy
 from deploybench.errors import FileError, UsageError
 
 from .saved_runs import document, save
@@ -54,7 +55,7 @@ def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
         results.read(save(tmp_path / str(number), cases, threads=threads))
         for number, threads in enumerate([1, 2, 1])
     ]
-    rows = results.tidy(runs)
+    rows = tidy(runs)
     assert list(rows["run"]) == [0, 0, 1, 1, 2, 2]
     assert list(rows["backend"]) == ["eager", "cpp"] * 3
     assert list(rows["milliseconds"]) == pytest.approx([2.0, 4.0] * 3)
@@ -65,7 +66,7 @@ def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
 
 def test_the_order_of_a_fingerprint_makes_no_difference():
     one, two = ({"threads": 2, "gpu": None}, {"gpu": None, "threads": 2})
-    conditions = {results.Run(Path("run"), each, ()).condition for each in (one, two)}
+    conditions = {Run(Path("run"), each, ()).condition for each in (one, two)}
     assert len(conditions) == 1
 
 

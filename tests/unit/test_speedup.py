@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deploybench import speedup
+from deploybench.analysis import speedup
+from deploybench.analysis.runs import Case, Run
 from deploybench.errors import FileError
-from deploybench.runs import Case, Run
 
 PRINT = {"cpu": "some processor"}
 

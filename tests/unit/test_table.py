@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploybench import results, table
+from deploybench.analysis import results, table
+from deploybench.analysis.runs import Case, Run
 from deploybench.errors import FileError
 
 from .saved_runs import COLUMNS, save
@@ -95,8 +96,8 @@ PRINTS = st.dictionaries(st.sampled_from(["threads", "g;pu"]), VALUES)
 @given(fingerprints=st.lists(PRINTS, min_size=1, max_size=4))
 def test_each_fingerprint_has_a_column_of_its_own_and_none_breaks_the_csv(fingerprints):
     """In Python 1 == True == 1.0, a name that is missing reads as None, and "1" prints as 1."""
-    case = results.Case("alexnet", "eager", "PyTorch", 0, (1.0,))
-    runs = [results.Run(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
+    case = Case("alexnet", "eager", "PyTorch", 0, (1.0,))
+    runs = [Run(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
     rows = table.parse_csv(table.to_csv(table.to_rows(table.merge(runs))), "the merged table")
     titles = rows[0][1:]
     assert len(titles) == len(set(titles)) == len({run.condition for run in runs})

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploybench import tolerance, verdict
-from deploybench.effect import compare
+from deploybench.analysis import tolerance, verdict
+from deploybench.analysis.effect import compare
+from deploybench.analysis.runs import Case, Failure, Run
+from deploybench.analysis.verdict import Options, judge_runs
 from deploybench.errors import FileError, UsageError
-from deploybench.runs import Case, Failure, Run
-from deploybench.verdict import Options, judge_runs
 
 CELL = ("resnet18", "PyTorch")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from .errors import FileError
+from ..errors import FileError
 from .runs import Case, Run
 from .table import labels
 

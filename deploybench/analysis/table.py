@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from .errors import FileError
+from ..errors import FileError
 from .runs import Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12

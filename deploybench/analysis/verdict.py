@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
+from ..errors import FileError, UsageError
 from .effect import MOST_RUNS, Effect, compare, runs_to_settle
-from .errors import FileError, UsageError
 from .runs import Run, Value
 from .sides import Key, Side
 from .table import labels

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from .errors import FileError
+from ..errors import FileError
 from .pairing import beside, turn_figures
 from .runs import Case, Run
 

@@ -38,8 +38,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import journal
-from .errors import FileError
+from .. import journal
+from ..errors import FileError
 from .runs import Case, Failure, Run
 
 FORMAT = 2

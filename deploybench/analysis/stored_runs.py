@@ -9,8 +9,8 @@ from pathlib import Path
 from pytest_benchmark.logger import Logger
 from pytest_benchmark.storage.file import FileStorage
 
-from . import journal
-from .errors import FileError, UsageError
+from .. import journal
+from ..errors import FileError, UsageError
 from .results import read
 from .runs import Run
 

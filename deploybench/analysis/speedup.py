@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean, median
 
-from .errors import FileError
+from ..errors import FileError
 from .pairing import beside, turn_figures
 from .runs import Run
 from .table import labels

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from statistics import geometric_mean
 
+from ..errors import FileError
 from .costs import break_even
-from .errors import FileError
 from .runs import Case, Run
 from .speedup import BASELINE, Speedup, compare
 

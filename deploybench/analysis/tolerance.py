@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .errors import FileError, UsageError
+from ..errors import FileError, UsageError
 
 DEFAULT = 0.05
 

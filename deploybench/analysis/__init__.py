@@ -1,0 +1,1 @@
+"""What happens to a run once it was saved: read, merged, compared, judged. Imports no torch."""
