@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -16,9 +17,12 @@ def run_command(
     """Parse the command line, call `main` with it and return the exit code.
 
     0 or what `main` returns; 2 for an error that the user can mend or that the system reports,
-    which is printed as one line; 1 where the reader of the output went away; 130 after Ctrl-C.
+    which is printed as one line; 1 where the reader of the output went away; 130 after Ctrl-C, 143
+    after a SIGTERM.
     """
     arguments = parser.parse_args()
+    # As an exception, so that whoever has started processes ends them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         code = main(arguments) or 0
         sys.stdout.flush()

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploybench import support
@@ -145,3 +146,17 @@ def test_the_tool_surveys_a_model_and_does_not_try_again(tmp_path):
     assert "| squeezenet1_1 | exact | exact | skipped |" in page.read_text()
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "exact" not in again.stdout
+
+
+def test_a_terminated_tool_ends_its_workers(tmp_path):
+    command = [sys.executable, "tools/support.py", "--models=resnet18", "--backends=eager"]
+    command += [f"--output={tmp_path / 'support.md'}", f"--findings={tmp_path / 'support.json'}"]
+    tool = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    workers = []
+    while not workers and tool.poll() is None:
+        time.sleep(0.02)
+        workers = psutil.Process(tool.pid).children(recursive=True)
+    tool.terminate()
+    assert tool.wait(timeout=30) == 143
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert (len(gone), alive) == (1, [])
