@@ -1,4 +1,7 @@
-"""One process run to its end, or ended with all that it has started. Imports no torch."""
+"""Other processes: one run to its end with all that it has started, and the memory that one took.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,15 @@ def run(
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
     return subprocess.CompletedProcess(command, started.returncode, output, errors)
+
+
+def peak_resident_bytes(pid: int) -> int | None:
+    """The most that the process had resident since its program started; None without a /proc.
+
+    Not getrusage's ru_maxrss, which a process takes over from the one that has forked it.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    return None

@@ -14,7 +14,6 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ from .runner import scrubbed_environment
 from .settings import Settings
 
 DEADLINE = 900.0
-ANSWERED = "answered, with a peak of bytes resident: "
+ANSWERED = "answered; the peak of its resident bytes: "
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def start(
         # What it leaves behind goes with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
-        return ColdStart(seconds, int(said.removeprefix(ANSWERED)))
+        return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
 
 
 def _answered_by(
@@ -114,8 +113,7 @@ def main() -> None:
         module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
     artifact = None if backend.artifact_name is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
-    # Linux counts it in KiB.
-    print(f"{ANSWERED}{1024 * getrusage(RUSAGE_SELF).ru_maxrss}", flush=True)
+    print(ANSWERED + json.dumps(child.peak_resident_bytes(os.getpid())), flush=True)
     # The answer is all that was asked for; what tears a runtime down is not waited for.
     os._exit(0)
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import child
 from .errors import BackendFailed
 from .settings import Settings, require_in_force
 
@@ -101,11 +102,7 @@ class Runner:
 
     def peak_resident_bytes(self) -> int | None:
         """The most that the process had resident since it started; None where no /proc tells."""
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return 1024 * int(line.split()[1])
-        return None
+        return child.peak_resident_bytes(self.pid)
 
     def unload(self) -> None:
         """Forget the model."""
