@@ -56,7 +56,10 @@ class Recommendation:
 
 
 def recommend(runs: Sequence[Run]) -> list[Recommendation]:
-    """One recommendation a model. Raises FileError for runs under different conditions."""
+    """One recommendation a model.
+
+    Raises FileError for runs under different conditions, and for a figure without eager beside it.
+    """
     if len({run.condition for run in runs}) > 1:
         raise FileError(
             "the runs were made under different conditions; give runs of one machine and settings"
@@ -80,12 +83,12 @@ def _of_model(
     for column, found in columns.items():
         speedup = speedups.get(column, {}).get(model)
         without_python = all(case.extra_info.get("needs_python") is False for case, _ in found)
-        is_eager = found[0][0].backend == BASELINE
-        if speedup is not None or is_eager:
-            choices.append((Choice(column, speedup, _cost(found)), without_python))
-
-    if not choices:
-        raise FileError(f"{model} was not run through eager; run it with --backends eager,...")
+        if speedup is None and found[0][0].backend != BASELINE:
+            raise FileError(
+                f"{model} through {column} is in no run that has it through eager too; "
+                "run it with --backends eager,..."
+            )
+        choices.append((Choice(column, speedup, _cost(found)), without_python))
     by_ratio = attrgetter("ratio")
     fastest = max((choice for choice, _ in choices), key=by_ratio)
     alone = [choice for choice, without_python in choices if without_python]

@@ -112,5 +112,11 @@ def test_runs_under_different_conditions_are_refused():
 
 def test_a_model_without_eager_is_named():
     found = run(case("eager", 9.0), case("cpp", 6.0), case("cpp", 6.0, model="vgg11"))
-    with pytest.raises(FileError, match="vgg11 was not run through eager"):
+    with pytest.raises(FileError, match=r"vgg11 through TorchScript .* is in no run"):
         recommendation.recommend([found])
+
+
+def test_what_has_no_eager_beside_it_is_not_passed_over_in_silence():
+    with_eager, without = run(case("eager", 9.0), case("scripted", 6.0)), run(case("cpp", 3.0))
+    with pytest.raises(FileError, match=r"resnet18 through TorchScript \(C\+\+\) is in no run"):
+        recommendation.recommend([with_eager, without])

@@ -38,6 +38,14 @@ def test_each_turn_is_a_pair_so_that_drift_cancels_out():
     assert not found.holds_one
 
 
+def test_a_disturbed_turn_does_not_move_the_figure_of_one_run():
+    eager, cpp = [2.0, 2.02, 12.0, 1.98, 2.0], [1.0, 1.01, 1.0, 0.99, 1.0]
+    found = cell(run(case("eager", eager, [1] * 5), case("cpp", cpp, [1] * 5)))
+    assert found.ratio == pytest.approx(2)
+    assert found.low < 2 < found.high
+    assert found.high > 4
+
+
 def test_only_turns_that_both_had_are_paired():
     found = cell(run(case("eager", [2.0, 2.0], [1, 1]), case("cpp", [1.0] * 5, [1] * 5)))
     assert found.units == 2
