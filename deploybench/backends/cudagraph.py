@@ -25,33 +25,36 @@ class GraphSession(InProcessSession):
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def put(self, batch: Tensor) -> None:
-        """Copy `batch` to the graph's input; capture anew for another shape."""
+        """Copy `batch` to the graph's input; one of another shape asks for another graph."""
         self._batch = batch
-        if self._graph is None or self._input is None or self._input.shape != batch.shape:
-            self._capture(batch)
-        assert self._input is not None
         with self.calling():
-            self._input.copy_(batch)
+            if self._input is None or self._input.shape != batch.shape:
+                self._graph = None
+                self._input = batch.to(self._settings.device, copy=True)
+            else:
+                self._input.copy_(batch)
 
     def run(self) -> None:
-        """Replay the graph."""
-        assert self._graph is not None, "put() comes before run()"
+        """Replay the graph; the first call captures it, so that it is timed as one."""
+        if self._graph is None:
+            self._graph = self._capture()
         self._graph.replay()
 
-    def _capture(self, batch: Tensor) -> None:
+    def _capture(self) -> torch.cuda.CUDAGraph:
         import torch
 
+        assert self._input is not None, "put() comes before run()"
+        graph = torch.cuda.CUDAGraph()
         with self.calling():
-            self._input = batch.to(self._settings.device, copy=True)
             side = torch.cuda.Stream(self._settings.device)
             side.wait_stream(torch.cuda.current_stream(self._settings.device))
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP_CALLS):
                     self._forward(self._input)
             torch.cuda.current_stream(self._settings.device).wait_stream(side)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with torch.cuda.graph(graph):
                 self._output = self._forward(self._input)
+        return graph
 
 
 class CudaGraph(Backend):
@@ -69,5 +72,5 @@ class CudaGraph(Backend):
             )
 
     def load(self, module: nn.Module, artifact: Path | None) -> GraphSession:
-        """Open a session that captures the module when its first input comes."""
+        """Open a session that captures the module in its first call."""
         return GraphSession(module, self.settings)

@@ -21,6 +21,29 @@ def test_without_a_gpu_it_is_unavailable():
         make("cpu").require()
 
 
+def test_the_first_call_of_a_shape_captures_so_that_its_cost_is_counted(monkeypatch):
+    done = []
+
+    class Graph:
+        def replay(self):
+            done.append("replay")
+
+    def capture(session):
+        done.append("capture")
+        return Graph()
+
+    session = make("cpu").load(torch.nn.Identity(), None)
+    monkeypatch.setattr(type(session), "_capture", capture)
+    session.put(torch.ones(1, 3))
+    assert done == []
+    session.run()
+    session.put(torch.ones(1, 3))
+    session.run()
+    session.put(torch.ones(2, 3))
+    session.run()
+    assert done == ["capture", "replay", "replay", "capture", "replay"]
+
+
 @needs_gpu
 def test_it_answers_each_input_and_captures_anew_for_another_shape():
     backend = make("cuda")
@@ -45,5 +68,6 @@ def test_what_cannot_be_captured_fails():
             return batch * batch.sum().item()
 
     session = make("cuda").load(Reads().eval(), None)
+    session.put(torch.ones(1, 3))
     with pytest.raises(RuntimeError):
-        session.put(torch.ones(1, 3))
+        session.run()
