@@ -57,6 +57,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+c10::CachingAllocator::Stat allocated_bytes(c10::Device device) {
+  const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  using Of = c10::CachingAllocator::StatType;
+  return stats.allocated_bytes[static_cast<size_t>(Of::AGGREGATE)];
+}
+
 }  // namespace
 
 struct Session::State {
@@ -71,6 +77,7 @@ struct Session::State {
   at::Tensor input;
   at::Tensor logits;
   bool interop_set = false;
+  int64_t allocated_before = 0;
 
   // The stream of the calls; CUDA's headers, which are not in the wheel, are not needed for it.
   c10::Stream stream() const {
@@ -182,8 +189,11 @@ void Session::load(const std::string& path, bool as_graph) {
   if (as_graph && !device.is_cuda()) throw Failure("a CUDA graph needs a GPU");
   if (as_graph && !kHasGraphs)
     throw Failure("this program was built without CUDA's headers and captures no graphs");
-  if (device.is_cuda())
+  if (device.is_cuda()) {
     at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+    // What earlier models have left there, as a workspace of each stream, is not this one's.
+    state_->allocated_before = allocated_bytes(device).current;
+  }
   state_->program = load_program(path, device, as_graph);
   state_->as_graph = as_graph;
 }
@@ -191,9 +201,7 @@ void Session::load(const std::string& path, bool as_graph) {
 int64_t Session::peak_device_bytes() const {
   const c10::Device device = state_->device;
   if (!device.is_cuda()) return 0;
-  const auto stats = at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  using Of = c10::CachingAllocator::StatType;
-  return stats.allocated_bytes[static_cast<size_t>(Of::AGGREGATE)].peak;
+  return allocated_bytes(device).peak - state_->allocated_before;
 }
 
 void Session::unload() {

@@ -53,7 +53,8 @@ class Session {
   // Calls the model `count` times; the seconds of each between two CUDA events.
   std::vector<double> time_by_events(int count);
 
-  // The most bytes that were allocated on the device since `load` began; 0 on a CPU.
+  // The most bytes that were allocated on the device since `load` began, beside what was there then;
+  // 0 on a CPU. What a program takes past torch's allocator is not in it.
   int64_t peak_device_bytes() const;
 
   // The output of the latest call, on the CPU: logits [batch, classes].

@@ -140,7 +140,8 @@ class Case:
 
     load_seconds: to load it. first_calls_seconds: of its first two calls. memory_bytes: by how much
     the resident memory of this process and its children grew meanwhile. device_memory_bytes: the
-    most that it had on the GPU meanwhile, weights and all; None on a CPU.
+    most that it had on the GPU meanwhile, weights and all; None on a CPU, and where torch does not
+    allocate it.
     """
 
     def __init__(self, subject: Subject, backend: Backend) -> None:
@@ -158,7 +159,8 @@ class Case:
         self.calls_made = 2
         self.memory_bytes = max(0, resident_bytes() - before)
         shared = None if self.artifact else subject.module
-        self.device_memory_bytes = device_memory.peak(self.session, shared)
+        told = backend.allocates_through_torch
+        self.device_memory_bytes = device_memory.peak(self.session, shared) if told else None
 
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the subject's images, in batches of `batch_size`."""

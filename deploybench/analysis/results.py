@@ -12,10 +12,10 @@ machine_info.deploybench.format:
     at best (flops_per_second, bytes_per_second); notices, what was seen of the machine (seen,
     effect, mend); noise, its own before and after the run (median, spread).
     extra_info: batch_size; second_call_ms; memory_bytes (by how much the resident memory grew in
-    loading and two calls); device_memory_bytes (the most on the GPU meanwhile, None on a CPU);
-    cold_start_seconds (from process start to first answer) and cold_start_peak_bytes (the most that
-    this process had resident), None unless asked for; flops and
-    weight_bytes (of one call); needs_python (whether it was run from Python); turns (how many
+    loading and two calls); device_memory_bytes (the most on the GPU meanwhile, None on a CPU and
+    where torch does not allocate it); cold_start_seconds (from process start to first answer) and
+    cold_start_peak_bytes (the most that this process had resident), None unless asked for; flops
+    and weight_bytes (of one call); needs_python (whether it was run from Python); turns (how many
     samples each turn gave); precision (half the width of the median's interval, as a share);
     device_ms (by CUDA events); disturbed (what by); attempts.
     params: batch_size too, where the run has several.

@@ -32,6 +32,7 @@ class Aoti(Backend):
     order = 100
     artifact_name = ARTIFACT
     any_batch_size = False
+    allocates_through_torch = False  # a package's weights come from CUDA itself
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -23,6 +23,7 @@ class AotiCpp(InCppProcess):
     order = 110
     artifact_name = ARTIFACT
     any_batch_size = False
+    allocates_through_torch = False  # a package's weights come from CUDA itself
     as_graph = True
 
     def __init__(self, settings: Settings) -> None:

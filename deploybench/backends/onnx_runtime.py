@@ -25,6 +25,7 @@ class OnnxRuntime(Backend):
     # Tensors cross as NumPy's, which knows no bfloat16.
     dtypes = ("float32", "float16")
     channels_last = False
+    allocates_through_torch = False
 
     def require(self) -> None:
         """Find the packages, and the provider for the run's device."""

@@ -8,9 +8,11 @@ import sys
 import pytest
 import torch
 
-from deploybench import backends, settings
+from deploybench import backends, settings, weights
 from deploybench.backends.base import Backend
 from deploybench.errors import FileError, UsageError
+from deploybench.memory import DeviceMemory
+from deploybench.workbench import Plan, Workbench
 
 NAMES = list(backends.registry())
 
@@ -122,3 +124,20 @@ def test_a_backend_without_artifact_is_never_asked_for_one():
 
     with pytest.raises(NotImplementedError):
         Plain(settings.resolve("cpu")).export(Doubling(), torch.zeros(1), None)
+
+
+@pytest.mark.parametrize(("through_torch", "told"), [(True, 7), (False, None)])
+def test_what_torch_does_not_allocate_has_no_figure_of_gpu_memory(monkeypatch, through_torch, told):
+    monkeypatch.setattr(DeviceMemory, "peak", lambda *_: 7)
+    monkeypatch.setattr(
+        backends.registry()["eager"], "allocates_through_torch", through_torch, raising=False
+    )
+    plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=1)
+    with Workbench(plan) as bench, bench.case("squeezenet1_1", "eager") as case:
+        assert case.device_memory_bytes == told
+
+
+def test_the_backends_that_torch_does_not_allocate_for():
+    classes = backends.registry().values()
+    others = [each.name for each in classes if not each.allocates_through_torch]
+    assert others == ["aoti", "aoti-cpp", "onnxruntime"]
