@@ -41,7 +41,7 @@ bench: setup
 	if ls $(RESULTS)/bench-*.json > $(RESULTS)/runs 2> /dev/null; then \
 	    $(PY) tools/merge_perf.py $(RESULTS)/bench-*.json -o $(RESULTS)/bench.csv && \
 	    echo && $(PY) tools/tab_perf.py $(RESULTS)/bench.csv && \
-	    echo && echo "median milliseconds of a call; CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
+	    echo && echo "median milliseconds of a call (images per second where throughput was asked for); CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
 	fi; exit $$status
 
 clean:

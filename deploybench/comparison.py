@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -133,16 +133,34 @@ class Comparison:
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
             info = describe(case, agreement, measurement, reasons, attempt + 1)
-            try:
-                cold = case.cold_start() if self._cold_start else None
-            except DeploybenchError as error:
-                self._outcomes[backend] = Outcome(agreement, failure=error)
-                continue
-            info["cold_start_seconds"] = cold.seconds if cold else None
-            info["cold_start_peak_bytes"] = cold.peak_bytes if cold else None
-            result = Result(measurement.samples, measurement.clock, info)
-            self._outcomes[backend] = Outcome(agreement, result)
-            self._saved(model, backend, case.subject.plan.batch_size, result)
+            self._keep(case, agreement, Result(measurement.samples, measurement.clock, info))
+        # Only when all are saved: a run that ends meanwhile must not leave a model half timed,
+        # whose other half, taken later, would be no pair to it.
+        if self._cold_start:
+            for case, agreement in opened.values():
+                self._start_cold(case, agreement)
+
+    def _keep(self, case: Case, agreement: Agreement, result: Result) -> None:
+        self._outcomes[case.backend.name] = Outcome(agreement, result)
+        plan = case.subject.plan
+        self._saved(case.subject.name, case.backend.name, plan.batch_size, result)
+
+    def _start_cold(self, case: Case, agreement: Agreement) -> None:
+        """Add what a fresh process takes to a case that was timed."""
+        result = self._outcomes[case.backend.name].result
+        if result is None:
+            return
+        try:
+            cold = case.cold_start()
+        except DeploybenchError as error:
+            self._outcomes[case.backend.name] = Outcome(agreement, failure=error)
+            return
+        info = {
+            **result.extra_info,
+            "cold_start_seconds": cold.seconds,
+            "cold_start_peak_bytes": cold.peak_bytes,
+        }
+        self._keep(case, agreement, replace(result, extra_info=info))
 
     def _attempt(
         self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
@@ -184,6 +202,8 @@ def describe(
         "second_call_ms": case.first_calls_seconds[1] * 1e3,
         "memory_bytes": case.memory_bytes,
         "device_memory_bytes": case.device_memory_bytes,
+        "cold_start_seconds": None,
+        "cold_start_peak_bytes": None,
         "needs_python": case.backend.needs_python,
         "stopped_by": measurement.stopped_by,
         "precision": measurement.precision if isfinite(measurement.precision) else None,
