@@ -66,9 +66,10 @@ class InMode(Backend):
         self._cache = self._cache or PrivateCache()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
-        """Have the module compiled by its first call."""
+        """Have the module compiled by its first call, with an empty cache."""
         import torch
 
+        PrivateCache.empty()
         return CompiledSession(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
 
     def close(self) -> None:

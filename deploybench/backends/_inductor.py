@@ -12,25 +12,31 @@ from ..errors import BackendFailed
 class PrivateCache:
     """Inductor's and Triton's caches in a folder that is empty at first and removed in the end.
 
-    Compiling is then cold in every run, as it is where a model is deployed for the first time.
-    Those that are open at the same time share the folder, since its name stands in the environment.
+    Compiling is then cold, as it is where a model is deployed for the first time; what torch keeps
+    elsewhere, C++ headers compiled once for a machine, stays. Those that are open at the same time
+    share the folder, since its name stands in the environment.
     """
 
     _open: ClassVar[int] = 0
     _held: ClassVar[ExitStack] = ExitStack()
 
     def __init__(self) -> None:
+        PrivateCache._open += 1
+        PrivateCache.empty()
+
+    @classmethod
+    def empty(cls) -> None:
+        """Go on with an empty folder, if any is in use; what was loaded from the last one stays."""
         from torch._inductor.utils import fresh_cache
 
-        if PrivateCache._open == 0:
-            PrivateCache._held.enter_context(fresh_cache())
-        PrivateCache._open += 1
+        cls._held.close()
+        if cls._open:
+            cls._held.enter_context(fresh_cache())
 
     def close(self) -> None:
         """Remove the folder, if nobody else uses it, and let others use theirs again."""
         PrivateCache._open -= 1
-        if PrivateCache._open == 0:
-            PrivateCache._held.close()
+        PrivateCache.empty()
 
 
 @contextmanager

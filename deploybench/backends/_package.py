@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._inductor import one_kind_of_error
+from ._inductor import PrivateCache, one_kind_of_error
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -20,6 +20,7 @@ def save_package(module: nn.Module, example: Tensor, path: Path) -> None:
     import torch
     from torch._inductor import aoti_compile_and_package
 
+    PrivateCache.empty()
     on_cpu = example.device.type == "cpu"
     with one_kind_of_error(), torch.no_grad():
         exported = torch.export.export(module, (example,))

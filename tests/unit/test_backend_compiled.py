@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -81,6 +82,24 @@ def test_on_a_cpu_weights_are_frozen():
         # What was folded when it was compiled is what is run.
         assert torch.equal(session.predict(batch), first)
         session.close()
+    finally:
+        backend.close()
+
+
+def test_each_model_is_compiled_with_an_empty_cache(temporary):
+    backend, batch = make(), torch.randn(2, 3, 9, 9)
+    try:
+        first = backend.load(Small().eval(), None)
+        answer = first.predict(batch).clone()
+        used = Path(os.environ[CACHE])
+        assert list(used.rglob("*.so"))
+        second = backend.load(Small().eval(), None)
+        assert os.environ[CACHE] != str(used)
+        assert list(Path(os.environ[CACHE]).iterdir()) == []
+        assert not used.exists()
+        # What was compiled there is still what is run.
+        assert torch.equal(first.predict(batch), answer)
+        second.close()
     finally:
         backend.close()
 
