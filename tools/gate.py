@@ -62,8 +62,9 @@ faster: its mirror; same: the whole interval lies within the tolerance; inconclu
 with the number of runs that would settle it. Where a cell is inconclusive by itself, it is looked
 at beside the other backends of its model (two or more), which the same processes timed in turn with
 it: what the machine does to all of them alike is then no matter. missing: in the baseline alone;
-new: in the candidate alone; wrong: failed its correctness in the candidate; not comparable: made on
-another machine, with other versions or settings.
+new: in the candidate alone; wrong: in a run of the candidate it gave a wrong answer, or failed
+otherwise, and the note says how; not comparable: made on another machine, with other versions or
+settings.
 
 exit codes: 0 nothing slower, missing or wrong; 1 something slower; 2 an argument or a run cannot be
 used; 3 not comparable; 4 missing or wrong cells, or nothing to judge""",
