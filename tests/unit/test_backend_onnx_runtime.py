@@ -41,6 +41,23 @@ def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):
 
 
 @needs_packages
+def test_on_a_device_the_input_is_taken_and_the_logits_are_left_there(tmp_path):
+    import onnxruntime
+
+    backend, module = make(), torch.nn.Linear(3, 2).eval()
+    backend.export(module, torch.zeros(2, 3), tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(
+        tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    # No GPU is here; the same calls with the CPU as the device.
+    forward = backends.onnx_runtime.calls_on_device(session, "cpu")
+    batches = [torch.randn(2, 3) for _ in range(3)]
+    answers = [forward(batch) for batch in batches]
+    with torch.inference_mode():
+        torch.testing.assert_close(answers, [module(batch) for batch in batches])
+
+
+@needs_packages
 def test_another_shape_is_refused_in_one_line(tmp_path):
     backend, module = make(), torch.nn.Linear(3, 2).eval()
     backend.export(module, torch.zeros(1, 3), tmp_path / "model.onnx")
