@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ import torchvision
 if TYPE_CHECKING:
     from .measure import Protocol
     from .workbench import Plan
+
+# Those that backends run on, whether this run has such a backend or not: a run may hold any of them
+# and still be pooled with others of the same machine.
+PACKAGES = ("onnxscript", "onnxruntime", "openvino")
 
 Value = str | int | float | bool | None
 
@@ -31,6 +36,8 @@ def fingerprint(
         "cpus": psutil.cpu_count(),
         "cpu_max_mhz": _cpu_max_mhz(),
         **_gpu(plan.settings.device),
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if plan.settings.on_cuda else None,
@@ -42,6 +49,13 @@ def fingerprint(
         "metric": protocol.metric,
         "include_copies": protocol.include_copies,
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def cpu_name() -> str:

@@ -5,8 +5,9 @@ broken off is a folder (journal.py) that holds the same in parts. The history of
 machine_info.deploybench.format:
 
 2 (deploybench 0.2.0)
-    fingerprint: metric, include_copies, dtype, channels_last, cpus, and the limits of power and
-    clocks. batch_size names several by commas where the run has several.
+    fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
+    and the versions of Python and of the packages that backends need. batch_size names
+    several by commas where the run has several.
     deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
     backend, batch_size, column and reason of cases that gave no number; peak, what the device does
     at best (flops_per_second, bytes_per_second); notices, what was seen of the machine (seen,

@@ -267,6 +267,8 @@ def test_the_saved_run_carries_its_fingerprint(saved):
     expected = {"gpu", "driver", "cuda", "cudnn", "torch", "torchvision", "threads", "weights"}
     assert expected | {"cudnn_tf32", "cudnn_benchmark", "batch_size"} <= set(about["fingerprint"])
     assert about["fingerprint"]["weights"] == "random"
+    # Whatever changes the figures of some backend: the software it runs on too.
+    assert {"python", "onnxscript", "onnxruntime", "openvino"} <= set(about["fingerprint"])
 
 
 def test_after_the_cpp_process_died_the_next_case_gets_a_fresh_one(run_pytest, tmp_path):
