@@ -29,20 +29,23 @@ test: setup
 	$(PY) -m pytest tests/unit tests/correctness $(ARGS)
 
 # A process is what repeats: each run is one, and the table pools them. It is printed of whatever
-# was measured; the exit code is that of the worst run.
+# was measured, and only then are the results before it removed; the exit code is that of the worst
+# run.
 bench: setup
-	@mkdir -p $(RESULTS) && rm -f $(RESULTS)/bench-*.json $(RESULTS)/bench.csv; status=0; \
+	@rm -rf $(RESULTS)/unfinished && mkdir -p $(RESULTS)/unfinished; status=0; \
 	for run in $$(seq $(RUNS)); do \
 	    $(PY) -m pytest tests/perf --benchmark-quiet \
-	        --benchmark-json=$(RESULTS)/bench-$$run.json $(ARGS) || status=$$?; \
+	        --benchmark-json=$(RESULTS)/unfinished/bench-$$run.json $(ARGS) || status=$$?; \
 	    if [ $$status -gt 1 ]; then break; fi; \
 	done; \
-	find $(RESULTS) -name 'bench-*.json' -empty -delete; \
-	if ls $(RESULTS)/bench-*.json > $(RESULTS)/runs 2> /dev/null; then \
+	find $(RESULTS)/unfinished -name 'bench-*.json' -empty -delete; \
+	if ls $(RESULTS)/unfinished/bench-*.json > /dev/null 2>&1; then \
+	    rm -f $(RESULTS)/bench-*.json $(RESULTS)/bench.csv && \
+	    mv $(RESULTS)/unfinished/bench-*.json $(RESULTS) && \
 	    $(PY) tools/merge_perf.py $(RESULTS)/bench-*.json -o $(RESULTS)/bench.csv && \
 	    echo && $(PY) tools/tab_perf.py $(RESULTS)/bench.csv && \
 	    echo && echo "median milliseconds of a call (images per second where throughput was asked for); CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
-	fi; exit $$status
+	fi; rm -rf $(RESULTS)/unfinished; exit $$status
 
 clean:
 	rm -rf cpp/build $(RESULTS)

@@ -109,6 +109,18 @@ def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
     assert (checkout / "results" / "bench.csv").read_text().startswith("Model;PyTorch;")
 
 
+def test_a_make_bench_that_measures_nothing_leaves_the_results_before_it(checkout):
+    results = checkout / "results"
+    results.mkdir(exist_ok=True)
+    before = {results / "bench.csv": "Model;PyTorch\n", results / "bench-1.json": "{}"}
+    for path, text in before.items():
+        path.write_text(text)
+    ran = run("make bench ARGS=--models=resnet81", checkout)
+    assert ran.returncode != 0
+    assert "unknown model 'resnet81': did you mean 'resnet18'?" in ran.stdout + ran.stderr
+    assert {path: path.read_text() for path in before} == before
+
+
 def test_both_backends_print_the_same_five_lines(checkout):
     lines = [
         run(command, checkout).stdout
