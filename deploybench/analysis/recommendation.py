@@ -15,6 +15,7 @@ from ..errors import FileError
 from .costs import break_even
 from .runs import Case, Run
 from .speedup import BASELINE, Speedup, compare
+from .table import labels
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ def recommend(runs: Sequence[Run]) -> list[Recommendation]:
     Raises FileError for runs under different conditions, and for a figure without eager beside it.
     """
     if len({run.condition for run in runs}) > 1:
+        conditions = ",".join(sorted(set(labels(runs).values())))
         raise FileError(
-            "the runs were made under different conditions; give runs of one machine and settings"
+            f"the runs were made under different conditions,{conditions}; "
+            "give runs of one machine, settings and batch size"
         )
     speedups = compare(runs)
     cases: dict[str, dict[str, list[tuple[Case, float | None]]]] = {}

@@ -64,11 +64,17 @@ def _titled(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
-    """By condition, what to add to its column titles: all that differs, "" where nothing does."""
+    """By condition, what to add to its column titles: all that differs, "" where nothing does.
+
+    A throughput is always named, since more of it is better.
+    """
     prints = {run.condition: run.fingerprint for run in runs if run.fingerprint is not None}
     names = dict.fromkeys(name for fingerprint in prints.values() for name in fingerprint)
     differing = [
-        name for name in names if len({_shown(each, name) for each in prints.values()}) > 1
+        name
+        for name in names
+        if len({_shown(each, name) for each in prints.values()}) > 1
+        or (name == "metric" and any(each.get(name) == "throughput" for each in prints.values()))
     ]
     named: dict[str, str] = {}
     # Text is shown without its quotes, unless "1" could then be taken for 1.

@@ -207,13 +207,17 @@ def _more_runs(effects: Sequence[Effect], tolerance: float, confidence: float) -
     own, *middle = effects
     if math.isnan(own.deviation):
         more = 2 - min(own.runs)
-        return f"the spread between processes is not known; at least {more} more runs a side"
+        return f"the spread between processes is not known; at least {_runs(more)} a side"
     limit = math.log1p(tolerance)
     telling = [own, *(effect for effect in middle if abs(effect.estimate) > limit)]
     enough = min(runs_to_settle(effect, limit, confidence) for effect in telling)
     if enough > MOST_RUNS:
         return f"more than {MOST_RUNS} runs a side would be needed"
-    return f"about {max(1, enough - min(own.runs))} more runs a side would settle it"
+    return f"about {_runs(max(1, enough - min(own.runs)))} a side would settle it"
+
+
+def _runs(more: int) -> str:
+    return "1 more run" if more == 1 else f"{more} more runs"
 
 
 def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:

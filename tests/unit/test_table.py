@@ -169,3 +169,10 @@ def test_every_line_of_a_table_is_as_wide_as_its_rule(rows):
     assert {len(line) for line in (header, *body)} == {len(rule)}
     for row, line in zip(rows, (header, *body), strict=True):
         assert line.split() == [field for field in row if field]
+
+
+def test_a_throughput_is_named_even_where_nothing_differs():
+    # More of it is better, and a bare column would be read as milliseconds.
+    runs = [Run(Path("run"), {"metric": metric}, ()) for metric in ("throughput", "latency")]
+    assert list(table.labels(runs[:1]).values()) == [" [metric=throughput]"]
+    assert list(table.labels(runs[1:]).values()) == [""]

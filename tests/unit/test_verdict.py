@@ -64,7 +64,7 @@ def test_inconclusive_says_how_many_more_runs_would_settle_it():
     cell = only(noisy, [1.1 * figure for figure in noisy])
     assert cell.verdict == "inconclusive"
     more = int(cell.note.split()[1])
-    assert cell.note.endswith("more runs a side would settle it")
+    assert cell.note.endswith(" a side would settle it")
     spread = [9.0, 10.0, 11.5] * ((3 + more) // 3 + 1)
     assert only(spread, [1.1 * figure for figure in spread]).verdict == "slower"
 
@@ -73,7 +73,7 @@ def test_inconclusive_says_how_many_more_runs_would_settle_it():
 def test_one_process_tells_nothing_of_the_spread(before, after, more):
     cell = only(before, after)
     assert cell.verdict == "inconclusive"
-    assert f"at least {more} more runs a side" in cell.note
+    assert f"at least {more} more run a side" in cell.note
     assert str(cell.effect) == "+100.0%"
 
 
