@@ -46,5 +46,5 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") 
     names = sorted(allowed)
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
     hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    listed = ", ".join(names) if len(names) <= 12 else f"{len(names)} names"
+    listed = ", ".join(names) if len(names) <= 20 else f"{len(names)} names"
     return UsageError(f"unknown {kind} '{given}': {hint}allowed: {listed}{also}")

@@ -35,6 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
     )
     with Workbench(plan) as bench, bench.case(models[0], chosen[0]) as case:
         probabilities = case.session.predict(image.unsqueeze(0)).softmax(dim=1)[0]
+    if plan.weights.label == "random":
+        print("the weights are random: --weights pretrained names what is seen", file=sys.stderr)
     labels = catalog.labels()
     for value, index in zip(*probabilities.topk(5), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")

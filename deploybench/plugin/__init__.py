@@ -120,7 +120,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _read_options(config: pytest.Config) -> RunOptions:
     values: dict[str, Any] = {
-        option.key: option.value(config.getoption(option.key) or config.getini(option.key))
+        option.key: option.value(
+            config.getini(option.key)
+            if (given := config.getoption(option.key)) is None
+            else given  # an empty one too: it may be a variable that was not set
+        )
         for option in (*options.ALL, *options.OF_A_RUN)
     }
     if values["device"].startswith("cuda"):
