@@ -53,8 +53,11 @@ class Option:
         return self.name.replace("-", "_")
 
     def value(self, given: str | None) -> Any:
-        """What to use when `given` was given."""
-        chosen = self.default if given in (None, "") else given
+        """What to use when `given` was given, or None.
+
+        An empty text is no value, since it may be a variable that was not set.
+        """
+        chosen = self.default if given is None else given
         return None if chosen is None else self.parse(chosen)
 
 

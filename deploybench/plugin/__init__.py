@@ -121,9 +121,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _read_options(config: pytest.Config) -> RunOptions:
     values: dict[str, Any] = {
         option.key: option.value(
-            config.getini(option.key)
+            config.getini(option.key) or None
             if (given := config.getoption(option.key)) is None
-            else given  # an empty one too: it may be a variable that was not set
+            else given
         )
         for option in (*options.ALL, *options.OF_A_RUN)
     }

@@ -121,6 +121,8 @@ def run_pytest(tmp_path) -> Run:
         (["--models=resnet19"], "unknown model 'resnet19': did you mean 'resnet1"),
         (["--models=gpt*"], "gpt*"),
         (["--backends=tensorrt"], "unknown backend 'tensorrt': "),
+        (["--models="], "no model in '': allowed: names, globs, article, all, by commas"),
+        (["--backends="], "unknown backend '': allowed: "),
         (["--batch-size=0"], "--batch-size '0' is not a positive whole number"),
         (["--batch-size=two"], "--batch-size 'two' is not"),
         (["--threads=-1"], "--threads '-1' is not"),
