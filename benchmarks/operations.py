@@ -53,6 +53,7 @@ def compare(words: str, module: nn.Module, batch: Tensor) -> None:
     ways = {
         "eager": module,
         "oneDNN": lambda given: module(given.to_mkldnn()).to_dense(),
+        "torch.compile": torch.compile(module, dynamic=False),
         **{name: through(name, module) for name in ONNX_BACKENDS},
     }
     errors = (f"{name} {relative_error(module, batch, way):.0e}" for name, way in ways.items())
