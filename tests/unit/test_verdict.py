@@ -64,7 +64,7 @@ def test_inconclusive_says_how_many_more_runs_would_settle_it():
     cell = only(noisy, [1.1 * figure for figure in noisy])
     assert cell.verdict == "inconclusive"
     more = int(cell.note.split()[1])
-    assert cell.note.endswith(" a side would settle it")
+    assert cell.note.endswith("more runs a side would settle it")
     spread = [9.0, 10.0, 11.5] * ((3 + more) // 3 + 1)
     assert only(spread, [1.1 * figure for figure in spread]).verdict == "slower"
 
