@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from .agreement import Agreement
-from .errors import DeploybenchError
+from .errors import BackendUnavailable, DeploybenchError
 from .measure import Measurement, Protocol, measure_in_turn
 from .noise import Disturbance, Watch
 from .workbench import Case, Workbench, one_line
@@ -27,8 +27,8 @@ PATIENCE = 3
 class Result:
     """What is known of one model through one backend once it was timed.
 
-    samples: seconds of each call; clock: what timed them. agreement: the verdict before timing.
-    extra_info: all else that a saved run says of the case; see analysis/results.py.
+    samples: seconds of each call; clock: what timed them. extra_info: all else that a
+    saved run says of the case; see analysis/results.py.
     """
 
     samples: tuple[float, ...]
@@ -53,9 +53,10 @@ class Comparison:
     """Times models one after another, and all the backends of a model in turn.
 
     backends: by model and batch size, those to be compared. watch: who else uses the machine.
-    known: results by model, backend and batch size that another run has found already. saved:
-    called with those three and the result of each case as soon as it was timed. cold_start: start a
-    fresh process for each case too.
+    known: results by model, backend and batch size that another run has found already; they count
+    where they are all that is to be known of the model. saved: called with a model, a batch size
+    and its results by backend, as soon as they are there and again when cold starts are; the last
+    call counts. cold_start: start a fresh process for each case too.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Comparison:
         backends: Mapping[tuple[str, int], Sequence[str]],
         watch: Watch,
         known: Mapping[tuple[str, str, int], Result] | None = None,
-        saved: Callable[[str, str, int, Result], None] = lambda *_: None,
+        saved: Callable[[str, int, Mapping[str, Result]], None] = lambda *_: None,
         *,
         cold_start: bool = False,
     ) -> None:
@@ -84,12 +85,38 @@ class Comparison:
 
     def outcome(self, model: str, backend: str, batch_size: int) -> Outcome:
         """How that case ended; asking for a model's first case times all of them."""
-        if (model, backend, batch_size) in self._known:
-            return Outcome(result=self._known[model, backend, batch_size])
         if self._compared != (model, batch_size) or backend not in self._outcomes:
             self._compared, self._outcomes = (model, batch_size), {}
-            self._compare(model, batch_size, self._backends.get(self._compared) or [backend])
+            asked = self._backends.get(self._compared) or [backend]
+            able = [each for each in asked if self._can_run(each)]
+            known = self._known_of(model, batch_size, able)
+            if known is None:
+                self._compare(model, batch_size, able)
+            else:
+                self._outcomes |= {each: Outcome(result=result) for each, result in known.items()}
         return self._outcomes[backend]
+
+    def _can_run(self, backend: str) -> bool:
+        try:
+            self._workbench.backend(backend)
+        except BackendUnavailable as error:
+            self._outcomes[backend] = Outcome(failure=error)
+            return False
+        return True
+
+    def _known_of(
+        self, model: str, batch_size: int, backends: Sequence[str]
+    ) -> dict[str, Result] | None:
+        """What another run has found of these backends; None unless it is all of them.
+
+        Turns that were timed another day are no pair to those of today.
+        """
+        known = {each: self._known.get((model, each, batch_size)) for each in backends}
+        whole = {each: result for each, result in known.items() if result and self._whole(result)}
+        return whole if len(whole) == len(backends) else None
+
+    def _whole(self, result: Result) -> bool:
+        return not self._cold_start or result.extra_info["cold_start_seconds"] is not None
 
     def _compare(self, model: str, batch_size: int, backends: Sequence[str]) -> None:
         with ExitStack() as stack:
@@ -105,12 +132,17 @@ class Comparison:
                 self._outcomes[backend] = Outcome(agreement)
                 if agreement.agrees:
                     opened[backend] = case, agreement
-            self._time(model, opened)
+            if opened:
+                self._time(model, opened)
+                self._save(model, batch_size)
+            if self._cold_start:
+                # After all were saved: whatever ends the run meanwhile leaves them whole.
+                for case, agreement in opened.values():
+                    self._start_cold(case, agreement)
+                self._save(model, batch_size)
 
     def _time(self, model: str, opened: Mapping[str, tuple[Case, Agreement]]) -> None:
         """Time the cases that gave the right answer; the least disturbed attempt counts."""
-        if not opened:
-            return
         best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
         attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
         for attempt in range(attempts):
@@ -133,34 +165,30 @@ class Comparison:
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
             info = describe(case, agreement, measurement, reasons, attempt + 1)
-            self._keep(case, agreement, Result(measurement.samples, measurement.clock, info))
-        # Only when all are saved: a run that ends meanwhile must not leave a model half timed,
-        # whose other half, taken later, would be no pair to it.
-        if self._cold_start:
-            for case, agreement in opened.values():
-                self._start_cold(case, agreement)
+            result = Result(measurement.samples, measurement.clock, info)
+            self._outcomes[backend] = Outcome(agreement, result)
 
-    def _keep(self, case: Case, agreement: Agreement, result: Result) -> None:
-        self._outcomes[case.backend.name] = Outcome(agreement, result)
-        plan = case.subject.plan
-        self._saved(case.subject.name, case.backend.name, plan.batch_size, result)
+    def _save(self, model: str, batch_size: int) -> None:
+        found = {backend: outcome.result for backend, outcome in self._outcomes.items()}
+        self._saved(model, batch_size, {name: each for name, each in found.items() if each})
 
     def _start_cold(self, case: Case, agreement: Agreement) -> None:
         """Add what a fresh process takes to a case that was timed."""
-        result = self._outcomes[case.backend.name].result
+        backend = case.backend.name
+        result = self._outcomes[backend].result
         if result is None:
             return
         try:
             cold = case.cold_start()
         except DeploybenchError as error:
-            self._outcomes[case.backend.name] = Outcome(agreement, failure=error)
+            self._outcomes[backend] = Outcome(agreement, failure=error)
             return
         info = {
             **result.extra_info,
             "cold_start_seconds": cold.seconds,
             "cold_start_peak_bytes": cold.peak_bytes,
         }
-        self._keep(case, agreement, replace(result, extra_info=info))
+        self._outcomes[backend] = Outcome(agreement, replace(result, extra_info=info))
 
     def _attempt(
         self, model: str, opened: Mapping[str, tuple[Case, Agreement]]

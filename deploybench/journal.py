@@ -1,8 +1,9 @@
-"""A run on disk case by case, so that whatever ends it takes no more than the case in hand.
+"""A run on disk model by model, so that whatever ends it takes no more than the model in hand.
 
-A journal is a folder: run.json says which run it is, and each case has a file of its own, written
-to the disk as soon as it was measured. It is read like any saved run, and `--resume` goes on from
-it. It is removed once the whole run was saved. Imports no torch.
+A journal is a folder: run.json says which run it is, and each model and batch size has a file with
+its cases, written to the disk as soon as they were measured: they are timed in turn, so all are
+done together. It is read like any saved run, and `--resume` goes on from it. It is removed once
+the whole run was saved. Imports no torch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,18 @@ class Journal:
         if not (folder / HEADER).exists():
             self._write(HEADER, header)
 
-    def add(self, name: str, entry: Mapping[str, Any]) -> None:
-        """Put the case so named on the disk. Raises FileError where it cannot be written."""
-        self._write(f"{name}.json", entry)
+    def put(self, name: str, cases: Sequence[Mapping[str, Any]]) -> None:
+        """Put `cases` on the disk under that name, in place of what it stood for.
+
+        Raises FileError where they cannot be written.
+        """
+        self._write(f"{name}.json", cases)
 
     def remove(self) -> None:
         """Forget the run: it was saved whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+    def _write(self, name: str, content: object) -> None:
         with replacing(self.folder / name) as unfinished:
             unfinished.write_text(json.dumps(content), encoding="utf-8")
 
@@ -74,15 +78,21 @@ def find(storage: Path, name: str) -> Path:
 
 def document(folder: Path) -> dict[str, Any]:
     """A journal as one document, in the form of a saved run. Raises FileError for a damaged one."""
-    entries = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            entries[path.name] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FileError(f"{path} is damaged ({error}); remove it") from error
-    if HEADER not in entries:
+    if not (folder / HEADER).is_file():
         raise FileError(f"{folder} is no unfinished run: it has no {HEADER}")
-    return {**entries.pop(HEADER), "benchmarks": list(entries.values())}
+    header = _read(folder / HEADER, dict)
+    models = [path for path in sorted(folder.glob("*.json")) if path.name != HEADER]
+    return {**header, "benchmarks": [case for path in models for case in _read(path, list)]}
+
+
+def _read(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, kind):
+            raise ValueError(f"it holds no {kind.__name__}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileError(f"{path} is damaged ({error}); remove it") from error
+    return content
 
 
 @contextmanager

@@ -118,15 +118,14 @@ def comparison(
     noise_before = measure_machine_noise(device)
     backends: dict[tuple[str, int], list[str]] = {}
     for model, backend, batch_size in request.config.stash[TIMED].values():
-        if (model, backend, batch_size) not in saving.taken_over:
-            backends.setdefault((model, batch_size), []).append(backend)
+        backends.setdefault((model, batch_size), []).append(backend)
     compared = Comparison(
         workbench,
         protocol,
         backends,
         watch,
         saving.taken_over,
-        saving.add,
+        saving.put,
         cold_start=run_options.cold_start,
     )
     yield compared

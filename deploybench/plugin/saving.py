@@ -18,7 +18,7 @@ import pytest
 from .. import __version__, journal
 from ..analysis.results import FORMAT
 from ..backends import registry
-from ..errors import DeploybenchError, UsageError
+from ..errors import DeploybenchError, FileError, UsageError
 from ..journal import Journal
 from . import TIMED
 
@@ -57,7 +57,7 @@ class Saving:
         """
         self.fingerprint = fingerprint
         if self.resumed:
-            self._take_over(self.resumed)
+            self._take_over(self.resumed, fingerprint)
         elif not self.name:
             return
         folder = self.resumed or journal.new_folder(self.storage, self.name)
@@ -74,38 +74,45 @@ class Saving:
         """What two runs must have in common to be compared, and the format they are written in."""
         return {"format": FORMAT, "version": __version__, "fingerprint": self.fingerprint}
 
-    def add(self, model: str, backend: str, batch_size: int, result: Result) -> None:
-        """Put a case on the disk."""
+    def put(self, model: str, batch_size: int, results: Mapping[str, Result]) -> None:
+        """Put a model's results by backend on the disk, in place of those that it had there."""
         if self.unfinished is not None:
-            entry = {
-                "params": {"model": model, "backend": backend},
-                "stats": {"data": result.samples},
-                "options": {"timer": result.clock},
-                "extra_info": dict(result.extra_info),
-            }
-            self.unfinished.add(f"{model}-{backend}-batch{batch_size}", entry)
+            cases = [
+                {
+                    "params": {"model": model, "backend": backend},
+                    "stats": {"data": result.samples},
+                    "options": {"timer": result.clock},
+                    "extra_info": dict(result.extra_info),
+                }
+                for backend, result in results.items()
+            ]
+            self.unfinished.put(f"{model}-batch{batch_size}", cases)
 
-    def _take_over(self, folder: Path) -> None:
+    def _take_over(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
         from ..comparison import Result
 
         document = journal.document(folder)
-        about = document["machine_info"]["deploybench"]
+        try:
+            self.run = document["deploybench"]["run"]
+            about = document["machine_info"]["deploybench"]
+            conditions = {"format": about["format"], **about["fingerprint"]}
+            for case in document["benchmarks"]:
+                params, info = case["params"], dict(case["extra_info"])
+                samples, clock = tuple(case["stats"]["data"]), case["options"]["timer"]
+                known = params["model"], params["backend"], info["batch_size"]
+                self.taken_over[known] = Result(samples, clock, info)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"--resume {folder.name}: it may have been edited ({error!r}); begin a new run"
+            ) from error
+        required = {"format": FORMAT, **fingerprint}
         differing = sorted(
-            name
-            for name in {*about["fingerprint"], *(self.fingerprint or {})}
-            if about["fingerprint"].get(name) != (self.fingerprint or {}).get(name)
+            name for name in {*conditions, *required} if conditions.get(name) != required.get(name)
         )
         if differing:
             raise UsageError(
                 f"--resume {folder.name}: that run was made with another {', '.join(differing)}; "
                 "begin a new one"
-            )
-        self.run = document["deploybench"]["run"]
-        for entry in document["benchmarks"]:
-            params = entry["params"]
-            info = entry["extra_info"]
-            self.taken_over[params["model"], params["backend"], info["batch_size"]] = Result(
-                tuple(entry["stats"]["data"]), entry["options"]["timer"], info
             )
 
 

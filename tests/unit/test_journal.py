@@ -1,9 +1,10 @@
-"""A run on disk case by case, and what is read of it."""
+"""A run on disk model by model, and what is read of it."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 import time
 
 import pytest
@@ -25,8 +26,9 @@ def begin(folder, run="a1"):
 
 def test_what_was_added_is_read_like_a_saved_run(tmp_path):
     under_way = begin(tmp_path / "unfinished" / "run1")
-    for (model, backend), seconds in CASES.items():
-        under_way.add(f"{model}-{backend}", saved_runs.benchmark(model, backend, seconds))
+    cases = [saved_runs.benchmark(*case, seconds) for case, seconds in CASES.items()]
+    under_way.put("resnet18-batch1", cases[:1])
+    under_way.put("resnet18-batch1", cases)
     read = results.read(under_way.folder)
     assert {(case.model, case.backend): len(case.samples) for case in read.cases} == {
         ("resnet18", "eager"): 3,
@@ -42,23 +44,25 @@ def test_a_journal_that_is_there_keeps_its_header(tmp_path):
     assert journal.document(tmp_path / "run")["deploybench"]["run"] == "first"
 
 
-def test_a_case_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
     under_way = begin(tmp_path / "run")
-    under_way.add("resnet18-eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
+    under_way.put("resnet18-batch1", [saved_runs.benchmark("resnet18", "eager", [0.1])])
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(FileError, match="cannot be written: No space left on device"):
-        under_way.add("resnet18-cpp", saved_runs.benchmark("resnet18", "cpp", [0.1]))
-    assert [case.backend for case in results.read(under_way.folder).cases] == ["eager"]
+        under_way.put("alexnet-batch1", [saved_runs.benchmark("alexnet", "eager", [0.1])])
+    assert [case.model for case in results.read(under_way.folder).cases] == ["resnet18"]
 
 
-def test_a_damaged_case_is_named(tmp_path):
+@pytest.mark.parametrize("name", ["resnet18-batch1.json", "run.json"])
+@pytest.mark.parametrize("text", ['[{"params": ', "3", "[" * 100_000])
+def test_a_damaged_file_is_named(tmp_path, name, text):
     under_way = begin(tmp_path / "run")
-    (under_way.folder / "resnet18-cpp.json").write_text('{"params": ')
-    with pytest.raises(FileError, match=r"resnet18-cpp\.json is damaged .*; remove it"):
+    (under_way.folder / name).write_text(text)
+    with pytest.raises(FileError, match=rf"{re.escape(name)} is damaged .*; remove it"):
         journal.document(under_way.folder)
 
 
@@ -82,7 +86,7 @@ def test_a_run_saved_to_two_places_is_one_process(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.json").write_text(json.dumps(saved))
     under_way = begin(tmp_path / "run")
-    under_way.add("resnet18-eager", saved_runs.benchmark("resnet18", "eager", [0.1]))
+    under_way.put("resnet18-batch1", [saved_runs.benchmark("resnet18", "eager", [0.1])])
     names = [str(tmp_path / name) for name in ("run", "one.json", "two.json")]
     (run,) = stored_runs.load(names)
     assert len(run.cases) == 2

@@ -359,12 +359,12 @@ def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
     assert len(set(placed)) == len({model for _, model in placed}) == 2
 
 
-def run_until(command, folder, cases):
-    """Start a run and kill it, as a power cut would, once so many cases are on the disk."""
+def run_until_saved(command, folder):
+    """Start a run and kill it, as a power cut would, once its first model is on the disk."""
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while len(list(folder.rglob(f"*/{MODEL}-*.json"))) < cases:
+    while not list(folder.rglob(f"*/{MODEL}-*.json")):
         assert process.poll() is None, "the run ended before it was to be killed"
         time.sleep(0.05)
     process.kill()
@@ -377,22 +377,27 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command = [sys.executable, "-m", "pytest", "tests/perf", "-p", "no:cacheprovider"]
     command += [f"--models={models}", "--backends=eager,scripted", "--benchmark-max-time=0.1"]
     command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
-    run_until(command, storage, 2)
+    run_until_saved(command, storage)
     (unfinished,) = (storage / "unfinished").iterdir()
     before = {case.backend: case.samples for case in results.read(unfinished).cases}
     assert set(before) == {"eager", "scripted"}
 
-    other = [*command, "--resume", unfinished.name, "--batch-size=2"]
-    refused = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "that run was made with another batch_size; begin a new one" in refused.stdout
-    resumed = subprocess.run(
-        [*command, "--resume", unfinished.name],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "4 passed" in resumed.stdout
+    command += ["--resume", unfinished.name]
+
+    def resume(*options):
+        ran = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return ran.stdout
+
+    refused = resume("--batch-size=2")
+    assert "that run was made with another batch_size; begin a new one" in refused
+    header = unfinished / "run.json"
+    written = header.read_text()
+    header.write_text(written.replace('"fingerprint"', '"thumbprint"'))
+    assert "it may have been edited (KeyError('fingerprint')); begin a new run" in resume()
+    header.write_text(written)
+    assert "4 passed" in resume()
     (saved,) = storage.rglob("*run1.json")
     after = {(case.model, case.backend): case.samples for case in results.read(saved).cases}
     assert len(after) == 4
