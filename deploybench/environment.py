@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,11 @@ import psutil
 import torch
 import torchvision
 
+from . import packages
+
 if TYPE_CHECKING:
     from .measure import Protocol
     from .workbench import Plan
-
-# Those that backends run on, whether this run has such a backend or not: a run may hold any of them
-# and still be pooled with others of the same machine.
-PACKAGES = ("onnxscript", "onnxruntime", "openvino")
 
 Value = str | int | float | bool | None
 
@@ -37,7 +34,7 @@ def fingerprint(
         "cpu_max_mhz": _cpu_max_mhz(),
         **_gpu(plan.settings.device),
         "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
+        **{name: packages.installed_version(name) for name in packages.OPTIONAL},
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if plan.settings.on_cuda else None,
@@ -49,13 +46,6 @@ def fingerprint(
         "metric": protocol.metric,
         "include_copies": protocol.include_copies,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def cpu_name() -> str:

@@ -6,18 +6,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import backends, catalog, options, support
+from deploybench import backends, catalog, options, packages, support
 from deploybench.command import run_command
 from deploybench.files import replacing
 from deploybench.support import Finding, Survey
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PACKAGES = ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "openvino")
+PACKAGES = ("torch", "torchvision", "onnx", *packages.OPTIONAL)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -70,13 +69,8 @@ def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]
 
 def conditions(arguments: argparse.Namespace) -> dict[str, str]:
     """What all findings of one page have in common."""
-    found = {"device": arguments.device, "dtype": arguments.dtype}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+    versions = {name: packages.installed_version(name) or "absent" for name in PACKAGES}
+    return {"device": arguments.device, "dtype": arguments.dtype, **versions}
 
 
 def parser() -> argparse.ArgumentParser:
