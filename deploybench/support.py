@@ -158,7 +158,7 @@ def _findings(
             due.remove(said["backend"])
             yield said["backend"], Finding(said["outcome"], said["reason"])
         if due:
-            yield due[0], Finding(CRASHES, _how_it_ended(worker, deadline))
+            yield due[0], _how_it_ended(worker, deadline)
     finally:
         _end(worker)
         folder.cleanup()
@@ -180,12 +180,13 @@ def _lines(worker: subprocess.Popen[bytes], deadline: float) -> Iterator[bytes]:
             yield from lines
 
 
-def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> str:
+def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> Finding:
     try:
         code = worker.wait(timeout=5)
     except subprocess.TimeoutExpired:
-        return f"no answer within {deadline:g} s"
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return Finding(FAILS, f"no answer within {deadline:g} s")
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+    return Finding(CRASHES, f"ended {how}")
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from .runs import Case, Run
+from .runs import DISTURBED, Case, Run
 from .speedup import BASELINE
 from .table import labels
 
@@ -50,6 +50,11 @@ def _figure(name: str, unit: float, digits: int) -> Callable[[Sequence[tuple[Cas
     return show
 
 
+def _median(cases: Sequence[tuple[Case, object]]) -> str:
+    mark = DISTURBED if any(case.disturbed for case, _ in cases) else ""
+    return f"{median(case.milliseconds for case, _ in cases):.2f}{mark}"
+
+
 FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] = (
     ("Export (s)", _figure("export_seconds", 1, 2)),
     ("File (MiB)", _figure("artifact_bytes", MEBIBYTE, 1)),
@@ -60,7 +65,7 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] 
     ("GPU memory (MiB)", _figure("device_memory_bytes", MEBIBYTE, 1)),
     ("Cold start (s)", _figure("cold_start_seconds", 1, 2)),
     ("Its peak (MiB)", _figure("cold_start_peak_bytes", MEBIBYTE, 1)),
-    ("Median (ms)", lambda cases: f"{median(case.milliseconds for case, _ in cases):.2f}"),
+    ("Median (ms)", _median),
 )
 
 

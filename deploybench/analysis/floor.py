@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
-from .runs import Case, Run
+from .runs import DISTURBED, Case, Run
 from .table import labels
 
 ARITHMETIC, WEIGHTS = "arithmetic", "weights"
@@ -50,7 +50,7 @@ def to_rows(runs: Sequence[Run]) -> list[list[str]]:
     """
     titles = labels(runs)
     rows: dict[tuple[str, str], list[Floor]] = {}
-    multiples: dict[tuple[str, str], dict[str, list[float]]] = {}
+    multiples: dict[tuple[str, str], dict[str, list[tuple[float, bool]]]] = {}
     columns: dict[str, float] = {}
     for run in runs:
         for case in run.cases:
@@ -61,7 +61,7 @@ def to_rows(runs: Sequence[Run]) -> list[list[str]]:
             columns[case.column] = math.inf if case.order is None else case.order
             rows.setdefault(row, []).append(floor)
             cells = multiples.setdefault(row, {}).setdefault(case.column, [])
-            cells.append(case.milliseconds / floor.milliseconds)
+            cells.append((case.milliseconds / floor.milliseconds, case.disturbed))
     if not rows:
         raise FileError("no run tells its device's rates; save one with this version")
     ordered = sorted(columns, key=lambda column: columns[column])
@@ -79,5 +79,9 @@ def to_rows(runs: Sequence[Run]) -> list[list[str]]:
     ]
 
 
-def _multiple(found: Sequence[float] | None) -> str:
-    return f"{median(found):.2f}" if found else "-"
+def _multiple(found: Sequence[tuple[float, bool]] | None) -> str:
+    """How many times the floor, and whether other work got in the way."""
+    if not found:
+        return "-"
+    mark = DISTURBED if any(disturbed for _, disturbed in found) else ""
+    return f"{median(multiple for multiple, _ in found):.2f}{mark}"

@@ -14,6 +14,9 @@ import pandas as pd
 
 Value = str | int | float | bool | None
 
+DISTURBED = "*"
+"""Stands behind a figure that other work on the machine got in the way of."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -36,6 +39,11 @@ class Case:
     def milliseconds(self) -> float:
         """The median of the calls."""
         return median(self.samples)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other work on the machine got in the way."""
+        return bool(self.extra_info.get("disturbed"))
 
     @property
     def batch_size(self) -> object:
@@ -124,7 +132,7 @@ def tidy(runs: Sequence[Run]) -> pd.DataFrame:
             "milliseconds": case.milliseconds,
             "calls": len(case.samples),
             "figure": run.figure(case),
-            "disturbed": bool(case.extra_info.get("disturbed")),
+            "disturbed": case.disturbed,
         }
         for number, run in enumerate(runs)
         for case in run.cases

@@ -16,7 +16,7 @@ from statistics import fmean, geometric_mean, median, stdev
 
 from ..errors import FileError
 from .pairing import beside, turn_figures
-from .runs import Run
+from .runs import DISTURBED, Case, Run
 from .table import labels
 
 BASELINE = "eager"
@@ -27,13 +27,15 @@ HOLDS_ONE = "~"
 class Speedup:
     """Times faster than eager, with the interval; None for both bounds where there is no telling.
 
-    units: how many processes, or turns of one process, it stands on.
+    units: how many processes, or turns of one process, it stands on. disturbed: whether other work
+    got in the way of any of them.
     """
 
     ratio: float
     low: float | None
     high: float | None
     units: int
+    disturbed: bool = False
 
     @property
     def holds_one(self) -> bool:
@@ -42,7 +44,8 @@ class Speedup:
 
     def __str__(self) -> str:
         interval = "" if self.low is None else f" [{self.low:.2f}, {self.high:.2f}]"
-        return f"{self.ratio:.2f}{interval}{' ' + HOLDS_ONE if self.holds_one else ''}"
+        mark = DISTURBED if self.disturbed else ""
+        return f"{self.ratio:.2f}{interval}{mark}{' ' + HOLDS_ONE if self.holds_one else ''}"
 
 
 def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
@@ -51,7 +54,7 @@ def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str
     Runs under different conditions have columns of their own. Raises FileError where no run holds
     eager and another backend of a model.
     """
-    found: dict[tuple[float, str], dict[str, list[list[float]]]] = {}
+    found: dict[tuple[float, str], dict[str, list[tuple[Case, Case]]]] = {}
     titles = labels(runs)
     for run in runs:
         baselines = {case.model: case for case in run.cases if case.backend == BASELINE}
@@ -59,15 +62,15 @@ def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str
             if case.model in baselines and case.backend not in (None, BASELINE):
                 order = math.inf if case.order is None else case.order
                 column = order, case.column + titles.get(run.condition or "", "")
-                faster = beside(turn_figures(baselines[case.model]), [turn_figures(case)])
-                found.setdefault(column, {}).setdefault(case.model, []).append(faster)
+                pair = baselines[case.model], case
+                found.setdefault(column, {}).setdefault(case.model, []).append(pair)
     if not found:
         raise FileError(
             "no run holds eager beside another backend of the same model; "
             "save one with --backends eager,scripted,cpp"
         )
     return {
-        title: {model: _estimate(ratios, confidence) for model, ratios in sorted(models.items())}
+        title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}
         for (_, title), models in sorted(found.items())
     }
 
@@ -87,18 +90,21 @@ def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
 
 
-def _estimate(processes: Sequence[Sequence[float]], confidence: float) -> Speedup:
+def _estimate(pairs: Sequence[tuple[Case, Case]], confidence: float) -> Speedup:
+    """What eager and the other of each process come to."""
+    processes = [beside(turn_figures(eager), [turn_figures(other)]) for eager, other in pairs]
+    disturbed = any(case.disturbed for pair in pairs for case in pair)
     if len(processes) > 1:
-        units, widening = [median(pairs) for pairs in processes], 1.0
+        units, widening = [median(ratios) for ratios in processes], 1.0
         middle = fmean(units)
     else:
         units, widening = list(processes[0]), math.sqrt(math.pi / 2)
         middle = median(units)
     if len(units) < 2:
-        return Speedup(math.exp(middle), None, None, len(units))
+        return Speedup(math.exp(middle), None, None, len(units), disturbed)
     from scipy.stats import t
 
     quantile = float(t.ppf((1 + confidence) / 2, len(units) - 1))
     half = widening * quantile * stdev(units) / math.sqrt(len(units))
     low, high = math.exp(middle - half), math.exp(middle + half)
-    return Speedup(math.exp(middle), low, high, len(units))
+    return Speedup(math.exp(middle), low, high, len(units), disturbed)

@@ -10,12 +10,10 @@ from typing import Literal
 import pandas as pd
 
 from ..errors import FileError
-from .runs import Run, Value, tidy
+from .runs import DISTURBED, Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4
-DISTURBED = "*"
-"""Stands behind a figure that other work on the machine got in the way of."""
 
 
 def merge(runs: Sequence[Run]) -> pd.DataFrame:

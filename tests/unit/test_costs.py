@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_without_eager_there_is_no_break_even():
 def test_costs_of_several_runs_are_their_medians():
     runs = [run(case("eager", 10.0), case("cpp", 6.0, seconds)) for seconds in (1.0, 2.0, 9.0)]
     assert cells(*runs)[1]["Export (s)"] == "2.00"
+
+
+def test_the_median_of_a_disturbed_run_is_marked():
+    eager, cpp = case("eager", 10.0), case("cpp", 6.0)
+    disturbed = replace(cpp, extra_info={**cpp.extra_info, "disturbed": ["steal"]})
+    assert [each["Median (ms)"] for each in cells(run(eager, disturbed))] == ["10.00", "6.00*"]
 
 
 def test_the_fastest_is_named_and_the_fastest_without_python():

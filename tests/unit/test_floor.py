@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_conditions_have_rows_of_their_own_and_runs_of_one_are_pooled():
         ["resnet18 [batch_size=1]", "1.00", "arithmetic", "11.00", "-"],
         ["resnet18 [batch_size=8]", "8.00", "arithmetic", "-", "10.00"],
     ]
+
+
+def test_a_cell_of_a_disturbed_run_is_marked():
+    first = run({"PyTorch": 12.0, "C++": 6.0}, 2e9, 3e7)
+    eager, cpp = first.cases
+    disturbed = replace(cpp, extra_info={**cpp.extra_info, "disturbed": ["steal"]})
+    (_, row) = floor.to_rows([first, replace(first, cases=(eager, disturbed))])
+    assert row[3:] == ["4.00", "2.00*"]
 
 
 @pytest.mark.parametrize("given", [run({"PyTorch": 1.0}, None, 1), run({"A": 1.0}, 1, 1, peak={})])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_with_several_runs_the_process_is_the_unit():
 def test_one_pair_has_no_interval_and_is_marked():
     found = cell(run(case("eager", [3.0]), case("cpp", [1.0])))
     assert str(found) == "3.00 ~"
+
+
+def test_a_figure_of_a_disturbed_run_is_marked():
+    eager, cpp = case("eager", [2.0]), case("cpp", [1.0])
+    found = cell(run(eager, cpp), run(eager, replace(cpp, extra_info={"disturbed": ["steal"]})))
+    assert str(found) == "2.00 [2.00, 2.00]*"
 
 
 def test_an_interval_that_holds_one_is_marked():

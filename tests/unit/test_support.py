@@ -72,7 +72,7 @@ def test_a_crash_leaves_no_files_behind(survey_worker, tmp_path, monkeypatch):
 
 def test_what_hangs_is_ended_at_the_deadline(survey_worker):
     found = survey_worker("hung", "cpp", deadline=1.0)
-    assert found["hung"].outcome == "crashes"
+    assert found["hung"] == Finding("fails", "no answer within 1 s")
     assert found["cpp"] == Finding("exact")
 
 
