@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
 example:
   python tools/recommend.py 0001 0002
 
-In brackets the 95% interval; ~ marks one that holds 1, * a figure that other work on the machine got
-in the way of.
+In brackets the 95% interval; ~ marks one that holds 1, * a figure that other work on the machine
+got in the way of.
 exit codes: 0 done, 2 a run cannot be used""",
     )
     parser.add_argument("run", nargs="+", metavar="RUN", help="a saved run, as merge_perf takes it")

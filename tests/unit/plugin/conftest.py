@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.plugin import MODEL, ROOT, plant
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def with_faults(modules) -> Run:
+    """A function that runs pytest with the faulty backends, and `modules`, within reach."""
+    environment = {**os.environ, "PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
+    environment.pop("CI", None)
+
+    def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-p", plant.__name__, "-p", "no:cacheprovider"]
+        return subprocess.run(
+            [*command, *arguments],
+            cwd=ROOT,
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def run_pytest(tmp_path) -> Run:
+    return with_faults(tmp_path)
+
+
+@pytest.fixture(scope="package")
+def saved(tmp_path_factory):
+    """A run through every backend and every fault: what it printed, and what it saved."""
+    folder = tmp_path_factory.mktemp("saved")
+    ran = with_faults(folder)(
+        "tests/perf",
+        f"--models={MODEL}",
+        "--backends=eager,wrong,tiring,scripted,broken,absent,cpp",
+        "--benchmark-max-time=0.01",
+        "--benchmark-save=run1",
+        f"--benchmark-storage={folder / 'storage'}",
+    )
+    (path,) = (folder / "storage").rglob("*run1.json")
+    return ran, json.loads(path.read_text())

@@ -1,0 +1,137 @@
+"""What is in a saved run, and what is left of one that was broken off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from deploybench.analysis import results
+from tests.unit.plugin import MODEL, ROOT
+
+
+def test_a_saved_case_says_what_was_measured_and_on_what(saved):
+    _, run = saved
+    for bench in run["benchmarks"]:
+        assert bench["group"] == bench["params"]["model"] == MODEL
+        assert len(bench["stats"]["data"]) == bench["stats"]["rounds"] >= 20
+        info = bench["extra_info"]
+        assert info["check"]["verdict"] in ("exact", "equal within rounding")
+        assert info["check"]["inputs"] == 2
+        assert info["check"]["margin"] > 0
+        assert info["load_seconds"] > 0
+        assert info["first_call_ms"] > 0
+    eager, scripted, cpp = (bench["extra_info"] for bench in run["benchmarks"])
+    assert eager["artifact_sha256"] is None
+    assert len(scripted["artifact_sha256"]) == 64
+    assert scripted["artifact_sha256"] == cpp["artifact_sha256"]
+    assert scripted["artifact_bytes"] > 1_000_000
+    assert scripted["export_seconds"] > 0
+    titles = [info["column"] for info in (eager, scripted, cpp)]
+    assert titles == ["PyTorch", "TorchScript (Python)", "TorchScript (C++)"]
+
+
+def test_the_saved_clock_is_named_for_what_it_is(saved):
+    _, run = saved
+    assert [bench["options"]["timer"] for bench in run["benchmarks"]] == [
+        "synchronized_perf_counter",
+        "synchronized_perf_counter",
+        "synchronized_clock_of_own_process",
+    ]
+
+
+def test_the_saved_run_carries_its_fingerprint(saved):
+    _, run = saved
+    about = run["machine_info"]["deploybench"]
+    assert about["format"] == 2
+    expected = {"gpu", "driver", "cuda", "cudnn", "torch", "torchvision", "threads", "weights"}
+    assert expected | {"cudnn_tf32", "cudnn_benchmark", "batch_size"} <= set(about["fingerprint"])
+    assert about["fingerprint"]["weights"] == "random"
+    # Whatever changes the figures of some backend: the software it runs on too.
+    assert {"python", "onnxscript", "onnxruntime", "openvino"} <= set(about["fingerprint"])
+
+
+def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
+    _, run = saved
+    about = run["deploybench"]
+    assert [each["backend"] for each in about["failed"]] == ["wrong", "tiring", "broken"]
+    assert about["failed"][0]["reason"].startswith("different, before timing: ")
+    assert len(about["run"]) == 32
+    assert about["noise"]["before"]["median"] > 0
+    for bench in run["benchmarks"]:
+        info = bench["extra_info"]
+        assert sum(info["turns"]) == len(bench["stats"]["data"])
+        assert len(info["turns"]) >= 4
+        assert info["stopped_by"] in ("precision", "max_seconds")
+
+
+def run_until_saved(command, folder):
+    """Start a run and kill it, as a power cut would, once its first model is on the disk."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not list(folder.rglob(f"*/{MODEL}-*.json")):
+        assert process.poll() is None, "the run ended before it was to be killed"
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    storage = tmp_path / "storage"
+    models = f"{MODEL},squeezenet1_1"
+    command = [sys.executable, "-m", "pytest", "tests/perf", "-p", "no:cacheprovider"]
+    command += [f"--models={models}", "--backends=eager,scripted", "--benchmark-max-time=0.1"]
+    command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
+    run_until_saved(command, storage)
+    (unfinished,) = (storage / "unfinished").iterdir()
+    before = {case.backend: case.samples for case in results.read(unfinished).cases}
+    assert set(before) == {"eager", "scripted"}
+
+    command += ["--resume", unfinished.name]
+
+    def resume(*options):
+        ran = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return ran.stdout
+
+    refused = resume("--batch-size=2")
+    assert "that run was made with another batch_size; begin a new one" in refused
+    header = unfinished / "run.json"
+    written = header.read_text()
+    header.write_text(written.replace('"fingerprint"', '"thumbprint"'))
+    assert "it may have been edited (KeyError('fingerprint')); begin a new run" in resume()
+    header.write_text(written)
+    assert "4 passed" in resume()
+    (saved,) = storage.rglob("*run1.json")
+    after = {(case.model, case.backend): case.samples for case in results.read(saved).cases}
+    assert len(after) == 4
+    assert {backend: after[MODEL, backend] for backend in before} == before
+    assert list((storage / "unfinished").iterdir()) == []
+
+
+def test_resume_needs_a_run_and_a_place_to_save_it(run_pytest, tmp_path):
+    storage = f"--benchmark-storage={tmp_path}"
+    none = run_pytest("tests/perf", storage, "--resume=run1", "--benchmark-save=run1")
+    assert "--resume 'run1': no unfinished run in" in none.stderr
+    assert none.returncode == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_full_disk_is_said_in_one_line(run_pytest, tmp_path):
+    (tmp_path / "full.py").write_text(
+        "from pytest_benchmark.storage.file import FileStorage\n"
+        "def save(*_): raise OSError(28, 'No space left on device')\n"
+        "FileStorage.save = save\n"
+    )
+    ran = run_pytest(
+        *("tests/perf", "-p", "full", f"--models={MODEL}", "--backends=eager"),
+        *("--benchmark-save=run1", f"--benchmark-storage={tmp_path / 'storage'}"),
+        "--benchmark-max-time=0",
+    )
+    assert "the run could not be saved: [Errno 28] No space left on device" in ran.stdout
+    assert "go on with --resume run1-" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert ran.returncode not in (0, 1)
