@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.plugin import MODEL, ROOT, plant
+from tests.unit.plugin import MODEL, ROOT
 
+# By its name: imported here, it would put the faults into the registry of every other test.
+PLANT = "tests.unit.plugin.plant"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -19,7 +21,7 @@ def with_faults(modules) -> Run:
     environment.pop("CI", None)
 
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pytest", "-p", plant.__name__, "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-p", PLANT, "-p", "no:cacheprovider"]
         return subprocess.run(
             [*command, *arguments],
             cwd=ROOT,

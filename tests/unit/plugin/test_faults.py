@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 from xml.etree import ElementTree
 
 import pytest
 
+from deploybench import backends
 from tests.unit.plugin import MODEL
 
 
@@ -134,3 +136,9 @@ def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
     placed = re.findall(r"\[(gw\d)\].*test_top5\[(\w+)-", ran.stdout)
     assert len(placed) == 6
     assert len(set(placed)) == len({model for _, model in placed}) == 2
+
+
+def test_the_faults_are_in_the_processes_that_ask_for_them_alone():
+    assert not {"wrong", "tiring", "broken", "absent", "hungry"} & {
+        entry.name for entry in pkgutil.iter_modules(backends.__path__)
+    }
