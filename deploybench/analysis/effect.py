@@ -15,6 +15,8 @@ from statistics import fmean, variance
 # Two processes may agree to the last digit by luck; no cell is known better than this.
 LEAST_DEVIATION = 0.001
 MOST_RUNS = 200
+# What lies beyond says no more than that nothing is known, and two processes can reach e**709.
+WIDEST = math.log(10)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Effect:
         shown = f"{math.expm1(self.estimate):+.1%}"
         if math.isinf(self.low):
             return shown
-        return f"{shown} [{math.expm1(self.low):+.1%}, {math.expm1(self.high):+.1%}]"
+        beyond = self.high > WIDEST
+        high = f"over {math.expm1(WIDEST):+.0%}" if beyond else f"{math.expm1(self.high):+.1%}"
+        return f"{shown} [{math.expm1(self.low):+.1%}, {high}]"
 
 
 def compare(before: Sequence[float], after: Sequence[float], confidence: float) -> Effect:

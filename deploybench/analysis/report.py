@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from xml.etree import ElementTree
 
+from .effect import WIDEST, Effect
 from .table import layout
 from .verdict import MISSING, NOT_COMPARABLE, SAME, SLOWER, VERDICTS, WRONG, Cell, Report
 
@@ -42,7 +43,7 @@ def counts(report: Report) -> str:
 
 
 def as_json(report: Report, everything: bool = True) -> str:
-    """Everything that is known, with null for what is not."""
+    """Everything that is known, with null for what is not, and for an interval beyond tenfold."""
     document = {
         "exit_code": report.exit_code,
         "counts": dict(report.counts),
@@ -65,7 +66,8 @@ def junit(report: Report, everything: bool = True) -> str:
     )
     for cell in report.cells:
         case = ElementTree.SubElement(suite, "testcase", classname=cell.column, name=cell.model)
-        words = " ".join(filter(None, (cell.verdict, _effect(cell).strip("-"), cell.note)))
+        effect = [str(cell.effect)] if cell.effect is not None else []
+        words = " ".join(filter(None, (cell.verdict, *effect, cell.note)))
         if cell.verdict in FAILURES:
             ElementTree.SubElement(case, "failure", message=_printable(words))
         else:
@@ -113,7 +115,7 @@ def _as_object(cell: Cell) -> dict[str, object]:
         "baseline_ms": cell.baseline,
         "candidate_ms": cell.candidate,
         "change": None if effect is None else math.expm1(effect.estimate),
-        "interval": None if effect is None else _interval([effect.low, effect.high]),
+        "interval": None if effect is None else _interval(effect),
         "runs": None if effect is None else list(effect.runs),
         "tolerance": cell.tolerance,
         "beside": list(cell.beside),
@@ -121,5 +123,6 @@ def _as_object(cell: Cell) -> dict[str, object]:
     }
 
 
-def _interval(bounds: Sequence[float]) -> list[float] | None:
-    return [math.expm1(bound) for bound in bounds] if all(map(math.isfinite, bounds)) else None
+def _interval(effect: Effect) -> list[float] | None:
+    known = effect.high <= WIDEST
+    return [math.expm1(bound) for bound in (effect.low, effect.high)] if known else None

@@ -138,6 +138,22 @@ def test_junit_fails_what_is_slower(save):
     assert suite.find("testcase/failure").get("message").startswith("slower +20.0%")
 
 
+def test_junit_says_which_way_a_cell_went(save):
+    (suite,) = ElementTree.fromstring(judge(save("b"), save("c", 0.8), "--format=junit").stdout)
+    assert suite.find("testcase/system-out").text.startswith("faster -20.0% [")
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [("text", "+49.9% [-100.0%, over +900%]"), ("json", '"interval": null')],
+)
+def test_two_runs_that_tell_nothing_are_judged_all_the_same(save, form, words):
+    baseline, candidate = save("b")[:2], save("c", 1.0001)[:1] + save("d", 2.25)[:1]
+    ran = judge(baseline, candidate, "--confidence=0.9999", f"--format={form}")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert words in ran.stdout
+
+
 def test_markdown_begins_with_the_counts(save):
     lines = judge(save("b"), save("c", 1.2), "--format", "markdown").stdout.splitlines()
     assert lines[0] == "**2 cells: 2 slower**"
