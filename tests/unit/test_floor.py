@@ -87,6 +87,23 @@ def test_a_device_has_rates(monkeypatch):
     assert 1e6 < peak.bytes_per_second < 1e14
 
 
+@pytest.mark.parametrize(("seconds", "largest"), [(1.0, 4), (1e-3, 64)])
+def test_work_grows_until_it_takes_long_enough(monkeypatch, seconds, largest):
+    # In float16 some processors take minutes for what others do in a tenth of a second.
+    shapes = []
+    monkeypatch.setattr(roofline, "MATRIX", {False: 64})
+    monkeypatch.setattr(roofline, "COPY", {False: 2**16})
+    monkeypatch.setattr(
+        roofline, "_least_seconds", lambda call, given, _: shapes.append(given.shape) or seconds
+    )
+    peak = roofline.peak(settings.resolve("cpu"))
+    products = [shape for shape in shapes if len(shape) == 2]
+    assert (products[0], products[-1]) == ((4, 4), (largest, largest))
+    convolutions = [shape for shape in shapes if len(shape) == 4]
+    assert (len(convolutions) == 1) == (len(products) == 1)
+    assert peak.flops_per_second >= 2 * largest**3 / seconds
+
+
 def test_of_two_measurements_the_better_counts():
     slow, fast = roofline.Peak(1.0, 4.0), roofline.Peak(2.0, 3.0)
     assert slow.best(fast) == fast.best(slow) == roofline.Peak(2.0, 4.0)
