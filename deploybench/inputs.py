@@ -28,19 +28,23 @@ def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
 
     The same arguments give the same bytes on every machine, and a larger count the same images
     first: pixels are rounded to 8 bits, as in any image file, before they are normalised in
-    float64.
+    float64. Raises RuntimeError where there is no memory for so many.
     """
+    # All of it at once, so that what cannot be had is refused before work goes into it.
+    images = torch.empty(count, 3, size, size)
     with Image.open(PHOTOGRAPH) as photograph:
         photograph.load()
-    images = [_centre_crop(photograph, size)]
-    for index in range(1, count):
+    for index in range(count):
         random = np.random.default_rng([seed, index])
-        images.append(
-            _photograph_crop(photograph, size, random) if index % 2 else _noise(size, random)
-        )
-    pixels = np.stack(images[:count]) / 255.0
-    normalised = (pixels - np.array(MEAN)) / np.array(STD)
-    return torch.from_numpy(normalised.transpose(0, 3, 1, 2).astype(np.float32, order="C"))
+        if index == 0:
+            pixels = _centre_crop(photograph, size)
+        elif index % 2:
+            pixels = _photograph_crop(photograph, size, random)
+        else:
+            pixels = _noise(size, random)
+        normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
+        images[index] = torch.from_numpy(normalised.transpose(2, 0, 1))
+    return images
 
 
 def _centre_crop(photograph: Image.Image, size: int) -> np.ndarray:

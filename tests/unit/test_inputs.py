@@ -68,3 +68,8 @@ def test_a_photo_that_is_cut_short_is_refused(tmp_path):
 def test_a_folder_is_no_image(tmp_path):
     with pytest.raises(FileError, match="cannot be read"):
         inputs.read_image(tmp_path)
+
+
+def test_a_batch_that_memory_has_no_room_for_is_refused_at_once():
+    with pytest.raises(RuntimeError, match="memory"):
+        inputs.batch(224, 10**9)
