@@ -21,7 +21,8 @@ class Progress:
         self._reporter = reporter
         self._cases = cases
         self._finished = 0
-        self._width = max(len(model) for model, _, _ in cases.values())
+        self._model_width = max(len(model) for model, _, _ in cases.values())
+        self._backend_width = max(len(backend) for _, backend, _ in cases.values())
         self._several_sizes = len({size for _, _, size in cases.values()}) > 1
 
     def pytest_report_teststatus(
@@ -40,14 +41,17 @@ class Progress:
             return
         self._finished += 1
         model, backend, batch_size = self._cases[report.nodeid]
-        if self._several_sizes:
-            backend = f"{backend:<10} batch {batch_size:<4}"
+        size = f" batch {batch_size:<4}" if self._several_sizes else ""
         place = f"[{self._finished:{len(str(len(self._cases)))}}/{len(self._cases)}]"
-        # The newline comes first and write_line is not used: that one would have pytest name the
-        # test's file again before each case.
-        self._reporter.write(
-            f"\n{place} {model:<{self._width}}  {backend:<10} {self._outcome(report)}"
-        )
+        case = f"{model:<{self._model_width}}  {backend:<{self._backend_width}}{size}"
+        # A line that is still open when its test has ended gets pytest's percentage, and a line
+        # after it, where it is long: the last one alone is left open. write_line is not used, since
+        # it would have pytest name the test's file again before each case. With --verbose pytest
+        # names each test, on a line that it leaves open.
+        named = self._reporter.verbosity > 0
+        before = "\n" if named or self._finished == 1 else ""
+        after = "" if named or self._finished == len(self._cases) else "\n"
+        self._reporter.write(f"{before}{place} {case}  {self._outcome(report)}{after}")
 
     @staticmethod
     def _outcome(report: pytest.TestReport) -> str:

@@ -105,6 +105,7 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     assert "4 passed, 2 skipped" in ran.stdout
     reason = "skipped: openvino has no bfloat16: run it with --dtype float32"
     assert ran.stdout.count(reason) == 2
+    assert f"{reason}\n" in ran.stdout, "the line is whole, and pytest's percentage not behind it"
     document = json.loads(saved.read_text())
     assert [bench["params"] for bench in document["benchmarks"]] == [
         {"model": MODEL, "batch_size": size, "backend": backend}
