@@ -6,7 +6,9 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from .errors import DeploybenchError
 
@@ -17,8 +19,8 @@ def run_command(
     """Parse the command line, call `main` with it and return the exit code.
 
     0 or what `main` returns; 2 for an error that the user can mend or that the system reports,
-    which is printed as one line; 1 where the reader of the output went away; 130 after Ctrl-C, 143
-    after a SIGTERM.
+    which is printed as one line; 70 for a fault of our own, with its place; 141 where the reader of
+    the output went away, 130 after Ctrl-C, 143 after a SIGTERM. So 1 is always `main`'s own.
     """
     arguments = parser.parse_args()
     # As an exception, so that whoever has started processes ends them.
@@ -32,14 +34,20 @@ def run_command(
     except BrokenPipeError:
         # The reader has seen enough.
         _drop_output()
-        return 1
+        return 128 + signal.SIGPIPE
     except OSError as error:
         # A full disk, a folder that may not be written: nothing that is wrong with the code.
         _drop_output()
         place = "" if error.filename is None else f"'{error.filename}': "
         return _refuse(parser, f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        fault = "a fault of the tool, please report it"
+        _refuse(parser, f"{type(error).__name__}: {error} ({place}): {fault}")
+        return os.EX_SOFTWARE
 
 
 def _refuse(parser: argparse.ArgumentParser, message: str) -> int:
