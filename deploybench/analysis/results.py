@@ -36,6 +36,7 @@ figure, where MODEL may be a path, and all other lines are passed over.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,12 @@ def _read_saved(path: Path, document: Any) -> Run:
         own = document.get("deploybench", {}) if version > 1 else {}
         failed = tuple(
             Failure(
-                str(each["model"]), str(each["column"]), str(each["reason"]), each.get("batch_size")
+                str(each["model"]), str(each["column"]), _printable(each["reason"]), _size(each)
             )
             for each in own.get("failed", [])
         )
         peak = {str(name): float(rate) for name, rate in (own.get("peak") or {}).items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise FileError(
             f"{path} has a list of failed cases, or of the device's rates, that is none; it may "
             "have been edited; save the run anew"
@@ -149,6 +150,10 @@ def _read_case(place: str, benchmark: Any) -> Case:
                 f"{place}: {model} in {column} has the sample {second!r}, which is no time in "
                 "seconds; save the run anew"
             )
+    try:
+        _size(info)
+    except ValueError as error:
+        raise FileError(f"{place}: {model} in {column} has {error}; save the run anew") from error
     turns = info.get("turns")
     if turns is not None and not _are_turns(turns, len(seconds)):
         raise FileError(
@@ -165,6 +170,18 @@ def _part(of: Any, *names: str) -> Any:
             raise KeyError(".".join(names))
         of = of[name]
     return of
+
+
+def _size(of: Mapping[str, Any]) -> int | None:
+    size = of.get("batch_size")
+    if size is not None and type(size) is not int:
+        raise ValueError(f"the batch size {size!r}, which is no whole number")
+    return size
+
+
+def _printable(given: object) -> str:
+    """As text that any output takes: JSON can hold halves of characters."""
+    return str(given).encode(errors="replace").decode()
 
 
 def _is_name(given: Any) -> bool:

@@ -70,6 +70,11 @@ def test_the_order_of_a_fingerprint_makes_no_difference():
     assert len(conditions) == 1
 
 
+def of_a_run(run, **own):
+    run["machine_info"]["deploybench"]["format"] = 2
+    run["deploybench"] = {"run": "r", **own}
+
+
 def spoilt(change) -> str:
     run = document({("alexnet", "eager"): [0.001], ("alexnet", "cpp"): [0.001]})
     change(run)
@@ -149,6 +154,14 @@ def spoilt(change) -> str:
             )
             for bad in ("22", [99], [0, 1], [True], [1.0], {}, 7)
         ],
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(bad)),
+                f"has the batch size {bad['batch_size']!r}, which is no whole number",
+            )
+            for bad in ({"batch_size": [1]}, {"batch_size": 1.5}, {"batch_size": True})
+        ],
+        (spoilt(lambda run: of_a_run(run, peak={"flops_per_second": 10**400})), "that is none"),
         ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
         ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is no time"),
         ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is no time"),
@@ -166,6 +179,14 @@ def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, 
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_reason_can_always_be_printed(tmp_path):
+    path = tmp_path / "run.json"
+    failure = {"model": "vgg11", "column": "PyTorch", "reason": "half a \ud800 character"}
+    path.write_text(spoilt(lambda run: of_a_run(run, failed=[failure])))
+    (failed,) = results.read(path).failed
+    assert failed.reason.encode("utf-8") == b"half a ? character"
 
 
 def test_what_is_no_text_is_refused(tmp_path):
