@@ -62,9 +62,11 @@ def recommend(runs: Sequence[Run]) -> list[Recommendation]:
     Raises FileError for runs under different conditions, and for a figure without eager beside it.
     """
     if len({run.condition for run in runs}) > 1:
-        conditions = ",".join(sorted(set(labels(runs).values())))
+        conditions = {label.strip(" []") for label in labels(runs).values()} - {""}
+        if any(run.condition is None for run in runs):
+            conditions.add("those of a log, which tells none")
         raise FileError(
-            f"the runs were made under different conditions,{conditions}; "
+            f"the runs were made under different conditions: {'; '.join(sorted(conditions))}: "
             "give runs of one machine, settings and batch size"
         )
     speedups = compare(runs)

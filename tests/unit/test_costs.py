@@ -113,8 +113,11 @@ def test_the_summary_counts():
 
 def test_runs_under_different_conditions_are_refused():
     runs = [run(case("eager", 9.0), case("cpp", 6.0), threads=count) for count in (1, 2)]
-    with pytest.raises(FileError, match="under different conditions"):
+    with pytest.raises(FileError, match="different conditions: threads=1; threads=2: give runs"):
         recommendation.recommend(runs)
+    log = Run(Path("a.log"), None, (case("eager", 9.0),))
+    with pytest.raises(FileError, match="different conditions: those of a log, which tells none:"):
+        recommendation.recommend([runs[0], log])
 
 
 def test_a_model_without_eager_is_named():
