@@ -28,11 +28,10 @@ def main(arguments: argparse.Namespace) -> int:
         baseline, candidate, verdict.Options(arguments.confidence, _tolerances(arguments))
     )
     text = report.FORMATS[arguments.format](judged, arguments.all)
+    stored_runs.require_other(arguments.output, (*baseline, *candidate))
     if arguments.output is None:
         print(text, end="")
         return judged.exit_code
-    if arguments.output.resolve() in {run.path.resolve() for run in (*baseline, *candidate)}:
-        raise UsageError(f"{arguments.output} is one of the runs to be judged; name another file")
     with replacing(arguments.output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return judged.exit_code

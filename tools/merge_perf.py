@@ -17,10 +17,11 @@ from deploybench.files import replacing
 def main(arguments: argparse.Namespace) -> None:
     """Print the CSV, or write it."""
     runs = stored_runs.load(arguments.run, arguments.storage)
+    stored_runs.require_other(arguments.output, runs)
     if arguments.costs:
-        rows = costs.to_rows(runs)
+        rows = costs.to_rows(runs, arguments.decimals)
     elif arguments.floor:
-        rows = floor.to_rows(runs)
+        rows = floor.to_rows(runs, arguments.decimals)
     elif arguments.speedup:
         rows = speedup.to_rows(speedup.compare(runs))
     else:
@@ -92,7 +93,8 @@ exit codes: 0 done, 2 a run or log cannot be used""",
         choices=range(7),
         default=2,
         metavar="N",
-        help="of the table's figures (default: 2); 3 for models that take less than a millisecond",
+        help="of milliseconds, and images per second, of a call (default: 2); 3 for models that "
+        "take less than a millisecond",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(

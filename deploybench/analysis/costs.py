@@ -13,14 +13,14 @@ from .table import labels
 MEBIBYTE = 2**20
 
 
-def to_rows(runs: Sequence[Run]) -> list[list[str]]:
+def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
     """One row per model and column, the header first; the medians of what the runs say.
 
     Export and load are in seconds, the file and memory in MiB, calls in milliseconds. Memory is by
     how much that of the run grew; what an earlier model has left to be used again is not in it, so
     only a cold start tells what a process needs for itself. Break-even is the number of calls after
     which exporting has taken less time than it saved against eager; what exports nothing, as
-    torch.compile, is made ready in its first call, which counts then.
+    torch.compile, is made ready in its first call, which counts then. decimals: of the median.
     """
     found: dict[tuple[str, float, str], list[tuple[Case, float | None]]] = {}
     titles = labels(runs)
@@ -31,9 +31,12 @@ def to_rows(runs: Sequence[Run]) -> list[list[str]]:
             cell = case.model, order, case.column + titles.get(run.condition or "", "")
             found.setdefault(cell, []).append((case, eager.get(case.model)))
     return [
-        ["Model", "Backend", *(name for name, _ in FIGURES), "Break-even"],
+        ["Model", "Backend", *(name for name, _ in FIGURES), "Median (ms)", "Break-even"],
         *(
-            [model, title, *(show(cases) for _, show in FIGURES), break_even(cases)]
+            [
+                *(model, title, *(show(cases) for _, show in FIGURES)),
+                *(_median(cases, decimals), break_even(cases)),
+            ]
             for (model, _, title), cases in sorted(found.items())
         ),
     ]
@@ -50,9 +53,9 @@ def _figure(name: str, unit: float, digits: int) -> Callable[[Sequence[tuple[Cas
     return show
 
 
-def _median(cases: Sequence[tuple[Case, object]]) -> str:
+def _median(cases: Sequence[tuple[Case, object]], decimals: int) -> str:
     mark = DISTURBED if any(case.disturbed for case, _ in cases) else ""
-    return f"{median(case.milliseconds for case, _ in cases):.2f}{mark}"
+    return f"{median(case.milliseconds for case, _ in cases):.{decimals}f}{mark}"
 
 
 FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] = (
@@ -65,7 +68,6 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] 
     ("GPU memory (MiB)", _figure("device_memory_bytes", MEBIBYTE, 1)),
     ("Cold start (s)", _figure("cold_start_seconds", 1, 2)),
     ("Its peak (MiB)", _figure("cold_start_peak_bytes", MEBIBYTE, 1)),
-    ("Median (ms)", _median),
 )
 
 

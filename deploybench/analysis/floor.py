@@ -43,10 +43,11 @@ def of(case: Case, run: Run) -> Floor | None:
     return Floor(times[longest], longest)
 
 
-def to_rows(runs: Sequence[Run]) -> list[list[str]]:
+def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
     """One row per model and condition: its floor, what bounds it, and each column's multiple of it.
 
-    The header first. Raises FileError where no run tells what it needs.
+    The header first. decimals: of the floor's milliseconds. Raises FileError where no run tells
+    what it needs.
     """
     titles = labels(runs)
     rows: dict[tuple[str, str], list[Floor]] = {}
@@ -70,7 +71,7 @@ def to_rows(runs: Sequence[Run]) -> list[list[str]]:
         *(
             [
                 model + label,
-                f"{median(floor.milliseconds for floor in floors):.2f}",
+                f"{median(floor.milliseconds for floor in floors):.{decimals}f}",
                 " or ".join(sorted({floor.bound_by for floor in floors})),
                 *(_multiple(multiples[model, label].get(column)) for column in ordered),
             ]

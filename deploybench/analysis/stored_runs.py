@@ -31,6 +31,12 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
     return [part for run in fullest.values() for part in run.by_batch_size()]
 
 
+def require_other(output: Path | None, runs: Iterable[Run]) -> None:
+    """Raises UsageError where `output` is the file of a run: what is read is never written to."""
+    if output is not None and output.resolve() in {run.path.resolve() for run in runs}:
+        raise UsageError(f"{output} is one of the runs to be read; name another file")
+
+
 def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:
     """The files that `names` stand for, each once: paths, or runs in the folder `storage`.
 

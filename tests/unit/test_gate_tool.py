@@ -169,7 +169,7 @@ def test_it_writes_a_file_but_never_a_run_it_reads(save, tmp_path):
     before = candidate[0].read_bytes()
     refused = judge(baseline, candidate, "-o", candidate[0])
     assert refused.returncode == 2
-    assert "is one of the runs to be judged" in refused.stderr
+    assert "is one of the runs to be read; name another file" in refused.stderr
     assert candidate[0].read_bytes() == before
 
 

@@ -166,7 +166,20 @@ def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
         ran = tool("tab_perf.py", DATA / "article_perf.csv", stdout=writer)
     finally:
         os.close(writer)
-    assert (ran.returncode, ran.stderr) == (1, b"")
+    assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+def test_a_run_is_never_written_over(tmp_path):
+    path = save(tmp_path / "run.json", ALEXNET)
+    before = path.read_bytes()
+    assert_refused(tool("merge_perf.py", path, "-o", path), "merge_perf", "name another file")
+    assert path.read_bytes() == before
+
+
+def test_decimals_are_those_of_every_table_with_milliseconds(tmp_path):
+    path = save(tmp_path / "run.json", ALEXNET)
+    shown = tool("merge_perf.py", path, "--costs", "--decimals=3").stdout.decode()
+    assert ";2.000;" in shown
 
 
 def run_with(monkeypatch, error: BaseException | None) -> int:
@@ -184,5 +197,7 @@ def test_exit_codes_of_a_command(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     assert run_with(monkeypatch, FileError("'a\nb' is bad")) == 2
     assert capsys.readouterr().err == "prog: 'a b' is bad\n"
-    with pytest.raises(ZeroDivisionError):
-        run_with(monkeypatch, ZeroDivisionError())
+    # Never 1, which may mean something: that a model is slower.
+    assert run_with(monkeypatch, ZeroDivisionError("by zero")) == 70
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("prog: ZeroDivisionError: by zero (test_merge_tools.py:")
