@@ -69,12 +69,19 @@ def work(model: str, batch_size: int, dtype: str) -> Work:
     return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
 
 
-def peak(settings: Settings) -> Peak:
+def peak(settings: Settings) -> Peak | None:
     """Measure a large copy, and growing matrix products and convolutions; the best of a few.
 
     The faster of the two counts, since on some processors a matrix product is not the best that
-    they can do. Raises RuntimeError where the device has no such operation in that dtype.
+    they can do. None where the device has no such operation in that dtype, or no room for it.
     """
+    try:
+        return _peak(settings)
+    except RuntimeError:
+        return None
+
+
+def _peak(settings: Settings) -> Peak:
     with _as_convolutions(settings):
         product = _best_rate(_products(settings), settings)
     flops = max(product, _best_rate(_convolutions(settings), settings))

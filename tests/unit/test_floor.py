@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from deploybench import roofline, settings
 from deploybench.analysis import floor
@@ -107,3 +108,11 @@ def test_work_grows_until_it_takes_long_enough(monkeypatch, seconds, largest):
 def test_of_two_measurements_the_better_counts():
     slow, fast = roofline.Peak(1.0, 4.0), roofline.Peak(2.0, 3.0)
     assert slow.best(fast) == fast.best(slow) == roofline.Peak(2.0, 4.0)
+
+
+def test_a_device_that_cannot_has_no_rates(monkeypatch):
+    def no_room(*_):
+        raise torch.OutOfMemoryError("no room for 1 GiB")
+
+    monkeypatch.setattr(roofline, "_least_seconds", no_room)
+    assert roofline.peak(settings.resolve("cpu")) is None
