@@ -179,7 +179,8 @@ class Comparison:
         if result is None:
             return
         try:
-            cold = case.cold_start()
+            with one_line(case.subject.name, backend):
+                cold = case.cold_start()
         except DeploybenchError as error:
             self._outcomes[backend] = Outcome(agreement, failure=error)
             return

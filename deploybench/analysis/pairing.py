@@ -1,7 +1,7 @@
 """A backend beside others of its model within one process, turn by turn. Imports no torch.
 
 They were timed in turn, so what slowed the machine down for a while hit all and is not in their
-ratio. That ratio repeats several times as well as any one figure does: docs/results.md.
+ratio. That ratio repeats better than any one figure does.
 """
 
 from __future__ import annotations

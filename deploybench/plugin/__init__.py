@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -45,9 +45,11 @@ class RunOptions:
     strict_backends: bool
     keep_artifacts: Path | None
 
-    def command_line(self) -> str:
+    def command_line(self, model: str, backend: str) -> str:
         """The options that a run of a single test must repeat, for pasting into a shell."""
         given = {
+            "--models": model,
+            "--backends": backend,
             "--weights": self.weights.label,
             "--device": self.device,
             "--batch-size": ",".join(map(str, self.batch_size)),
@@ -71,29 +73,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; as --{option.name}")
-    group.addoption(
-        "--strict-backends",
-        action="store_true",
-        default=None,
-        help="fail where a backend cannot run on this machine, instead of skipping (on when the "
-        "environment has CI=true)",
-    )
-    parser.addini("strict_backends", "as --strict-backends", type="bool", default=False)
-    group.addoption(
-        "--include-copies",
-        action="store_true",
-        help="time each call with its input's way to the device and its output's way back",
-    )
-    group.addoption(
-        "--channels-last",
-        action="store_true",
-        help="lay weights and inputs out in memory with their channels last",
-    )
-    group.addoption(
-        "--cold-start",
-        action="store_true",
-        help="start a fresh process for each case too, and save the seconds to its first answer",
-    )
+    for name, text in options.FLAGS.items():
+        key = name.replace("-", "_")
+        group.addoption(f"--{name}", action="store_true", default=None, dest=key, help=text)
+        parser.addini(key, f"as --{name}", type="bool", default=False)
     group.addoption(
         "--resume",
         metavar="RUN",
@@ -105,6 +88,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="leave every exported file in FOLDER (default: each model's are removed before the "
         "next model's are made)",
     )
+    parser.addini("keep_artifacts", "as --keep-artifacts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -129,20 +113,14 @@ def _read_options(config: pytest.Config) -> RunOptions:
     }
     if values["device"].startswith("cuda"):
         resolve_device(values["device"])
-    strict = (
-        config.getoption("strict_backends")
-        or config.getini("strict_backends")
-        or os.environ.get("CI", "").lower() in ("true", "1")
-    )
+    for key in (name.replace("-", "_") for name in options.FLAGS):
+        values[key] = bool(config.getoption(key) or config.getini(key))
+    values["strict_backends"] |= os.environ.get("CI", "").lower() in ("true", "1")
     keep = config.getoption("keep_artifacts")
-    return RunOptions(
-        **values,
-        channels_last=config.getoption("channels_last"),
-        include_copies=config.getoption("include_copies"),
-        cold_start=config.getoption("cold_start"),
-        strict_backends=bool(strict),
-        keep_artifacts=Path(keep) if keep else None,
-    )
+    if keep == "":
+        raise UsageError("--keep-artifacts '' is no folder; name one")
+    keep = keep or config.getini("keep_artifacts")
+    return RunOptions(**values, keep_artifacts=Path(keep) if keep else None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -179,6 +157,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ModelScheduling(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Let pytest-benchmark know its own, for --benchmark-only and --benchmark-skip.
+
+    It goes by the fixtures that a test names, and ours asks for `benchmark` only once it was timed.
+    """
+    timed = [item for item in items if _is_timed(item)]
+    named = [item.fixturenames for item in timed]
+    for item in timed:
+        item.fixturenames = [*item.fixturenames, "benchmark"]
+    try:
+        return (yield)
+    finally:
+        for item, names in zip(timed, named, strict=True):
+            item.fixturenames = names
+
+
+def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and "comparison" in item.fixturenames
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
     only_size = session.config.stash[OPTIONS].batch_size[0]
@@ -189,7 +188,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             int(str(item.callspec.params.get("batch_size", only_size))),
         )
         for item in session.items
-        if isinstance(item, pytest.Function) and "comparison" in item.fixturenames
+        if _is_timed(item)
     }
     session.config.stash[TIMED] = cases
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

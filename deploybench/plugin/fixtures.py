@@ -106,11 +106,9 @@ def comparison(
     from ..notices import after_run, before_run, measure_machine_noise
     from ..roofline import peak
 
-    if request.config.getoption("benchmark_skip"):
-        pytest.skip("--benchmark-skip")
     saving = request.config.stash[SAVING]
-    before = peak(workbench.plan.settings)
-    saving.peak = asdict(before)
+    best = peak(workbench.plan.settings)
+    saving.peak = asdict(best) if best else None
     saving.begin(fingerprint(workbench.plan, protocol, run_options.batch_size))
     device = workbench.plan.settings.device
     watch = Watch(device)
@@ -129,7 +127,8 @@ def comparison(
         cold_start=run_options.cold_start,
     )
     yield compared
-    saving.peak = asdict(before.best(peak(workbench.plan.settings)))
+    again = peak(workbench.plan.settings)
+    saving.peak = asdict(best.best(again)) if best and again else None
     noise_after = measure_machine_noise(device)
     saving.noise = (noise_before, noise_after)
     saving.notices += after_run(
@@ -151,7 +150,8 @@ def require_agreement(
         record_property(f"error: {checked}", agreement.error)
         record_property(f"margin: {checked}", agreement.margin)
         if not agreement.agrees:
-            again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line()}'
+            case = (request.node.callspec.params[name] for name in ("model", "backend"))
+            again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line(*case)}'
             pytest.fail(f"different, {checked}: {agreement.reason}\nagain: {again}", pytrace=False)
 
     return require

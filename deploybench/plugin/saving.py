@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +128,7 @@ def pytest_configure(config: pytest.Config) -> None:
     saves = option.benchmark_save or option.benchmark_autosave or option.benchmark_json
     resume = config.getoption("resume")
     try:
-        resumed = journal.find(storage, resume) if resume else None
+        resumed = journal.find(storage, resume) if resume is not None else None
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if resumed and not saves:
@@ -145,7 +146,7 @@ def pytest_runtest_makereport(
     """Note the cases that gave no number, so that the saved run can say so."""
     report = yield
     timed = item.config.stash.get(TIMED, {}).get(item.nodeid)
-    if timed and report.failed:
+    if timed and report.failed and report.when != "teardown":
         model, backend, batch_size = timed
         lines = str(report.longrepr).strip().splitlines()
         reason = lines[0] if lines else report.outcome
@@ -199,11 +200,19 @@ def pytest_sessionfinish(
     try:
         if saving.unfinished is None:
             return (yield)
-        with journal.one_at_a_time(saving.storage):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(journal.one_at_a_time(saving.storage))
+            except OSError as error:
+                # Some network file systems have no locks. Saving is worth more than its number.
+                if reporter:
+                    reporter.write_line(f"\nsaved without a lock, so save no other now: {error}")
             outcome = yield
         # The journal goes once nothing of the saved run is in memory alone.
         os.sync()
-        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        # With -x or --maxfail it ends so too, before its time.
+        if ended and not (session.shouldfail or session.shouldstop):
             saving.unfinished.remove()
             kept = None
         return outcome

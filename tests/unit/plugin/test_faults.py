@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
+import shlex
 from xml.etree import ElementTree
 
 import pytest
@@ -40,12 +41,16 @@ def test_each_fault_is_said_in_one_line_without_a_traceback(saved, words):
     assert "backtrace" not in ran.stdout + ran.stderr
 
 
-def test_a_wrong_answer_comes_with_the_line_that_repeats_it(saved):
+def test_a_wrong_answer_comes_with_the_line_that_repeats_it(saved, run_pytest):
     ran, _ = saved
-    assert (
-        f'python -m pytest "tests/perf/test_latency.py::test_latency[{MODEL}-wrong]" '
-        "--weights random --device auto --batch-size 1"
-    ) in ran.stdout
+    (line,) = (
+        line for line in ran.stdout.splitlines() if f"[{MODEL}-wrong]" in line and "again" in line
+    )
+    program, *arguments = shlex.split(line.removeprefix("again: python -m "))
+    assert program == "pytest"
+    again = run_pytest(*arguments)
+    assert "1 failed" in again.stdout
+    assert line in again.stdout
 
 
 def test_each_case_has_a_line_of_progress(saved):

@@ -60,10 +60,13 @@ def test_options_stand_in_one_group_of_the_help_and_in_pytest_ini(run_pytest, tm
         assert f"--{option}=" in group
     assert "absent" in group, "a backend names itself in --help by being there"
     ini = tmp_path / "other.ini"
-    ini.write_text("[pytest]\nmodels = alexnet\nbackends = eager\n")
+    keys = ("strict_backends", "include_copies", "channels_last", "cold_start")
+    flags = "".join(f"{key} = true\n" for key in keys)
+    ini.write_text(f"[pytest]\nmodels = alexnet\nbackends = eager\n{flags}keep_artifacts = ts\n")
     ran = run_pytest("-c", str(ini), f"--rootdir={ROOT}", "tests/perf", "--collect-only", "-q")
     assert "test_latency[alexnet-eager]" in ran.stdout
     assert "1 test collected" in ran.stdout
+    assert "Unknown config option" not in ran.stdout + ran.stderr
 
 
 def test_strict_backends_fail_where_others_skip(run_pytest):
@@ -129,3 +132,27 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     rows = floor.to_rows([one, two])
     assert [row[0] for row in rows[1:]] == [f"{MODEL} [batch_size={size}]" for size in (1, 2)]
     assert all(float(row[3]) > 1 for row in rows[1:])
+
+
+def test_what_is_set_in_pytest_ini_takes_effect(run_pytest, tmp_path):
+    ini, kept = tmp_path / "other.ini", tmp_path / "kept"
+    ini.write_text(f"[pytest]\nchannels_last = true\nkeep_artifacts = {kept}\n")
+    saved = tmp_path / "run.json"
+    run_pytest(
+        *("-c", str(ini), f"--rootdir={ROOT}", "tests/perf", f"--models={MODEL}", "--backends=cpp"),
+        *("--benchmark-max-time=0", f"--benchmark-json={saved}"),
+    )
+    about = json.loads(saved.read_text())["machine_info"]["deploybench"]
+    assert about["fingerprint"]["channels_last"] is True
+    assert list(kept.iterdir())
+
+
+def test_only_benchmarks_and_no_benchmarks_are_as_pytest_benchmark_has_them(run_pytest):
+    given = ("tests/perf", f"--models={MODEL}", "--backends=eager", "--benchmark-max-time=0")
+    assert "1 passed" in run_pytest(*given, "--benchmark-only").stdout
+    assert "1 skipped" in run_pytest(*given, "--benchmark-skip").stdout
+
+
+def test_an_empty_folder_name_is_refused(run_pytest):
+    refused = run_pytest("tests/perf", "--keep-artifacts=")
+    assert "--keep-artifacts '' is no folder; name one" in refused.stderr

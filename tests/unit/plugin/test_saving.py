@@ -117,6 +117,8 @@ def test_resume_needs_a_run_and_a_place_to_save_it(run_pytest, tmp_path):
     storage = f"--benchmark-storage={tmp_path}"
     none = run_pytest("tests/perf", storage, "--resume=run1", "--benchmark-save=run1")
     assert "--resume 'run1': no unfinished run in" in none.stderr
+    empty = run_pytest("tests/perf", storage, "--resume=", "--benchmark-save=run1")
+    assert "--resume '': no unfinished run in" in empty.stderr
     assert none.returncode == pytest.ExitCode.USAGE_ERROR
 
 
@@ -135,3 +137,29 @@ def test_a_full_disk_is_said_in_one_line(run_pytest, tmp_path):
     assert "go on with --resume run1-" in ran.stdout
     assert "Traceback" not in ran.stdout + ran.stderr
     assert ran.returncode not in (0, 1)
+
+
+def test_what_stops_at_the_first_failure_can_go_on(run_pytest, tmp_path):
+    ran = run_pytest(
+        *("tests/perf", f"--models={MODEL}", "--backends=eager,wrong,scripted", "-x"),
+        *("--benchmark-save=run1", f"--benchmark-storage={tmp_path}", "--benchmark-max-time=0"),
+    )
+    assert "1 failed, 1 passed" in ran.stdout
+    assert "go on with --resume run1-" in ran.stdout
+    (unfinished,) = (tmp_path / "unfinished").iterdir()
+    assert {case.backend for case in results.read(unfinished).cases} == {"eager", "scripted"}
+
+
+def test_a_folder_without_locks_is_saved_to_all_the_same(run_pytest, tmp_path):
+    (tmp_path / "no_locks.py").write_text(
+        "import fcntl\n"
+        "def flock(*_): raise OSError(37, 'No locks available')\n"
+        "fcntl.flock = flock\n"
+    )
+    ran = run_pytest(
+        *("tests/perf", "-p", "no_locks", f"--models={MODEL}", "--backends=eager"),
+        *("--benchmark-save=run1", f"--benchmark-storage={tmp_path}", "--benchmark-max-time=0"),
+    )
+    assert "saved without a lock" in ran.stdout
+    assert len(list(tmp_path.rglob("*run1.json"))) == 1
+    assert ran.returncode == 0
