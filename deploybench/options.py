@@ -138,11 +138,11 @@ OF_A_RUN = (METRIC, DTYPE, TF32)
 """Those that pytest alone takes."""
 
 FLAGS = {
-    "strict-backends": "fail where a backend cannot run on this machine, instead of skipping (on "
+    "strict_backends": "fail where a backend cannot run on this machine, instead of skipping (on "
     "when the environment has CI=true)",
-    "include-copies": "time each call with its input's way to the device and its output's way back",
-    "channels-last": "lay weights and inputs out in memory with their channels last",
-    "cold-start": "start a fresh process for each case too, and save the seconds to its first "
+    "include_copies": "time each call with its input's way to the device and its output's way back",
+    "channels_last": "lay weights and inputs out in memory with their channels last",
+    "cold_start": "start a fresh process for each case too, and save the seconds to its first "
     "answer",
 }
-"""Those of pytest that are on or off, each with its help."""
+"""Those of pytest that are on or off, by their keys, each with its help."""

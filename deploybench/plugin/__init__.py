@@ -73,8 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; as --{option.name}")
-    for name, text in options.FLAGS.items():
-        key = name.replace("-", "_")
+    for key, text in options.FLAGS.items():
+        name = key.replace("_", "-")
         group.addoption(f"--{name}", action="store_true", default=None, dest=key, help=text)
         parser.addini(key, f"as --{name}", type="bool", default=False)
     group.addoption(
@@ -113,7 +113,7 @@ def _read_options(config: pytest.Config) -> RunOptions:
     }
     if values["device"].startswith("cuda"):
         resolve_device(values["device"])
-    for key in (name.replace("-", "_") for name in options.FLAGS):
+    for key in options.FLAGS:
         values[key] = bool(config.getoption(key) or config.getini(key))
     values["strict_backends"] |= os.environ.get("CI", "").lower() in ("true", "1")
     keep = config.getoption("keep_artifacts")

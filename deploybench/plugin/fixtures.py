@@ -127,8 +127,8 @@ def comparison(
         cold_start=run_options.cold_start,
     )
     yield compared
-    again = peak(workbench.plan.settings)
-    saving.peak = asdict(best.best(again)) if best and again else None
+    if best and (again := peak(workbench.plan.settings)):
+        saving.peak = asdict(best.best(again))
     noise_after = measure_machine_noise(device)
     saving.noise = (noise_before, noise_after)
     saving.notices += after_run(

@@ -48,6 +48,7 @@ def test_a_wrong_answer_comes_with_the_line_that_repeats_it(saved, run_pytest):
     )
     program, *arguments = shlex.split(line.removeprefix("again: python -m "))
     assert program == "pytest"
+    assert "--weights random --device auto --batch-size 1" in line
     again = run_pytest(*arguments)
     assert "1 failed" in again.stdout
     assert line in again.stdout
