@@ -32,6 +32,8 @@ from deploybench.runner import scrubbed_environment
 from deploybench.workbench import Plan, Workbench
 
 MODELS = "alexnet,mobilenet_v2,resnet18,resnet50,squeezenet1_1"
+# What deploybench/allocator.py sets, as glibc takes it from the environment of any program.
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 def bare_python_loop(module: torch.nn.Module, batch: torch.Tensor, calls: int) -> float:
@@ -60,7 +62,7 @@ class BareLoop:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=scrubbed_environment(),
+            env={**scrubbed_environment(), **KEPT_MEMORY},
         )
 
     def __call__(self, calls: int) -> float:

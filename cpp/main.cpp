@@ -27,7 +27,7 @@ constexpr const char* kHelp = R"(usage:
   model_runner serve
       the line protocol that deploybench drives; it stands at the head of cpp/serve.cpp
   model_runner --version | --help
-D is cpu (the default), cuda or cuda:N. Exit codes: 0 done, 1 failed, 2 usage.
+D is cpu (the default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done, 1 failed, 2 usage.
 )";
 
 struct Usage : std::runtime_error {

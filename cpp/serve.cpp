@@ -1,11 +1,11 @@
 // The mode that the suite drives: one process for a whole run.
 //
-// The line protocol, version 2. A request is a line of fields, separated by tabs, the first of which
+// The line protocol, version 3. A request is a line of fields, separated by tabs, the first of which
 // is the verb. Each request gets one line in reply: `ok` and its fields, or `error` and one line of
 // text, after which the process serves on. Paths hold no tab and no newline. Tensors cross as files
 // of raw little-endian values, never as text, and so do the samples, as float64 seconds.
 //
-//   hello                       ok  protocol=2  torch=VERSION  graphs=FLAG  pid=N
+//   hello                       ok  protocol=3  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
 //   load  FILE  HOW             ok                     a program, onto the device
 //   memory                      ok  BYTES              the most on the device since `load`
@@ -84,6 +84,7 @@ Settings read_settings(const Fields& fields) {
   settings.cudnn_deterministic = take("cudnn_deterministic") == "1";
   settings.dtype = take("dtype");
   settings.channels_last = take("channels_last") == "1";
+  settings.allocator = take("allocator");
   if (!given.empty()) throw Failure("unknown setting '" + given.begin()->first + "'");
   return settings;
 }
@@ -96,7 +97,8 @@ std::string write_settings(const Settings& settings) {
         << "\tmatmul_precision=" << settings.matmul_precision
         << "\tcudnn_benchmark=" << settings.cudnn_benchmark
         << "\tcudnn_deterministic=" << settings.cudnn_deterministic
-        << "\tdtype=" << settings.dtype << "\tchannels_last=" << settings.channels_last;
+        << "\tdtype=" << settings.dtype << "\tchannels_last=" << settings.channels_last
+        << "\tallocator=" << settings.allocator;
   return reply.str();
 }
 
@@ -125,7 +127,7 @@ std::string answer(Session& session, const Fields& fields) {
     return fields[index];
   };
   if (verb == "hello")
-    return std::string("\tprotocol=2\ttorch=")
+    return std::string("\tprotocol=3\ttorch=")
         .append(torch_version())
         .append("\tgraphs=")
         .append(std::to_string(kHasGraphs))

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 
+#include "allocator.h"
 #include "failure.h"
 #include "graph.h"
 #include "program.h"
@@ -154,6 +155,7 @@ Settings Session::configure(const Settings& settings) {
   if (settings.grad_mode != "inference" && settings.grad_mode != "no_grad")
     throw Failure("unknown grad mode '" + settings.grad_mode + "': allowed: inference, no_grad");
   state.grad_mode = settings.grad_mode;
+  if (settings.allocator == "tuned") tune_allocator();
   state.dtype = settings.dtype;
   state.channels_last = settings.channels_last;
   if (settings.threads > 0) at::set_num_threads(settings.threads);
@@ -180,6 +182,7 @@ Settings Session::configure(const Settings& settings) {
   in_force.cudnn_deterministic = context.deterministicCuDNN();
   in_force.dtype = state.dtype;
   in_force.channels_last = state.channels_last;
+  in_force.allocator = allocator_is_tuned() ? "tuned" : "default";
   return in_force;
 }
 
@@ -211,6 +214,7 @@ void Session::unload() {
   state_->logits.reset();
   state_->input.reset();
   state_->host_input.reset();
+  release_memory();
 }
 
 void Session::put(const at::Tensor& input) {

@@ -21,6 +21,7 @@ struct Settings {
   bool cudnn_deterministic = false;
   std::string dtype = "float32";  // of the inputs
   bool channels_last = false;     // the inputs' layout
+  std::string allocator = "tuned";  // or "default"; see allocator.h
 };
 
 class Session {

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import backends, catalog, settings, weights
+from . import allocator, backends, catalog, settings, weights
 from .errors import UsageError
 
 
@@ -134,7 +134,16 @@ TF32 = Option(
     "convolutions alone",
 )
 
-OF_A_RUN = (METRIC, DTYPE, TF32)
+ALLOCATOR = Option(
+    "allocator",
+    one_of("--allocator", allocator.TUNED, allocator.DEFAULT),
+    None,
+    f"{allocator.TUNED}|{allocator.DEFAULT}",
+    f"{allocator.TUNED}: every process keeps the memory that a call frees for the next one; "
+    f"{allocator.DEFAULT}: as the C library comes (default: {allocator.TUNED} where that is glibc)",
+)
+
+OF_A_RUN = (METRIC, DTYPE, TF32, ALLOCATOR)
 """Those that pytest alone takes."""
 
 FLAGS = {

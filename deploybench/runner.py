@@ -24,7 +24,7 @@ from . import child
 from .errors import BackendFailed
 from .settings import Settings, require_in_force
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 # What a process may learn from the environment: where things are, and how torch is to compute.
 # LD_LIBRARY_PATH and LD_PRELOAD would bring in other libraries than the program was linked with.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")

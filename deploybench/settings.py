@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+from . import allocator as memory_allocator
 from .errors import BackendFailed, UsageError
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -30,6 +31,7 @@ class Settings:
     cudnn_deterministic: only deterministic cuDNN algorithms.
     dtype: of weights, inputs and logits; one of DTYPES.
     channels_last: weights and inputs lie in memory with their channels last.
+    allocator: "tuned" or "default"; see allocator.py.
     """
 
     device: str
@@ -42,6 +44,7 @@ class Settings:
     cudnn_deterministic: bool = False
     dtype: str = "float32"
     channels_last: bool = False
+    allocator: str = memory_allocator.DEFAULT
 
     @property
     def on_cuda(self) -> bool:
@@ -81,20 +84,28 @@ def resolve(
     dtype: str = "float32",
     tf32: str | None = None,
     channels_last: bool = False,
+    allocator: str | None = None,
 ) -> Settings:
     """The settings for a run on `device` with `threads` intra-op threads (None: torch's default).
 
     tf32: "on" or "off" for convolutions and matrix products alike; None: as torch has it, on for
-    convolutions alone. Raises UsageError for a device that is not there.
+    convolutions alone. allocator: "tuned" or "default"; None: tuned where that can be. Raises
+    UsageError for a device that is not there, and an allocator that cannot be tuned.
     """
     import torch
 
+    tunable = memory_allocator.tunable()
+    if allocator == memory_allocator.TUNED and not tunable:
+        raise UsageError(
+            "--allocator tuned needs glibc, which this machine does without: leave it out"
+        )
     settings = Settings(
         device=resolve_device(device),
         threads=threads or default_threads(),
         interop_threads=torch.get_num_interop_threads(),
         dtype=dtype,
         channels_last=channels_last,
+        allocator=allocator or (memory_allocator.TUNED if tunable else memory_allocator.DEFAULT),
     )
     if tf32 is None:
         return settings
@@ -118,6 +129,8 @@ def apply(settings: Settings) -> None:
     """
     import torch
 
+    if settings.allocator == memory_allocator.TUNED:
+        memory_allocator.tune()
     torch.set_num_threads(settings.threads)
     torch.backends.cudnn.allow_tf32 = settings.cudnn_tf32
     torch.set_float32_matmul_precision(settings.matmul_precision)
@@ -131,6 +144,7 @@ def apply(settings: Settings) -> None:
         matmul_precision=torch.get_float32_matmul_precision(),
         cudnn_benchmark=torch.backends.cudnn.benchmark,
         cudnn_deterministic=torch.backends.cudnn.deterministic,
+        allocator=memory_allocator.in_force(),
     )
     require_in_force(asdict(settings), asdict(in_force), "Python")
 

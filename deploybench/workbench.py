@@ -21,7 +21,7 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from . import catalog, cold_start, inputs, roofline, settings, weights
+from . import allocator, catalog, cold_start, inputs, roofline, settings, weights
 from .agreement import Agreement, Reference, judge
 from .backends import registry
 from .backends.base import Backend, InProcessSession, Session
@@ -277,6 +277,7 @@ class Workbench:
             backend.forget()
         for leftover in self._temporary.iterdir():
             leftover.unlink()
+        allocator.release()
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class RunOptions:
     metric: str
     dtype: str
     tf32: str | None
+    allocator: str | None
     channels_last: bool
     include_copies: bool
     cold_start: bool
@@ -56,6 +57,7 @@ class RunOptions:
             "--threads": str(self.threads) if self.threads else None,
             "--dtype": self.dtype,
             "--tf32": self.tf32,
+            "--allocator": self.allocator,
         }
         words = [word for name, text in given.items() if text for word in (name, text)]
         return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])

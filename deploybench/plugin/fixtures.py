@@ -38,6 +38,7 @@ def make_plan(run: RunOptions, inputs: int) -> Plan:
             dtype=run.dtype,
             tf32=run.tf32,
             channels_last=run.channels_last,
+            allocator=run.allocator,
         ),
         weights=run.weights,
         batch_size=run.batch_size[0],

@@ -23,6 +23,7 @@ from tests.unit.plugin import MODEL, ROOT
         (["--threads=-1"], "--threads '-1' is not"),
         (["--batch-size=1,,2"], "--batch-size '' is not a positive whole number"),
         (["--dtype=float8"], "--dtype 'float8' is unknown: allowed: float32, float16, bfloat16"),
+        (["--allocator=mine"], "--allocator 'mine' is unknown: allowed: tuned, default"),
         (["--tf32=yes"], "--tf32 'yes' is unknown: allowed: on, off"),
         (["--device=gpu"], "unknown device 'gpu': allowed: auto, cpu, cuda"),
         (["--device=cuda:99"], "device 'cuda:99' is not there"),
@@ -103,7 +104,12 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     ran = run_pytest(
         *("tests/perf", f"--models={MODEL}", "--backends=eager,cpp,openvino", "--batch-size=1,2"),
         *("--dtype=bfloat16", "--tf32=off", "--channels-last", "--strict-backends"),
-        *("--cold-start", "--benchmark-max-time=0", f"--benchmark-json={saved}"),
+        *(
+            "--allocator=default",
+            "--cold-start",
+            "--benchmark-max-time=0",
+            f"--benchmark-json={saved}",
+        ),
     )
     assert "4 passed, 2 skipped" in ran.stdout
     reason = "skipped: openvino has no bfloat16: run it with --dtype float32"
@@ -121,8 +127,9 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
         # LibTorch alone, and it and a model's weights, in bytes.
         assert 10e6 < bench["extra_info"]["cold_start_peak_bytes"] < 10e9
     about = document["machine_info"]["deploybench"]["fingerprint"]
-    axes = ("batch_size", "dtype", "cudnn_tf32", "matmul_precision", "channels_last")
-    assert [about[axis] for axis in axes] == ["1,2", "bfloat16", False, "highest", True]
+    axes = ("batch_size", "dtype", "cudnn_tf32", "matmul_precision", "channels_last", "allocator")
+    expected = ["1,2", "bfloat16", False, "highest", True, "default"]
+    assert [about[axis] for axis in axes] == expected
 
     one, two = stored_runs.load([str(saved)])
     assert [run.fingerprint["batch_size"] for run in (one, two)] == [1, 2]
