@@ -131,6 +131,9 @@ def apply(settings: Settings) -> None:
 
     if settings.allocator == memory_allocator.TUNED:
         memory_allocator.tune()
+    if settings.on_cuda:
+        # Events are recorded and graphs captured on the current GPU, whichever holds the model.
+        torch.cuda.set_device(settings.device)
     torch.set_num_threads(settings.threads)
     torch.backends.cudnn.allow_tf32 = settings.cudnn_tf32
     torch.set_float32_matmul_precision(settings.matmul_precision)
@@ -138,6 +141,7 @@ def apply(settings: Settings) -> None:
     torch.backends.cudnn.deterministic = settings.cudnn_deterministic
     in_force = replace(
         settings,
+        device=f"cuda:{torch.cuda.current_device()}" if settings.on_cuda else settings.device,
         threads=torch.get_num_threads(),
         interop_threads=torch.get_num_interop_threads(),
         cudnn_tf32=torch.backends.cudnn.allow_tf32,

@@ -54,6 +54,18 @@ def test_apply_puts_every_setting_in_force():
         settings.apply(before)
 
 
+def test_the_gpu_of_the_run_is_the_current_one(monkeypatch):
+    """torch records events and captures graphs on the current GPU, whichever holds the model."""
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: int(chosen[-1].partition(":")[2]))
+    settings.apply(replace(settings.resolve("cpu"), device="cuda:1"))
+    assert chosen == ["cuda:1"]
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    with pytest.raises(BackendFailed, match="device=cuda:0 where cuda:1 was asked for"):
+        settings.apply(replace(settings.resolve("cpu"), device="cuda:1"))
+
+
 def test_a_setting_that_is_not_in_force_is_an_error_that_names_it():
     with pytest.raises(BackendFailed, match=r"C\+\+ process runs with threads=1 where 2 was asked"):
         settings.require_in_force({"threads": 2}, {"threads": 1}, "C++")
