@@ -1,8 +1,10 @@
 // The loop that anyone would write to time a TorchScript file, with nothing of deploybench in it.
 // benchmarks/bias.py holds the suite's C++ column against it.
 //
-//   bare_loop FILE DEVICE THREADS SIZE BATCH    then, for each number that comes in on a line, so
-//                                               many calls; their median in seconds goes out on one
+//   bare_loop FILE INPUT DEVICE THREADS SIZE BATCH
+//
+// INPUT is a file of raw float32: how long a call takes depends on what it is given. Then, for each
+// number that comes in on a line, so many calls; their median in seconds goes out on one.
 
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
@@ -10,19 +12,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
-  const c10::Device device(argv[2]);
-  at::set_num_threads(std::stoi(argv[3]));
-  const int64_t size = std::stoi(argv[4]), batch = std::stoi(argv[5]);
+  if (argc != 7) return 2;
+  const c10::Device device(argv[3]);
+  at::set_num_threads(std::stoi(argv[4]));
+  const int64_t size = std::stoi(argv[5]), batch = std::stoi(argv[6]);
   torch::jit::Module module = torch::jit::load(argv[1], device);
   module.eval();
   const c10::InferenceMode guard;
-  const std::vector<c10::IValue> inputs{at::rand({batch, 3, size, size}).to(device)};
+  const at::Tensor image = at::empty({batch, 3, size, size});
+  std::ifstream(argv[2], std::ios::binary).read(static_cast<char*>(image.data_ptr()), image.nbytes());
+  const std::vector<c10::IValue> inputs{image.to(device)};
   for (int calls; std::cin >> calls;) {
     std::vector<double> seconds;
     for (int call = 0; call < calls; ++call) {

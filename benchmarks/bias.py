@@ -54,9 +54,11 @@ def bare_python_loop(module: torch.nn.Module, batch: torch.Tensor, calls: int) -
 class BareLoop:
     """The C++ loop as a process."""
 
-    def __init__(self, file: Path, plan: Plan, size: int) -> None:
-        command = [str(BUILD / "bare_loop"), str(file), plan.settings.device]
-        command += [str(plan.settings.threads), str(size), str(plan.batch_size)]
+    def __init__(self, file: Path, batch: torch.Tensor, plan: Plan) -> None:
+        given = file.with_suffix(".input")
+        batch.numpy().tofile(given)
+        command = [str(BUILD / "bare_loop"), str(file), str(given), plan.settings.device]
+        command += [str(plan.settings.threads), str(batch.shape[-1]), str(plan.batch_size)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -117,8 +119,9 @@ def take_turns(
     """By way of calling the model, the median seconds of each turn."""
     with bench.case(model, "eager") as eager, bench.case(model, "cpp") as cpp:
         assert cpp.artifact is not None
-        bare_cpp = BareLoop(cpp.artifact.path, plan, catalog.input_size(model))
-        batch = eager.subject.images[: plan.batch_size].to(plan.settings.device)
+        images = eager.subject.images[: plan.batch_size]
+        bare_cpp = BareLoop(cpp.artifact.path, images, plan)
+        batch = images.to(plan.settings.device)
         ways = {
             "eager": lambda count: median(timed_calls(eager.session, count)),
             "bare Python loop": lambda count: bare_python_loop(eager.subject.module, batch, count),

@@ -151,7 +151,11 @@ Settings Session::configure(const Settings& settings) {
   State& state = *state_;
   state.device = find_device(settings.device);
   // Without it the allocator knows no device until the first allocation.
-  if (state.device.is_cuda()) at::globalContext().lazyInitDevice(state.device.type());
+  if (state.device.is_cuda()) {
+    at::globalContext().lazyInitDevice(state.device.type());
+    // Events would begin with a context on the first GPU, whichever holds the model.
+    c10::impl::VirtualGuardImpl(state.device.type()).setDevice(state.device);
+  }
   if (settings.grad_mode != "inference" && settings.grad_mode != "no_grad")
     throw Failure("unknown grad mode '" + settings.grad_mode + "': allowed: inference, no_grad");
   state.grad_mode = settings.grad_mode;
