@@ -17,6 +17,8 @@ TUNED, DEFAULT = "tuned", "default"
 # malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
+_in_force = DEFAULT
+
 
 @cache
 def _library() -> ctypes.CDLL:
@@ -28,18 +30,18 @@ def tunable() -> bool:
     return all(hasattr(_library(), name) for name in ("mallopt", "malloc_trim"))
 
 
-@cache
-def tune() -> bool:
-    """Keep freed memory from now on; whether that is so. It cannot be undone."""
-    if not tunable():
-        return False
+def tune() -> None:
+    """Keep freed memory from now on, where the C library can; it cannot be undone."""
+    global _in_force
     most = -1  # taken as the largest number of bytes
-    return bool(_library().mallopt(_M_MMAP_MAX, 0) and _library().mallopt(_M_TRIM_THRESHOLD, most))
+    options = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: most}
+    if tunable() and all(_library().mallopt(*option) for option in options.items()):
+        _in_force = TUNED
 
 
 def in_force() -> str:
     """TUNED, or DEFAULT where this process never was."""
-    return TUNED if tune.cache_info().currsize and tune() else DEFAULT
+    return _in_force
 
 
 def release() -> None:
