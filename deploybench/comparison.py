@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
+from . import packages
 from .agreement import Agreement
 from .errors import BackendUnavailable, DeploybenchError
 from .measure import Measurement, Protocol, measure_in_turn
@@ -234,6 +235,7 @@ def describe(
         "cold_start_seconds": None,
         "cold_start_peak_bytes": None,
         "needs_python": case.backend.needs_python,
+        "packages": packages.installed_versions(case.backend.packages),
         "stopped_by": measurement.stopped_by,
         "precision": measurement.precision if isfinite(measurement.precision) else None,
         "turns": list(measurement.turns),

@@ -12,8 +12,6 @@ import psutil
 import torch
 import torchvision
 
-from . import packages
-
 if TYPE_CHECKING:
     from .measure import Protocol
     from .workbench import Plan
@@ -34,7 +32,6 @@ def fingerprint(
         "cpu_max_mhz": _cpu_max_mhz(),
         **_gpu(plan.settings.device),
         "python": platform.python_version(),
-        **{name: packages.installed_version(name) for name in packages.OPTIONAL},
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if plan.settings.on_cuda else None,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import metadata
-
-# Those that backends run on, whether a run has such a backend or not: one may hold any of them and
-# still be pooled with others of the same machine.
-OPTIONAL = ("onnxscript", "onnxruntime", "openvino")
 
 
 def installed_version(package: str) -> str | None:
@@ -14,4 +11,11 @@ def installed_version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return None
+        # It may come by another name: onnxruntime-gpu brings the package onnxruntime.
+        distributions = metadata.packages_distributions().get(package)
+        return metadata.version(distributions[0]) if distributions else None
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """The version of each package, by its name."""
+    return {package: installed_version(package) for package in packages}

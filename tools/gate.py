@@ -18,9 +18,8 @@ from deploybench.files import replacing
 
 def main(arguments: argparse.Namespace) -> int:
     """Print or write the report; the exit code is the verdict."""
-    baseline, candidate = (
-        stored_runs.load(names, arguments.storage)
-        for names in (arguments.baseline, arguments.candidate)
+    baseline, candidate = stored_runs.load_sides(
+        (arguments.baseline, arguments.candidate), arguments.storage
     )
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"confidence {arguments.confidence} is none: give a share such as 0.95")

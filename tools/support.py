@@ -16,7 +16,6 @@ from deploybench.files import replacing
 from deploybench.support import Finding, Survey
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PACKAGES = ("torch", "torchvision", "onnx", *packages.OPTIONAL)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -69,7 +68,9 @@ def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]
 
 def conditions(arguments: argparse.Namespace) -> dict[str, str]:
     """What all findings of one page have in common."""
-    versions = {name: packages.installed_version(name) or "absent" for name in PACKAGES}
+    needed = {name for backend in backends.registry().values() for name in backend.packages}
+    names = ("torch", "torchvision", *sorted(needed))
+    versions = {name: packages.installed_version(name) or "absent" for name in names}
     return {"device": arguments.device, "dtype": arguments.dtype, **versions}
 
 

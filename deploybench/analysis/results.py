@@ -6,8 +6,7 @@ machine_info.deploybench.format:
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
-    and the versions of Python and of the packages that backends need. batch_size names
-    several by commas where the run has several.
+    and the version of Python. batch_size names several by commas where the run has several.
     deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
     backend, batch_size, column and reason of cases that gave no number; peak, what the device does
     at best (flops_per_second, bytes_per_second); notices, what was seen of the machine (seen,
@@ -16,7 +15,8 @@ machine_info.deploybench.format:
     loading and two calls); device_memory_bytes (the most on the GPU meanwhile, None on a CPU and
     where torch does not allocate it); cold_start_seconds (from process start to first answer) and
     cold_start_peak_bytes (the most that this process had resident), None unless asked for; flops
-    and weight_bytes (of one call); needs_python (whether it was run from Python); turns (how many
+    and weight_bytes (of one call); needs_python (whether it was run from Python); packages (the
+    versions of those that it ran on beyond requirements.txt, by name); turns (how many
     samples each turn gave); precision (half the width of the median's interval, as a share);
     device_ms (by CUDA events); disturbed (what by); attempts.
     params: batch_size too, where the run has several.
@@ -154,6 +154,11 @@ def _read_case(place: str, benchmark: Any) -> Case:
         _size(info)
     except ValueError as error:
         raise FileError(f"{place}: {model} in {column} has {error}; save the run anew") from error
+    if not _are_versions(info.get("packages", {})):
+        raise FileError(
+            f"{place}: {model} in {column} has packages {info['packages']!r}, which are no "
+            "versions by name; save the run anew"
+        )
     turns = info.get("turns")
     if turns is not None and not _are_turns(turns, len(seconds)):
         raise FileError(
@@ -195,6 +200,13 @@ def _is_time(given: Any) -> bool:
     """Whether `given` can be how long a call takes, in seconds or in milliseconds."""
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     return is_number and 0 < given < LONGEST
+
+
+def _are_versions(given: Any) -> bool:
+    """Whether `given` is a version, or None, by the name of each package."""
+    return isinstance(given, dict) and all(
+        version is None or isinstance(version, str) for version in given.values()
+    )
 
 
 def _are_turns(given: Any, samples: int) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -85,6 +86,15 @@ class Run:
         """
         return None if self.fingerprint is None else json.dumps(self.fingerprint, sort_keys=True)
 
+    @property
+    def packages(self) -> Mapping[str, str | None]:
+        """The versions of what its cases ran on, beyond what every run needs."""
+        return {
+            name: version
+            for case in self.cases
+            for name, version in case.extra_info.get("packages", {}).items()
+        }
+
     def by_batch_size(self) -> list[Run]:
         """The run as one for each batch size that it has, each with a condition of its own."""
         if self.fingerprint is None or "," not in str(self.fingerprint.get("batch_size")):
@@ -109,6 +119,28 @@ class Run:
         if conditions.get("metric") == "throughput" and isinstance(batch_size, int):
             return 1e3 * batch_size / case.milliseconds
         return case.milliseconds
+
+
+def told_apart_by_packages(sides: Sequence[Sequence[Run]]) -> list[list[Run]]:
+    """The same runs, those packages in their fingerprints of which they ran on several versions.
+
+    Only what a run's cases ran on counts, not what else was installed: a run of PyTorch alone is
+    the same before and after OpenVINO came to the machine. It reads None for a package that it had
+    no case on.
+    """
+    versions: dict[str, set[str | None]] = {}
+    for run in chain.from_iterable(sides):
+        for name, version in run.packages.items():
+            versions.setdefault(name, set()).add(version)
+    several = [name for name, found in versions.items() if len(found) > 1]
+    return [[_with_packages(run, several) for run in side] for side in sides]
+
+
+def _with_packages(run: Run, names: Sequence[str]) -> Run:
+    if run.fingerprint is None:
+        return run
+    used = {name: run.packages.get(name) for name in names}
+    return replace(run, fingerprint={**run.fingerprint, **used})
 
 
 def tidy(runs: Sequence[Run]) -> pd.DataFrame:

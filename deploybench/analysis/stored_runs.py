@@ -12,7 +12,7 @@ from pytest_benchmark.storage.file import FileStorage
 from .. import journal
 from ..errors import FileError, UsageError
 from .results import read
-from .runs import Run
+from .runs import Run, told_apart_by_packages
 
 
 def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
@@ -22,6 +22,16 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
     places; that is still one process. A run of several batch sizes is one run for each. Raises
     FileError and UsageError as `find` and `read` do.
     """
+    (runs,) = load_sides([names], storage)
+    return runs
+
+
+def load_sides(sides: Iterable[Iterable[str]], storage: str = ".benchmarks") -> list[list[Run]]:
+    """The runs of each side, as `load` has them, that are to be compared with one another."""
+    return told_apart_by_packages([_load(names, storage) for names in sides])
+
+
+def _load(names: Iterable[str], storage: str) -> list[Run]:
     fullest: dict[str, Run] = {}
     for path in find(names, storage):
         run = read(path)

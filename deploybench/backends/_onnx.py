@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 ARTIFACT = "onnx"
+# What torch.onnx.export needs.
+EXPORTER = ("onnx", "onnxscript")
 INSTALL = "pip install -r requirements-successors.txt"
 
 
-def require_package(*names: str) -> None:
+def require_packages(names: Iterable[str]) -> None:
     """Raise BackendUnavailable for the first package that is not installed."""
     from importlib.util import find_spec
 

@@ -145,7 +145,9 @@ class Backend(ABC):
     no file; backends that give the same name share one file, exported once per model. needs_python:
     whether its calls are made from Python. any_batch_size: whether an artifact takes inputs of
     other batch sizes than the example's. dtypes: those it can compute in.
-    channels_last: whether that layout means anything to it. allocates_through_torch: whether all
+    channels_last: whether that layout means anything to it. packages: those beyond
+    requirements.txt that it runs on, by the names they are imported by: runs with other versions of
+    them are not compared. allocates_through_torch: whether all
     that its programs take of a GPU comes from torch's allocator, the one that tells how much.
     """
 
@@ -157,6 +159,7 @@ class Backend(ABC):
     any_batch_size: ClassVar[bool] = True
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
     channels_last: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
     allocates_through_torch: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendFailed, BackendUnavailable
 from ._inductor import one_kind_of_error
-from ._onnx import ARTIFACT, require_package, save_onnx
+from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
 from .base import Backend, InProcessSession
 
 if TYPE_CHECKING:
@@ -58,11 +58,12 @@ class OnnxRuntime(Backend):
     # Tensors cross as NumPy's, which knows no bfloat16.
     dtypes = ("float32", "float16")
     channels_last = False
+    packages = ("onnxruntime", *EXPORTER)
     allocates_through_torch = False
 
     def require(self) -> None:
         """Find the packages, and the provider for the run's device."""
-        require_package("onnxruntime", "onnx", "onnxscript")
+        require_packages(self.packages)
         import onnxruntime
 
         if self._provider not in onnxruntime.get_available_providers():

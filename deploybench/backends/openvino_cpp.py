@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable
 from ._cpp_process import InCppProcess
-from ._onnx import ARTIFACT, require_package, save_onnx
+from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,12 +23,13 @@ class OpenVinoCpp(InCppProcess):
     any_batch_size = False
     dtypes = ("float32",)
     channels_last = False
+    packages = ("openvino", *EXPORTER)
 
     def require(self) -> None:
         """Find the packages, ask for a CPU, and build the library that the process opens."""
         from ..native_build import build_target, package_folder
 
-        require_package("openvino", "onnx", "onnxscript")
+        require_packages(self.packages)
         if self.settings.on_cuda:
             raise BackendUnavailable("OpenVINO is run on CPUs here: run with --device cpu")
         super().require()

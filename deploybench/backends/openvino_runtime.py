@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable
-from ._onnx import ARTIFACT, require_package, save_onnx
+from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
 from .base import Backend, InProcessSession
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ class OpenVino(Backend):
     any_batch_size = False
     dtypes = ("float32",)
     channels_last = False
+    packages = ("openvino", *EXPORTER)
 
     def require(self) -> None:
         """Find the packages, and ask for a CPU."""
-        require_package("openvino", "onnx", "onnxscript")
+        require_packages(self.packages)
         if self.settings.on_cuda:
             raise BackendUnavailable("OpenVINO is run on CPUs here: run with --device cpu")
 

@@ -21,6 +21,7 @@ from ..analysis.results import FORMAT
 from ..backends import registry
 from ..errors import DeploybenchError, FileError, UsageError
 from ..journal import Journal
+from ..packages import installed_versions
 from . import TIMED
 
 if TYPE_CHECKING:
@@ -96,17 +97,19 @@ class Saving:
         try:
             self.run = document["deploybench"]["run"]
             about = document["machine_info"]["deploybench"]
-            conditions = {"format": about["format"], **about["fingerprint"]}
+            conditions, used = {"format": about["format"], **about["fingerprint"]}, dict[str, str]()
             for case in document["benchmarks"]:
                 params, info = case["params"], dict(case["extra_info"])
                 samples, clock = tuple(case["stats"]["data"]), case["options"]["timer"]
                 known = params["model"], params["backend"], info["batch_size"]
+                used |= info["packages"]
                 self.taken_over[known] = Result(samples, clock, info)
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(
                 f"--resume {folder.name}: it may have been edited ({error!r}); begin a new run"
             ) from error
-        required = {"format": FORMAT, **fingerprint}
+        conditions |= used
+        required = {"format": FORMAT, **fingerprint, **installed_versions(used)}
         differing = sorted(
             name for name in {*conditions, *required} if conditions.get(name) != required.get(name)
         )

@@ -68,6 +68,31 @@ def test_not_comparable_is_3_and_says_what_differs(save):
     assert "not comparable, since these differ: threads: 2 -> 4" in ran.stdout
 
 
+def give_packages(paths, **versions):
+    """Have the first model of each run say that it ran on these."""
+    for path in paths:
+        run = json.loads(path.read_text())
+        run["benchmarks"][0]["extra_info"]["packages"] = versions
+        path.write_text(json.dumps(run))
+    return paths
+
+
+def test_a_package_that_one_side_ran_on_tells_nothing_apart(save):
+    ran = judge(save("b"), give_packages(save("c"), openvino="2026.4.1"))
+    assert (ran.returncode, ran.stdout) == (0, "2 cells: 2 same\n")
+
+
+def test_two_versions_of_what_both_ran_on_are_not_comparable(save):
+    old, new = (
+        give_packages(save(side, factor), openvino=version)
+        for side, factor, version in (("b", 1.0, "2026.4.1"), ("c", 1.0001, "2027.0.0"))
+    )
+    ran = judge(old, new)
+    assert ran.returncode == 3
+    assert "since these differ: openvino: '2026.4.1' -> '2027.0.0'" in ran.stdout
+    assert judge(old, give_packages(new, openvino="2026.4.1")).returncode == 0
+
+
 def test_a_missing_cell_is_4(save):
     ran = judge(save("b"), save("c", models=MODELS[:1]))
     assert ran.returncode == 4

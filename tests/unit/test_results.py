@@ -156,6 +156,15 @@ def spoilt(change) -> str:
         ],
         *[
             (
+                spoilt(
+                    lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(packages=bad)
+                ),
+                f"has packages {bad!r}, which are no versions by name",
+            )
+            for bad in (None, ["openvino"], {"openvino": 2026})
+        ],
+        *[
+            (
                 spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(bad)),
                 f"has the batch size {bad['batch_size']!r}, which is no whole number",
             )

@@ -8,7 +8,11 @@ import time
 
 import pytest
 
+from deploybench import packages
 from deploybench.analysis import results
+from deploybench.comparison import Result
+from deploybench.errors import UsageError
+from deploybench.plugin.saving import Saving
 from tests.unit.plugin import MODEL, ROOT
 
 
@@ -49,8 +53,29 @@ def test_the_saved_run_carries_its_fingerprint(saved):
     expected = {"gpu", "driver", "cuda", "cudnn", "torch", "torchvision", "threads", "weights"}
     assert expected | {"cudnn_tf32", "cudnn_benchmark", "batch_size"} <= set(about["fingerprint"])
     assert about["fingerprint"]["weights"] == "random"
-    # Whatever changes the figures of some backend: the software it runs on too.
-    assert {"python", "onnxscript", "onnxruntime", "openvino"} <= set(about["fingerprint"])
+    assert "python" in about["fingerprint"]
+
+
+def test_what_a_case_ran_on_stands_with_it_and_what_else_is_installed_does_not(saved):
+    _, run = saved
+    assert [bench["extra_info"]["packages"] for bench in run["benchmarks"]] == [{}, {}, {}]
+    assert "openvino" not in run["machine_info"]["deploybench"]["fingerprint"]
+
+
+def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatch):
+    begun = Saving(tmp_path, "run1", None)
+    begun.begin({"threads": 2})
+    info = {"batch_size": 1, "packages": {"openvino": "2026.4.1"}}
+    begun.put(MODEL, 1, {"openvino": Result((0.001,), "a clock", info)})
+    installed = {"openvino": "2026.4.1"}
+    monkeypatch.setattr(packages, "installed_version", installed.get)
+    resumed = Saving(tmp_path, "run1", begun.unfinished.folder)
+    resumed.begin({"threads": 2})
+    assert list(resumed.taken_over) == [(MODEL, "openvino", 1)]
+
+    installed["openvino"] = "2027.0.0"
+    with pytest.raises(UsageError, match="that run was made with another openvino; begin a new"):
+        Saving(tmp_path, "run1", begun.unfinished.folder).begin({"threads": 2})
 
 
 def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
