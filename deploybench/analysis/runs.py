@@ -139,8 +139,9 @@ def told_apart_by_packages(sides: Sequence[Sequence[Run]]) -> list[list[Run]]:
 def _with_packages(run: Run, names: Sequence[str]) -> Run:
     if run.fingerprint is None:
         return run
-    used = {name: run.packages.get(name) for name in names}
-    return replace(run, fingerprint={**run.fingerprint, **used})
+    used = run.packages
+    versions = {name: used.get(name) for name in names}
+    return replace(run, fingerprint={**run.fingerprint, **versions})
 
 
 def tidy(runs: Sequence[Run]) -> pd.DataFrame:

@@ -97,7 +97,8 @@ class Saving:
         try:
             self.run = document["deploybench"]["run"]
             about = document["machine_info"]["deploybench"]
-            conditions, used = {"format": about["format"], **about["fingerprint"]}, dict[str, str]()
+            conditions = {"format": about["format"], **about["fingerprint"]}
+            used: dict[str, str | None] = {}
             for case in document["benchmarks"]:
                 params, info = case["params"], dict(case["extra_info"])
                 samples, clock = tuple(case["stats"]["data"]), case["options"]["timer"]
