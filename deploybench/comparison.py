@@ -14,8 +14,8 @@ from typing import Any
 
 from . import packages
 from .agreement import Agreement
-from .errors import BackendUnavailable, DeploybenchError
-from .measure import Measurement, Protocol, measure_in_turn
+from .errors import BackendFailed, BackendUnavailable, DeploybenchError
+from .measure import Measurement, Protocol, Timing, measure_in_turn
 from .noise import Disturbance, Watch
 from .workbench import Case, Workbench, one_line
 
@@ -197,16 +197,31 @@ class Comparison:
     ) -> tuple[Disturbance, dict[str, Measurement | Exception]]:
         timings = {backend: case.timing(self._protocol) for backend, (case, _) in opened.items()}
         start = self._watch.look()
-        measure_in_turn(list(timings.values()))
+        spoiled = self._measure(opened, list(timings.values()))
         disturbance = self._watch.between(start, self._watch.look())
         measured: dict[str, Measurement | Exception] = {}
         for backend, timing in timings.items():
             try:
                 with one_line(model, backend):
+                    if spoiled and opened[backend][0].artifact is None:
+                        raise spoiled
                     measured[backend] = timing.result()
             except DeploybenchError as error:
                 measured[backend] = error
         return disturbance, measured
+
+    @staticmethod
+    def _measure(
+        opened: Mapping[str, tuple[Case, Agreement]], timings: Sequence[Timing]
+    ) -> BackendFailed | None:
+        """Time all in turn; what is wrong with the figures of those that call the module itself."""
+        (subject,) = {case.subject for case, _ in opened.values()}
+        try:
+            with subject.lent_to("one of the timed backends"):
+                measure_in_turn(timings)
+        except BackendFailed as error:
+            return error
+        return None
 
 
 def describe(

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import allocator, catalog, cold_start, inputs, roofline, settings, weights
 from .agreement import Agreement, Reference, judge
@@ -31,6 +31,7 @@ from .measure import Protocol, Timing, stopwatch, timed_calls
 from .memory import DeviceMemory, resident_bytes
 from .roofline import Work
 from .settings import Settings
+from .state_digest import state_digest
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Subject:
     module: in evaluation mode, on the run's device, in its dtype and layout. images: [inputs, 3,
     size, size] on the CPU, in that dtype and layout too; their number is a multiple of the batch
     size. The reference is what float64 makes of the weights and images that the dtype has left.
+    Both it and eager's answers are computed before any backend is given the module: a backend that
+    changed the module would otherwise set the yardstick by which its own damage is measured.
     """
 
     def __init__(self, name: str, plan: Plan, folder: Path) -> None:
@@ -74,17 +77,70 @@ class Subject:
         self.plan = plan
         self._folder = folder
         self._artifacts: dict[str, Artifact] = {}
+        self._spoiled = ""
         count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
         images = inputs.batch(catalog.input_size(name), count, plan.seed)
-        module = catalog.build(name)
-        weights.apply(module, name, plan.weights, plan.seed)
         self._dtype = getattr(torch, plan.settings.dtype)
-        layout = torch.channels_last if plan.settings.channels_last else torch.preserve_format
-        self.images = images.to(self._dtype, memory_format=layout)
-        self.module = module.to(plan.settings.device, self._dtype).to(memory_format=layout)
+        self._layout = torch.channels_last if plan.settings.channels_last else torch.preserve_format
+        self.images = images.to(self._dtype, memory_format=self._layout)
+        self.module = self._build()
+        self._state = state_digest(self.module)
         self._float64 = self._predict_float64()
         self._references: dict[int, Reference] = {}
+        self.reference(plan.batch_size)
+        if state_digest(self.module) != self._state:
+            raise BackendFailed(
+                f"{name} changes its own state when it is called, so no two calls can be compared; "
+                "make its forward leave parameters, buffers and attributes as they are"
+            )
         self._work: Work | None = None
+
+    def _build(self) -> nn.Module:
+        module = catalog.build(self.name)
+        weights.apply(module, self.name, self.plan.weights, self.plan.seed)
+        device = self.plan.settings.device
+        return module.to(device, self._dtype).to(memory_format=self._layout)
+
+    @contextmanager
+    def lent_to(self, borrower: str) -> Iterator[None]:
+        """Let `borrower` use the module within; raise BackendFailed if it comes back changed.
+
+        The module is then built anew in place, and what was exported meanwhile is forgotten: others
+        that hold the module, or would share the file, see nothing of the change.
+        """
+        if self._spoiled:
+            raise BackendFailed(self._spoiled)
+        exported = set(self._artifacts)
+        try:
+            yield
+        except Exception:
+            # It may have failed half-way through a change.
+            self._require_unchanged(borrower, exported)
+            raise
+        self._require_unchanged(borrower, exported)
+
+    def _require_unchanged(self, borrower: str, exported: set[str]) -> None:
+        if state_digest(self.module) == self._state:
+            return
+        for name in set(self._artifacts) - exported:
+            del self._artifacts[name]
+        changed = f"{borrower} changed the model that it was given (weights, buffers or structure)"
+        self._restore()
+        if state_digest(self.module) != self._state:
+            self._spoiled = (
+                f"{changed} and {self.name} cannot be built the same again: measure it without "
+                f"{borrower}"
+            )
+        raise BackendFailed(
+            f"{changed}, so its answer to {self.name} cannot be judged; let it work on a copy"
+        )
+
+    def _restore(self) -> None:
+        """Give the module its original state; whoever holds the module holds the original then."""
+        original = self._build()
+        self.module.__class__ = original.__class__
+        vars(self.module).clear()
+        vars(self.module).update(vars(original))
 
     def batches(self, batch_size: int) -> list[Tensor]:
         """The images in batches of `batch_size`."""
@@ -145,15 +201,35 @@ class Case:
     """
 
     def __init__(self, subject: Subject, backend: Backend) -> None:
-        plan = subject.plan
         self.subject = subject
         self.backend = backend
+        self._session: Session | None = None
+        try:
+            with subject.lent_to(backend.name):
+                self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def session(self) -> Session:
+        """The session, until the case is closed."""
+        assert self._session is not None, "the case is closed"
+        return self._session
+
+    def close(self) -> None:
+        """Close the session, if one was opened."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _open(self) -> None:
+        subject, backend, plan = self.subject, self.backend, self.subject.plan
         self.artifact = subject.artifact(backend)
         path = self.artifact.path if self.artifact else None
         device_memory = DeviceMemory(plan.settings)
         before = resident_bytes()
-        self.session: Session
-        self.session, self.load_seconds = stopwatch(lambda: backend.load(subject.module, path))
+        self._session, self.load_seconds = stopwatch(lambda: backend.load(subject.module, path))
         self.session.put(subject.images[: plan.batch_size])
         self.first_calls_seconds = timed_calls(self.session, 2)
         self.calls_made = 2
@@ -165,14 +241,16 @@ class Case:
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the subject's images, in batches of `batch_size`."""
         self.calls_made += len(self.subject.images) // batch_size
-        return self.subject.judge(self.session, batch_size)
+        with self.subject.lent_to(self.backend.name):
+            return self.subject.judge(self.session, batch_size)
 
     def check_before_save(self, batch_size: int) -> Agreement | None:
         """Judge the exported program as it was in memory; None where there was none."""
         if self.artifact is None or self.artifact.in_memory is None:
             return None
         session = InProcessSession(self.artifact.in_memory, self.subject.plan.settings)
-        return self.subject.judge(session, batch_size)
+        with self.subject.lent_to(self.backend.name):
+            return self.subject.judge(session, batch_size)
 
     def cold_start(self) -> ColdStart:
         """A fresh process, from its start to its first answer."""
@@ -265,7 +343,7 @@ class Workbench:
                 yield opened
             finally:
                 if opened is not None:
-                    opened.session.close()
+                    opened.close()
 
     def _forget_subject(self) -> None:
         self._subject = None

@@ -120,3 +120,27 @@ def test_where_eager_itself_overflows_nothing_agrees(reference):
     assert "eager itself gives no finite logits" in agreement.reason
     eager[0, 0] = torch.nan
     assert not judge(reference.logits.float(), Reference.of(reference.logits, eager)).agrees
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor"),
+    [
+        *((torch.float32, factor) for factor in (1.2, 2.0, 10.0, 0.0, -1.0)),
+        *((torch.float16, factor) for factor in (1.2, 2.0, 10.0, 0.0, -1.0)),
+        *((torch.bfloat16, factor) for factor in (2.1, 10.0, 0.0, -1.0)),
+    ],
+)
+def test_a_unit_that_rounding_cannot_explain_is_no_yardstick(reference, dtype, factor):
+    # Eager itself changed, as by a backend before it: nothing can be held against that.
+    damaged = (factor * reference.logits).to(dtype)
+    judged = judge(damaged, Reference.of(reference.logits, damaged))
+    assert judged.verdict == DIFFERENT
+    assert "more than rounding in" in judged.reason
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_logits_that_are_all_equal_tell_nothing(value):
+    logits = torch.full((INPUTS, CLASSES), value, dtype=torch.float64)
+    judged = judge(logits.float(), Reference.of(logits, logits.float()))
+    assert judged.verdict == DIFFERENT
+    assert "the same logit for every class" in judged.reason
