@@ -10,7 +10,7 @@ RUNS := 1
 .PHONY: setup setup-all test bench clean
 
 setup: $(VENV)/.installed
-	@$(PY) -m deploybench.native_build
+	@$(PY) -m deploybench.native.build
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

@@ -1,5 +1,5 @@
 // glibc's allocator: whether memory that a call frees is kept for the next one. What it is about is
-// told in deploybench/allocator.py, which does the same for Python.
+// told in deploybench/machine/allocator.py, which does the same for Python.
 #pragma once
 
 namespace runner {

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import allocator, backends, catalog, settings, weights
+from . import backends, settings
 from .errors import UsageError
+from .machine import allocator
+from .models import torchvision_zoo, weights
 
 
 def positive(option: str) -> Callable[[str], int]:
@@ -63,7 +65,7 @@ class Option:
 
 MODELS = Option(
     "models",
-    catalog.select,
+    torchvision_zoo.select,
     "article",
     "NAMES",
     "article (the 31 of the article), all (every torchvision classification model), or names and "

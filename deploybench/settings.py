@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-from . import allocator as memory_allocator
 from .errors import BackendFailed, UsageError
+from .machine import allocator as memory_allocator
 
 DTYPES = ("float32", "float16", "bfloat16")
 

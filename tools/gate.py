@@ -10,24 +10,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench.analysis import report, stored_runs, tolerance, verdict
+from deploybench.analysis import regression, tolerance
 from deploybench.command import run_command
 from deploybench.errors import UsageError
 from deploybench.files import replacing
+from deploybench.records import store
+from deploybench.report import verdicts
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print or write the report; the exit code is the verdict."""
-    baseline, candidate = stored_runs.load_sides(
+    baseline, candidate = store.load_sides(
         (arguments.baseline, arguments.candidate), arguments.storage
     )
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"confidence {arguments.confidence} is none: give a share such as 0.95")
-    judged = verdict.judge_runs(
-        baseline, candidate, verdict.Options(arguments.confidence, _tolerances(arguments))
+    judged = regression.judge_runs(
+        baseline, candidate, regression.Options(arguments.confidence, _tolerances(arguments))
     )
-    text = report.FORMATS[arguments.format](judged, arguments.all)
-    stored_runs.require_other(arguments.output, (*baseline, *candidate))
+    text = verdicts.FORMATS[arguments.format](judged, arguments.all)
+    store.require_other(arguments.output, (*baseline, *candidate))
     if arguments.output is None:
         print(text, end="")
         return judged.exit_code
@@ -85,7 +87,7 @@ used; 3 not comparable; 4 missing or wrong cells, or nothing to judge""",
         metavar="SHARE",
         help="that the whole report calls nothing slower or faster that is not (default: 0.95)",
     )
-    parser.add_argument("--format", choices=report.FORMATS, default="text")
+    parser.add_argument("--format", choices=verdicts.FORMATS, default="text")
     parser.add_argument("--all", action="store_true", help="list cells that are the same too")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(

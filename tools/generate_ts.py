@@ -9,27 +9,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import catalog, options
+from deploybench import options
 from deploybench.command import run_command
 from deploybench.files import replacing
+from deploybench.models import torchvision_zoo
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write one file per model."""
-    models = catalog.select(",".join(arguments.model))
+    models = torchvision_zoo.select(",".join(arguments.model))
     source = options.WEIGHTS.value(arguments.weights)
     device = options.DEVICE.value(arguments.device)
 
-    from deploybench import inputs, weights
     from deploybench.backends.scripted import Scripted
+    from deploybench.models import images, weights
     from deploybench.settings import resolve
 
     backend = Scripted(resolve(device))
     arguments.out.mkdir(parents=True, exist_ok=True)
     for model in models:
-        module = catalog.build(model)
+        module = torchvision_zoo.build(model)
         weights.apply(module, model, source)
-        example = inputs.batch(catalog.input_size(model), 1)
+        example = images.batch(torchvision_zoo.input_size(model), 1)
         path = arguments.out / f"{model}.ts"
         with replacing(path) as unfinished:
             backend.export(module.to(backend.settings.device), example, unfinished)

@@ -9,24 +9,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import backends, catalog, options
+from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.errors import UsageError
+from deploybench.models import torchvision_zoo
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print five lines, each a label and its percentage."""
-    models = catalog.select(arguments.model)
+    models = torchvision_zoo.select(arguments.model)
     chosen = backends.select(arguments.backend)
     for kind, names in (("model", models), ("backend", chosen)):
         if len(names) != 1:
             raise UsageError(f"{kind} names {len(names)} {kind}s; give one")
 
-    from deploybench import inputs
+    from deploybench.models import images
+    from deploybench.runner.workbench import Plan, Workbench
     from deploybench.settings import resolve
-    from deploybench.workbench import Plan, Workbench
 
-    image = inputs.read_image(arguments.image, catalog.preprocess(models[0]))
+    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0]))
     plan = Plan(
         settings=resolve(
             options.DEVICE.value(arguments.device), options.THREADS.value(arguments.threads)
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         probabilities = case.session.predict(image.unsqueeze(0)).softmax(dim=1)[0]
     if plan.weights.label == "random":
         print("the weights are random: --weights pretrained names what is seen", file=sys.stderr)
-    labels = catalog.labels()
+    labels = torchvision_zoo.labels()
     for value, index in zip(*probabilities.topk(5), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")
 

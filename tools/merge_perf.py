@@ -9,19 +9,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench.analysis import costs, floor, speedup, stored_runs, table
+from deploybench.analysis import costs, roofline_bound, speedup, table
 from deploybench.command import run_command
 from deploybench.files import replacing
+from deploybench.records import store
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the CSV, or write it."""
-    runs = stored_runs.load(arguments.run, arguments.storage)
-    stored_runs.require_other(arguments.output, runs)
+    runs = store.load(arguments.run, arguments.storage)
+    store.require_other(arguments.output, runs)
     if arguments.costs:
         rows = costs.to_rows(runs, arguments.decimals)
     elif arguments.floor:
-        rows = floor.to_rows(runs, arguments.decimals)
+        rows = roofline_bound.to_rows(runs, arguments.decimals)
     elif arguments.speedup:
         rows = speedup.to_rows(speedup.compare(runs))
     else:

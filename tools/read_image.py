@@ -20,7 +20,7 @@ from deploybench.files import replacing
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the file."""
-    from deploybench.inputs import read_image
+    from deploybench.models.images import read_image
 
     image = read_image(arguments.image)
     with replacing(arguments.out) as unfinished:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench.analysis import recommendation, stored_runs
+from deploybench.analysis import recommendation
 from deploybench.command import run_command
+from deploybench.records import store
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print one line per model and a summary."""
-    found = recommendation.recommend(stored_runs.load(arguments.run, arguments.storage))
+    found = recommendation.recommend(store.load(arguments.run, arguments.storage))
     for each in found:
         print(each.line())
     print(recommendation.summary(found))

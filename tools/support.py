@@ -10,17 +10,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench import backends, catalog, options, packages, support
+from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.files import replacing
-from deploybench.support import Finding, Survey
+from deploybench.machine import packages
+from deploybench.models import torchvision_zoo
+from deploybench.runner import support
+from deploybench.runner.support import Finding, Survey
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Survey what is not known yet, and write the page anew after each model."""
-    models = catalog.select(arguments.models)
+    models = torchvision_zoo.select(arguments.models)
     names = backends.select(arguments.backends)
     processes = options.positive("--processes")(arguments.processes)
     found = support.read(arguments.findings, conditions(arguments))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from .runs import DISTURBED, Case, Run
+from ..records.run import DISTURBED, Case, Run
 from .speedup import BASELINE
 from .table import labels
 

@@ -12,8 +12,8 @@ from operator import attrgetter
 from statistics import geometric_mean
 
 from ..errors import FileError
+from ..records.run import Case, Run
 from .costs import break_even
-from .runs import Case, Run
 from .speedup import BASELINE, Speedup, compare
 from .table import labels
 

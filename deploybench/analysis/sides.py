@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
-from .pairing import beside, turn_figures
-from .runs import Case, Run
+from ..records.run import Case, Run
+from .paired_ratios import beside, turn_figures
 
 Key = tuple[str, str]
 """A cell: model and column."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean, median, stdev
 
 from ..errors import FileError
-from .pairing import beside, turn_figures
-from .runs import DISTURBED, Case, Run
+from ..records.run import DISTURBED, Case, Run
+from .paired_ratios import beside, turn_figures
 from .table import labels
 
 BASELINE = "eager"

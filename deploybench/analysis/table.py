@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from ..errors import FileError
-from .runs import DISTURBED, Run, Value, tidy
+from ..records.run import DISTURBED, Run, Value, tidy
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4

@@ -60,7 +60,7 @@ class InMode(Backend):
     def require(self) -> None:
         """Find the compiler that Inductor needs on a CPU."""
         if not self.settings.on_cuda:
-            from ..native_build import find_compiler
+            from ..native.build import find_compiler
 
             find_compiler()
         self._cache = self._cache or PrivateCache()

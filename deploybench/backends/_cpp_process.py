@@ -11,7 +11,7 @@ from .base import Backend, SelfTimedSession
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..runner import Runner
+    from ..native.process import Runner
     from ..settings import Settings
 
 
@@ -75,7 +75,7 @@ class InCppProcess(Backend):
 
     def require(self) -> None:
         """Build the C++ program if that is still to be done."""
-        from ..native_build import ensure_runner
+        from ..native.build import ensure_runner
 
         ensure_runner()
 
@@ -107,8 +107,8 @@ class InCppProcess(Backend):
             )
 
     def _process(self) -> Runner:
-        from ..native_build import ensure_runner
-        from ..runner import Runner
+        from ..native.build import ensure_runner
+        from ..native.process import Runner
 
         if self._runner is None or not self._runner.alive:
             self.close()

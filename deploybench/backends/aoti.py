@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import child
+from .. import processes
 from ..errors import BackendFailed
 from ._inductor import PrivateCache
 from ._package import ARTIFACT, CHECK_INPUTS, save_package
@@ -42,7 +42,7 @@ class Aoti(Backend):
 
     def require(self) -> None:
         """Find the compiler that a package is built with."""
-        from ..native_build import find_compiler
+        from ..native.build import find_compiler
 
         find_compiler()
         self._cache = self._cache or PrivateCache()
@@ -66,7 +66,7 @@ class Aoti(Backend):
         """
         if self._crash is None:
             command = [sys.executable, "-c", LOAD, artifact]
-            code = child.run(command, DEADLINE_SECONDS).returncode
+            code = processes.run(command, DEADLINE_SECONDS).returncode
             self._crash = signal.Signals(-code).name if code < 0 else ""
         if self._crash:
             raise BackendFailed(

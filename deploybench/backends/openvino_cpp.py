@@ -27,7 +27,7 @@ class OpenVinoCpp(InCppProcess):
 
     def require(self) -> None:
         """Find the packages, ask for a CPU, and build the library that the process opens."""
-        from ..native_build import build_target, package_folder
+        from ..native.build import build_target, package_folder
 
         require_packages(self.packages)
         if self.settings.on_cuda:

@@ -19,8 +19,8 @@ import pytest
 
 from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, Unsupported, UsageError
+from ..models.weights import WeightSource
 from ..settings import resolve_device
-from ..weights import WeightSource
 from .progress import Progress
 
 pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import UsageError
-from ..measure import THROUGHPUT
 from ..settings import resolve
+from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, RunOptions
 from .progress import LATENCY_PROPERTY
 from .replay import replay
 from .saving import SAVING
 
 if TYPE_CHECKING:
-    from ..agreement import Agreement
-    from ..comparison import Comparison, Outcome
-    from ..measure import Protocol
-    from ..workbench import Plan, Workbench
+    from ..runner.scheduler import Comparison, Outcome
+    from ..runner.workbench import Plan, Workbench
+    from ..tasks.agreement import Agreement
+    from ..timing.protocol import Protocol
 
 Recorder = Callable[[str, object], None]
 
 
 def make_plan(run: RunOptions, inputs: int) -> Plan:
     """The plan of a run with these options; imports torch."""
-    from ..workbench import Plan
+    from ..runner.workbench import Plan
 
     return Plan(
         settings=resolve(
@@ -68,7 +68,7 @@ def check_inputs() -> int:
 @pytest.fixture(scope="package")
 def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]:
     """What opens a model through a backend; one for each folder of tests."""
-    from ..workbench import Workbench
+    from ..runner.workbench import Workbench
 
     with Workbench(make_plan(run_options, check_inputs)) as bench:
         yield bench
@@ -77,7 +77,7 @@ def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]
 @pytest.fixture(scope="session")
 def protocol(request: pytest.FixtureRequest, run_options: RunOptions) -> Protocol:
     """How each case is measured: pytest-benchmark's own options set the bounds."""
-    from ..measure import Protocol
+    from ..timing.protocol import Protocol
 
     if os.environ.get("PYTEST_XDIST_WORKER"):
         raise UsageError("tests/perf under -n: cases would disturb each other; run it without -n")
@@ -101,11 +101,11 @@ def comparison(
     protocol: Protocol,
 ) -> Iterator[Comparison]:
     """What times all backends of a model side by side; watches the machine meanwhile."""
-    from ..comparison import Comparison
-    from ..environment import fingerprint
-    from ..noise import Watch
-    from ..notices import after_run, before_run, measure_machine_noise
-    from ..roofline import peak
+    from ..machine.interference import Watch
+    from ..machine.notices import after_run, before_run, measure_machine_noise
+    from ..runner.fingerprint import fingerprint
+    from ..runner.scheduler import Comparison
+    from ..timing.roofline import peak
 
     saving = request.config.stash[SAVING]
     best = peak(workbench.plan.settings)

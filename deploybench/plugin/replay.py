@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from ..measure import Protocol
+from ..timing.protocol import Protocol
 
 
 class SampleClock:

@@ -1,6 +1,6 @@
 """What happens to a run's results: on the disk as they come, then saved whole by pytest-benchmark.
 
-Everything that pytest-benchmark does not know goes into the saved run here; analysis/results.py has
+Everything that pytest-benchmark does not know goes into the saved run here; records/reading.py has
 the list.
 """
 
@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .. import __version__, journal
-from ..analysis.results import FORMAT
+from .. import __version__
 from ..backends import registry
 from ..errors import DeploybenchError, FileError, UsageError
-from ..journal import Journal
-from ..packages import installed_versions
+from ..machine.packages import installed_versions
+from ..records import checkpoint
+from ..records.checkpoint import Journal
+from ..records.reading import FORMAT
 from . import TIMED
 
 if TYPE_CHECKING:
-    from ..comparison import Result
-    from ..notices import MachineNoise, Notice
+    from ..machine.notices import MachineNoise, Notice
+    from ..runner.scheduler import Result
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Saving:
             self._take_over(self.resumed, fingerprint)
         elif not self.name:
             return
-        folder = self.resumed or journal.new_folder(self.storage, self.name)
+        folder = self.resumed or checkpoint.new_folder(self.storage, self.name)
         self.unfinished = Journal(folder, self.header())
 
     def header(self) -> dict[str, Any]:
@@ -91,9 +92,9 @@ class Saving:
             self.unfinished.put(f"{model}-batch{batch_size}", cases)
 
     def _take_over(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
-        from ..comparison import Result
+        from ..runner.scheduler import Result
 
-        document = journal.document(folder)
+        document = checkpoint.document(folder)
         try:
             self.run = document["deploybench"]["run"]
             about = document["machine_info"]["deploybench"]
@@ -132,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
     saves = option.benchmark_save or option.benchmark_autosave or option.benchmark_json
     resume = config.getoption("resume")
     try:
-        resumed = journal.find(storage, resume) if resume is not None else None
+        resumed = checkpoint.find(storage, resume) if resume is not None else None
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if resumed and not saves:
@@ -206,7 +207,7 @@ def pytest_sessionfinish(
             return (yield)
         with ExitStack() as stack:
             try:
-                stack.enter_context(journal.one_at_a_time(saving.storage))
+                stack.enter_context(checkpoint.one_at_a_time(saving.storage))
             except OSError as error:
                 # Some network file systems have no locks. Saving is worth more than its number.
                 if reporter:

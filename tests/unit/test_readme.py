@@ -29,7 +29,8 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
     """The tree as git would give it, with this interpreter's packages and the built program."""
-    from deploybench import catalog, native_build, weights
+    from deploybench.models import torchvision_zoo, weights
+    from deploybench.native import build
 
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
@@ -48,12 +49,12 @@ def checkout(tmp_path_factory) -> Path:
     for part in ("bin", "lib", "pyvenv.cfg"):
         (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     (folder / ".venv" / ".installed").touch()
-    program = native_build.ensure_runner()
+    program = build.ensure_runner()
     (folder / "cpp" / "build").mkdir(exist_ok=True)
     for built in (program, program.with_name("built-from")):
         shutil.copy2(built, folder / "cpp" / "build" / built.name)
     (folder / "my_weights").mkdir()
-    module = catalog.build("resnet18")
+    module = torchvision_zoo.build("resnet18")
     weights.apply(module, "resnet18", weights.parse("random"), seed=7)
     torch.save(module.state_dict(), folder / "my_weights" / "resnet18.pth")
     return folder

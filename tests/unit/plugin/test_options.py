@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from deploybench.analysis import floor, stored_runs, table
+from deploybench.analysis import roofline_bound, table
+from deploybench.records import store
 from tests.unit.plugin import MODEL, ROOT
 
 
@@ -131,12 +132,12 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     expected = ["1,2", "bfloat16", False, "highest", True, "default"]
     assert [about[axis] for axis in axes] == expected
 
-    one, two = stored_runs.load([str(saved)])
+    one, two = store.load([str(saved)])
     assert [run.fingerprint["batch_size"] for run in (one, two)] == [1, 2]
     assert [len(run.cases) for run in (one, two)] == [2, 2]
     header = table.to_rows(table.merge([one, two]))[0]
     assert header[1:3] == ["PyTorch [batch_size=1]", "PyTorch [batch_size=2]"]
-    rows = floor.to_rows([one, two])
+    rows = roofline_bound.to_rows([one, two])
     assert [row[0] for row in rows[1:]] == [f"{MODEL} [batch_size={size}]" for size in (1, 2)]
     assert all(float(row[3]) > 1 for row in rows[1:])
 

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from deploybench import packages
-from deploybench.analysis import results
-from deploybench.comparison import Result
 from deploybench.errors import UsageError
+from deploybench.machine import packages
 from deploybench.plugin.saving import Saving
+from deploybench.records import reading
+from deploybench.runner.scheduler import Result
 from tests.unit.plugin import MODEL, ROOT
 
 
@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
     run_until_saved(command, storage)
     (unfinished,) = (storage / "unfinished").iterdir()
-    before = {case.backend: case.samples for case in results.read(unfinished).cases}
+    before = {case.backend: case.samples for case in reading.read(unfinished).cases}
     assert set(before) == {"eager", "scripted"}
 
     command += ["--resume", unfinished.name]
@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     header.write_text(written)
     assert "4 passed" in resume()
     (saved,) = storage.rglob("*run1.json")
-    after = {(case.model, case.backend): case.samples for case in results.read(saved).cases}
+    after = {(case.model, case.backend): case.samples for case in reading.read(saved).cases}
     assert len(after) == 4
     assert {backend: after[MODEL, backend] for backend in before} == before
     assert list((storage / "unfinished").iterdir()) == []
@@ -172,7 +172,7 @@ def test_what_stops_at_the_first_failure_can_go_on(run_pytest, tmp_path):
     assert "1 failed, 1 passed" in ran.stdout
     assert "go on with --resume run1-" in ran.stdout
     (unfinished,) = (tmp_path / "unfinished").iterdir()
-    assert {case.backend for case in results.read(unfinished).cases} == {"eager", "scripted"}
+    assert {case.backend for case in reading.read(unfinished).cases} == {"eager", "scripted"}
 
 
 def test_a_folder_without_locks_is_saved_to_all_the_same(run_pytest, tmp_path):

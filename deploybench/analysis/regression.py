@@ -1,0 +1,260 @@
+"""Whether a candidate is slower than its baseline, cell by cell. Imports no torch.
+
+The unit that repeats is the process: each run gives one figure a cell, the median of its calls, and
+interval.py compares two sets of them. Where that tells nothing, because the machine makes processes
+differ, the cell is looked at beside the other backends of its model, which the same processes timed
+in turn with it. It is slower if it is so beside the middle of them, and also beside more than half
+of all the model's backends one by one; the latter tells which of them changed. Confidence is
+corrected for the number of comparisons (Bonferroni's: of k, each has 1 - (1 - confidence) / k), so
+that the whole report is wrong as seldom as it says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+
+from ..errors import FileError, UsageError
+from ..records.run import Run, Value
+from .interval import MOST_RUNS, Effect, compare, runs_to_settle
+from .sides import Key, Side
+from .table import labels
+from .tolerance import Tolerances
+
+FASTER, SLOWER, SAME = "faster", "slower", "same"
+INCONCLUSIVE, MISSING, NEW = "inconclusive", "missing", "new"
+WRONG, NOT_COMPARABLE = "wrong", "not comparable"
+VERDICTS = (SLOWER, WRONG, MISSING, NOT_COMPARABLE, INCONCLUSIVE, FASTER, NEW, SAME)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model in one column. baseline, candidate: milliseconds, None where there is none.
+
+    effect: what the verdict stands on; beside: the columns it is relative to, none where the cell
+    was judged by its own figures. note: what else there is to know, in words.
+    """
+
+    model: str
+    column: str
+    verdict: str
+    baseline: float | None = None
+    candidate: float | None = None
+    effect: Effect | None = None
+    tolerance: float | None = None
+    beside: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every cell, by model and column, and what differs between the two sides' conditions."""
+
+    cells: tuple[Cell, ...]
+    differences: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many cells got each verdict."""
+        return Counter(cell.verdict for cell in self.cells)
+
+    @property
+    def exit_code(self) -> int:
+        """3 not comparable, else 4 missing or wrong cells or none at all, else 1 slower, else 0."""
+        counts = self.counts
+        if counts[NOT_COMPARABLE]:
+            return 3
+        if counts[MISSING] or counts[WRONG] or not set(counts) - {NEW}:
+            return 4
+        return 1 if counts[SLOWER] else 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """confidence: that no cell of the report is called slower or faster where it is the same."""
+
+    confidence: float = 0.95
+    tolerances: Tolerances = field(default_factory=Tolerances)
+
+
+def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Options) -> Report:
+    """Judge `candidate` against `baseline`.
+
+    Raises FileError for a log, which is no run of this suite, and for a figure that cannot be a
+    time; UsageError where the same run stands on both sides.
+    """
+    _require_apart(baseline, candidate)
+    differences = _differences(baseline, candidate)
+    runs = [*baseline, *candidate]
+    # The same conditions on both sides, but several: each has cells of its own.
+    titles = {} if differences else labels(runs)
+    before, after = Side.of(baseline, titles), Side.of(candidate, titles)
+    cases = [
+        ((case.model, case.column + titles.get(run.condition or "", "")), case)
+        for run in runs
+        for case in run.cases
+    ]
+    backends = {key: case.backend or "" for key, case in cases}
+    disturbed = {key for key, case in cases if case.extra_info.get("disturbed")}
+    failed = {
+        (each.model, each.column + titles.get(run.condition or "", "")): each.reason
+        for run in candidate
+        for each in run.failed
+    }
+    keys = sorted({*before.figures, *after.figures, *failed})
+    tolerances = {key: options.tolerances.of(key[0], backends.get(key, "")) for key in keys}
+    confidence = 1 - (1 - options.confidence) / max(1, _comparisons(before, after))
+    cells = {
+        key: _judge(key, before, after, failed.get(key), tolerances[key], confidence)
+        for key in keys
+    }
+    judged = []
+    for key, cell in cells.items():
+        if differences:
+            cell = _refused(cell)
+        elif cell.verdict == INCONCLUSIVE:
+            cell = _judge_beside(cell, cells, before, after, options.confidence, confidence)
+        if key in disturbed and not differences:
+            cell = _noted(cell, "disturbed")
+        judged.append(cell)
+    return Report(tuple(judged), differences)
+
+
+def _comparisons(before: Side, after: Side) -> int:
+    """How many there are to be corrected for: each cell by itself, and beside others."""
+    figures = before.figures, after.figures
+    by_itself = [key for key in figures[0] if min(len(each.get(key, ())) for each in figures) > 1]
+    return len(by_itself) + sum(len(_others(before, after, key)) > 1 for key in by_itself)
+
+
+def _others(before: Side, after: Side, key: Key) -> list[str]:
+    """What a cell can be looked at beside: columns that several processes of each side have too."""
+    counts = [side.companions(key) for side in (before, after)]
+    return [other for other in counts[0] if min(each[other] for each in counts) > 1]
+
+
+def _judge(
+    key: Key, before: Side, after: Side, failed: str | None, tolerance: float, confidence: float
+) -> Cell:
+    """The cell by its own figures."""
+    figures = before.figures.get(key), after.figures.get(key)
+    baseline, candidate = (math.exp(fmean(each)) if each else None for each in figures)
+    if failed is not None:
+        return Cell(*key, WRONG, baseline, candidate, note=failed)
+    if figures[0] is None:
+        return Cell(*key, NEW, None, candidate)
+    if figures[1] is None:
+        return Cell(*key, MISSING, baseline)
+    effect = compare(figures[0], figures[1], confidence)
+    verdict = _verdict(effect, tolerance)
+    note = _more_runs([effect], tolerance, confidence) if verdict == INCONCLUSIVE else ""
+    return Cell(*key, verdict, baseline, candidate, effect, tolerance, note=note)
+
+
+def _judge_beside(
+    cell: Cell,
+    cells: Mapping[Key, Cell],
+    before: Side,
+    after: Side,
+    single: float,
+    corrected: float,
+) -> Cell:
+    """The cell, which is inconclusive by itself, beside the others of its model.
+
+    One that is known to have changed by itself is no measure for it. Where most of a model's
+    backends changed alike and the noise hides that, the one that did not looks changed. single,
+    corrected: the confidence for one comparison, and for all of the report.
+    """
+    key, own, tolerance = (cell.model, cell.column), cell.effect, cell.tolerance
+    assert own is not None and tolerance is not None
+    others = [
+        other
+        for other in _others(before, after, key)
+        if cells[cell.model, other].verdict not in (FASTER, SLOWER)
+    ]
+
+    def effect(others: Sequence[str], confidence: float) -> Effect:
+        return compare(before.beside(key, others), after.beside(key, others), confidence)
+
+    if len(others) < 2 or min(len(side.beside(key, others)) for side in (before, after)) < 2:
+        return cell
+    middle = effect(others, corrected)
+    verdict = _verdict(middle, tolerance)
+    one_by_one = [_verdict(effect([other], single), tolerance) for other in others]
+    if verdict in (FASTER, SLOWER) and one_by_one.count(verdict) > (len(others) + 1) // 2:
+        note = f"beside {' and '.join(others)}; by itself {own}"
+        return replace(cell, verdict=verdict, effect=middle, beside=tuple(others), note=note)
+    return replace(cell, note=_more_runs([own, middle], tolerance, corrected))
+
+
+def _verdict(effect: Effect, tolerance: float) -> str:
+    limit = math.log1p(tolerance)
+    if effect.low > 0 and effect.estimate > limit:
+        return SLOWER
+    if effect.high < 0 and effect.estimate < -limit:
+        return FASTER
+    return SAME if -limit <= effect.low and effect.high <= limit else INCONCLUSIVE
+
+
+def _more_runs(effects: Sequence[Effect], tolerance: float, confidence: float) -> str:
+    """How many more runs a side would settle it by one of these, the cell's own effect first.
+
+    Beside others, only that a cell changed can be settled, not that it is the same.
+    """
+    own, *middle = effects
+    if math.isnan(own.deviation):
+        more = 2 - min(own.runs)
+        return f"the spread between processes is not known; at least {_runs(more)} a side"
+    limit = math.log1p(tolerance)
+    telling = [own, *(effect for effect in middle if abs(effect.estimate) > limit)]
+    enough = min(runs_to_settle(effect, limit, confidence) for effect in telling)
+    if enough > MOST_RUNS:
+        return f"more than {MOST_RUNS} runs a side would be needed"
+    return f"about {_runs(max(1, enough - min(own.runs)))} a side would settle it"
+
+
+def _runs(more: int) -> str:
+    return "1 more run" if more == 1 else f"{more} more runs"
+
+
+def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
+    for run in (*baseline, *candidate):
+        if run.fingerprint is None:
+            raise FileError(f"{run.path} is a log, which tells no conditions; give saved runs")
+    known = {(run.identity or run.path.resolve()): run.path for run in baseline}
+    contents = {run.path.read_bytes() for run in baseline if run.path.is_file()}
+    for run in candidate:
+        same_content = run.path.is_file() and run.path.read_bytes() in contents
+        if (run.identity or run.path.resolve()) in known or same_content:
+            raise UsageError(
+                f"{run.path} is in the baseline and in the candidate; give two sets of runs"
+            )
+
+
+def _differences(baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
+    """What differs between the conditions of all the runs, by name with the values of each side."""
+    if {run.condition for run in baseline} == {run.condition for run in candidate}:
+        return ()
+    sides = [[run.fingerprint or {} for run in side] for side in (baseline, candidate)]
+    names = sorted({name for side in sides for fingerprint in side for name in fingerprint})
+    found = []
+    for name in names:
+        values = [list(dict.fromkeys(_shown(each, name) for each in side)) for side in sides]
+        if values[0] != values[1] or len(values[0]) > 1:
+            found.append(f"{name}: {' and '.join(values[0])} -> {' and '.join(values[1])}")
+    return tuple(found)
+
+
+def _shown(fingerprint: Mapping[str, Value], name: str) -> str:
+    return repr(fingerprint[name]) if name in fingerprint else "absent"
+
+
+def _refused(cell: Cell) -> Cell:
+    return Cell(cell.model, cell.column, NOT_COMPARABLE, cell.baseline, cell.candidate)
+
+
+def _noted(cell: Cell, note: str) -> Cell:
+    return replace(cell, note="; ".join(filter(None, (cell.note, note))))

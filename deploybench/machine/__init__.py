@@ -1,0 +1,1 @@
+"""The machine under the measurement: allocator, GPU, other load, installed versions."""

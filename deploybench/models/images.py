@@ -1,0 +1,124 @@
+"""The images that models are run on, from a photograph and from a seed, and a user's own image.
+
+Every batch holds the photograph first, then by turns a crop of it (flipped, its colours shifted)
+and 1/f noise, whose spectrum falls off as a natural image's does (D. J. Field, 1987, "Relations
+between the statistics of natural images and the response properties of cortical cells").
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import FileError
+
+PHOTOGRAPH = Path(__file__).parents[1] / "data" / "grace_hopper.jpg"
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
+    """Distinct normalised images: float32 [count, 3, size, size], the photograph first.
+
+    The same arguments give the same bytes on every machine, and a larger count the same images
+    first: pixels are rounded to 8 bits, as in any image file, before they are normalised in
+    float64. Raises RuntimeError where there is no memory for so many.
+    """
+    # All of it at once, so that what cannot be had is refused before work goes into it.
+    images = torch.empty(count, 3, size, size)
+    with Image.open(PHOTOGRAPH) as photograph:
+        photograph.load()
+    for index in range(count):
+        random = np.random.default_rng([seed, index])
+        if index == 0:
+            pixels = _centre_crop(photograph, size)
+        elif index % 2:
+            pixels = _photograph_crop(photograph, size, random)
+        else:
+            pixels = _noise(size, random)
+        normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
+        images[index] = torch.from_numpy(normalised.transpose(2, 0, 1))
+    return images
+
+
+def _centre_crop(photograph: Image.Image, size: int) -> np.ndarray:
+    """Scale the shorter side to 256/224 of `size` and cut out the middle, as for ImageNet."""
+    scale = round(size * 256 / 224) / min(photograph.size)
+    width, height = (int(side * scale) for side in photograph.size)
+    scaled = photograph.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return np.asarray(scaled.crop((left, top, left + size, top + size)))
+
+
+def _photograph_crop(photograph: Image.Image, size: int, random: np.random.Generator) -> np.ndarray:
+    side = int(random.integers(150, 450))
+    left, top = (int(random.integers(0, whole - side)) for whole in photograph.size)
+    crop = photograph.resize(
+        (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
+    )
+    if random.random() < 0.5:
+        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    contrast = random.uniform(0.5, 1.5, 3)
+    brightness = random.uniform(-40.0, 40.0, 3)
+    return _to_8_bits(128.0 + contrast * (np.asarray(crop) - 128.0) + brightness)
+
+
+def _noise(size: int, random: np.random.Generator) -> np.ndarray:
+    across, down = np.fft.rfftfreq(size), np.fft.fftfreq(size)[:, None]
+    frequency = np.maximum(np.hypot(across, down), 1.0 / size)
+    waves = np.fft.rfft2(random.standard_normal((3, size, size))) / frequency
+    planes = np.fft.irfft2(waves, s=(size, size))
+    planes /= planes.std(axis=(1, 2), keepdims=True)
+    # Channels of a natural image go together: one plane for the light, two for the colour.
+    light, *colour = planes
+    red, blue = (light + 0.5 * plane for plane in colour)
+    image = np.stack([red, light, blue], axis=-1) * random.uniform(30.0, 60.0)
+    return _to_8_bits(image + random.uniform(80.0, 170.0, 3))
+
+
+def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    return np.rint(pixels.clip(0.0, 255.0))
+
+
+def read_image(
+    path: Path | str, preprocess: Callable[[Image.Image], Tensor] | None = None
+) -> Tensor:
+    """A user's image as input of a model: float32 [3, 224, 224].
+
+    preprocess: from a PIL image in RGB; None: the article's, which scales the shorter side to 256,
+    cuts out the middle 224 x 224 and normalises with ImageNet's mean and deviation. Raises
+    FileError for what is missing, unreadable, cut short, not an image, or too large to open safely.
+    """
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+    except FileNotFoundError as error:
+        raise FileError(f"image '{path}' is not there; give the path of an image file") from error
+    except Image.DecompressionBombError as error:
+        raise FileError(f"image '{path}' is too large: {error}; scale it down first") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        # What Pillow's format readers raise for a file that is damaged.
+        raise FileError(
+            f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG"
+        ) from error
+    return (preprocess or _article())(image)
+
+
+def _article() -> Callable[[Image.Image], Tensor]:
+    from torchvision import transforms
+
+    article: Callable[[Image.Image], Tensor] = transforms.Compose(
+        [
+            transforms.Resize(256),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+        ]
+    )
+    return article

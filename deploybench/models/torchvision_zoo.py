@@ -1,0 +1,146 @@
+"""Which models there are, what each takes as input, and how one is built.
+
+The models are torchvision's classification models, by torchvision's names. Importing this module
+imports no torch, and neither does selecting models of the article.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torchvision.models import WeightsEnum
+
+ARTICLE = (
+    "alexnet",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "mnasnet0_5",
+    "mnasnet1_0",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "resnet101",
+    "resnet152",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext101_32x8d",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+    "wide_resnet101_2",
+    "wide_resnet50_2",
+)
+"""The 31 models of the article, sorted by name."""
+
+
+def all_models() -> list[str]:
+    """Every classification model that the installed torchvision lists, sorted by name."""
+    import torchvision
+
+    return sorted(torchvision.models.list_models(module=torchvision.models))
+
+
+def select(spec: str) -> list[str]:
+    """The models that `spec` names, each once, in the order of `spec`.
+
+    spec: by commas, names, globs, "article" (31 models) and "all"; what a glob or a group stands
+    for comes sorted by name. Raises UsageError for a name that does not exist, a glob that matches
+    nothing, and a spec that names nothing.
+    """
+    items = [item.strip() for item in spec.split(",") if item.strip()]
+    if not items:
+        raise UsageError(f"no model in '{spec}': allowed: names, globs, article, all, by commas")
+    return list(dict.fromkeys(name for item in items for name in _expand(item)))
+
+
+def _expand(item: str) -> list[str]:
+    if item == "article":
+        return list(ARTICLE)
+    if item in ARTICLE:
+        return [item]
+    names = all_models()
+    if item == "all":
+        return names
+    if item in names:
+        return [item]
+    also = ", globs, article, all"
+    if not any(character in item for character in "*?["):
+        raise unknown_name("model", item, [*names, "article", "all"], also)
+    matched = fnmatch.filter(names, item)
+    if not matched:
+        nearest = difflib.get_close_matches(item.strip("*?"), names, n=1, cutoff=0.0)[0]
+        raise UsageError(
+            f"no model matches '{item}': did you mean '{nearest}'? "
+            f"allowed: {len(names)} names{also}"
+        )
+    return matched
+
+
+def pretrained(name: str) -> WeightsEnum:
+    """The weights of torchvision that fit `build(name)`: IMAGENET1K_V1 where there is one.
+
+    Where there is none (vit_h_14, regnet_y_128gf), those with the smallest crop, which is the
+    builder's own input size. Raises UsageError for an unknown name.
+    """
+    from torchvision.models import get_model_weights
+
+    if name not in ARTICLE and name not in (names := all_models()):
+        raise unknown_name("model", name, names)
+    choices = list(get_model_weights(name))
+    for weights in choices:
+        if weights.name == "IMAGENET1K_V1":
+            return weights
+    return min(choices, key=lambda weights: weights.transforms().crop_size[0])
+
+
+def input_size(name: str) -> int:
+    """Height and width of the input of a model, in pixels."""
+    return int(preprocess(name).crop_size[0])
+
+
+def preprocess(name: str) -> Any:
+    """The preprocessing that the model's own weights were made for: a PIL image to [3, size, size].
+
+    It is torchvision's transform of `pretrained(name)`, with its crop_size, mean and std to read.
+    """
+    return pretrained(name).transforms()
+
+
+def labels() -> list[str]:
+    """ImageNet's 1000 class labels, in the order of the logits."""
+    from torchvision.models import ResNet18_Weights
+
+    return list(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def build(name: str) -> nn.Module:
+    """A model in evaluation mode, float32, on the CPU: [n, 3, size, size] to logits [n, 1000].
+
+    It is what torchvision deploys with pretrained weights: the auxiliary classifiers of googlenet
+    and inception_v3 are off and both normalise their input again. What would be random in it is
+    zero until weights are applied. Raises UsageError for an unknown name.
+    """
+    from . import builders
+
+    if name not in ARTICLE and name not in (names := all_models()):
+        raise unknown_name("model", name, names)
+    return builders.build(name).eval()

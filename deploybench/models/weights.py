@@ -1,0 +1,169 @@
+"""Where a model's weights come from: a seed, torchvision, or a folder of state dicts.
+
+Importing this module imports no torch. No state dict is unpickled: torch loads it with
+weights_only, which makes tensors and plain containers and calls nothing that a file names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from ..errors import FileError, unknown_name
+from . import torchvision_zoo
+
+if TYPE_CHECKING:
+    from torch import nn
+
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+"""Prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """Where weights come from.
+
+    label: "random", "pretrained", or the folder as the user gave it. folder: holds the state dicts;
+    None for the other two.
+    """
+
+    label: str
+    folder: Path | None = None
+
+
+def parse(spec: str) -> WeightSource:
+    """The source that "random", "pretrained" or the path of a folder stands for.
+
+    Raises UsageError for anything else.
+    """
+    if spec in ("random", "pretrained"):
+        return WeightSource(spec)
+    if spec and (folder := Path(spec)).is_dir():
+        return WeightSource(spec, folder)
+    raise unknown_name("weights", spec, ("random", "pretrained"), ", a folder of state dicts")
+
+
+def apply(module: nn.Module, name: str, source: WeightSource, seed: int = 0) -> None:
+    """Give a module that `torchvision_zoo.build(name)` made its weights, in place.
+
+    seed: of random weights. Raises FileError naming the file and the first thing wrong with it.
+    """
+    if source.folder is not None:
+        path = _find(source.folder, name)
+        load(module, _read(path), path)
+    elif source.label == "pretrained":
+        load(module, *_pretrained(name))
+    else:
+        from . import images
+        from .random_weights import randomize
+
+        randomize(module, images.batch(torchvision_zoo.input_size(name), 8, seed), seed)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for suffix in (".safetensors", ".pth"):
+        if (path := folder / f"{name}{suffix}").exists():
+            return path
+    raise FileError(
+        f"no weights for {name} in '{folder}': "
+        f"save its state dict there as {name}.pth or {name}.safetensors"
+    )
+
+
+def _read(path: Path) -> Any:
+    """What a file of weights holds. Raises FileError if it cannot be read as one."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, Exception) as error:
+        # On bytes that are no checkpoint, torch's unpickler raises whatever it stumbles over.
+        raise FileError(f"weights file '{path}' cannot be read: {_first_line(error)}") from error
+
+
+def _pretrained(name: str) -> tuple[Any, Path]:
+    """The state dict that torchvision has for a model, and the file in torch's cache it is in."""
+    import torch
+
+    weights = torchvision_zoo.pretrained(name)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    if path.exists():
+        _check_hash(path)
+    try:
+        state = weights.get_state_dict(
+            progress=False, check_hash=True, map_location="cpu", weights_only=True
+        )
+    except OSError as error:
+        raise FileError(
+            f"weights of {name} could not be downloaded ({_first_line(error)}): "
+            f"put {weights.url} into the folder {path.parent}"
+        ) from error
+    return state, path
+
+
+def _check_hash(path: Path) -> None:
+    """Raise FileError unless the file's sha256 begins with the digits that end its name."""
+    expected = re.fullmatch(r".*-([0-9a-f]{8,})", path.stem)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if expected is None or not found.startswith(expected[1]):
+        raise FileError(
+            f"weights file '{path}' is damaged or not the original: its sha256 begins with "
+            f"{found[:8]}; delete it to download it again"
+        )
+
+
+def load(module: nn.Module, state: Any, path: Path) -> None:
+    """Load a state dict that came from `path`, as torchvision's own loading does."""
+    entries = _entries(state, path)
+    # torch keeps the versions of the layers here; safetensors has no place for them.
+    versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
+    vars(entries)["_metadata"] = versions
+    try:
+        missing, unexpected = module.load_state_dict(entries, strict=False)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise FileError(f"weights file '{path}' is of another model: {first}") from error
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    for what, keys in (("lacks", missing), ("has an unknown entry", unexpected)):
+        if keys:
+            others = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+            raise FileError(
+                f"weights file '{path}' {what} '{keys[0]}'{others}; is it of another model?"
+            )
+
+
+def _entries(state: Any, path: Path) -> OrderedDict[str, Any]:
+    import torch
+
+    if not isinstance(state, Mapping):
+        raise FileError(f"weights file '{path}' holds no state dict but a {type(state).__name__}")
+    entries: OrderedDict[str, Any] = OrderedDict()
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise FileError(
+                f"weights file '{path}' holds no state dict: "
+                f"its entry {key!r} is a {type(value).__name__}, not a tensor"
+            )
+        if value.is_floating_point() and not value.isfinite().all():
+            raise FileError(f"weights file '{path}' has NaN or infinity in '{key}'")
+        if not key.startswith(AUXILIARY):
+            # Older densenet checkpoints have a dot here that module names may not have any more.
+            key = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", key)
+            entries[key] = value
+    return entries
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

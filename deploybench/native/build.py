@@ -1,0 +1,174 @@
+"""Builds the C++ program, when there is none for the torch that is installed.
+
+Needs a C++ compiler, and cmake and ninja from requirements.txt. Imports no torch. As a command,
+`python -m deploybench.native.build` builds what is to be built and does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import BackendUnavailable
+from ..files import replacing
+
+SOURCE = Path(__file__).resolve().parents[2] / "cpp"
+BUILD = SOURCE / "build"
+NAME = "model_runner"
+DEADLINE_SECONDS = 900
+
+
+def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
+    """The path of the program, built first if its sources, compiler or torch have changed.
+
+    Raises BackendUnavailable, with what would mend it, where it cannot be built.
+    """
+    torch_folder = find_torch()
+    program, stamp = build / NAME, build / "built-from"
+    materials = _fingerprint(source, torch_folder)
+    with _one_at_a_time(build):
+        recorded = stamp.read_text() if stamp.exists() else ""
+        built_from, _, built_with = recorded.partition("\n")
+        is_current = program.exists() and built_from == materials
+        try:
+            compiler = find_compiler()
+        except BackendUnavailable:
+            if is_current:
+                return program
+            raise
+        if is_current and built_with == compiler:
+            return program
+        print(f"building {program} with {compiler} (about a minute)", file=sys.stderr, flush=True)
+        stamp.unlink(missing_ok=True)
+        _build(source, build, torch_folder, compiler)
+        with replacing(stamp) as unfinished:
+            unfinished.write_text(f"{materials}\n{compiler}")
+    return program
+
+
+def build_target(name: str, build: Path = BUILD, **definitions: Path) -> None:
+    """Build what else than the program cpp/CMakeLists.txt knows; nothing where it is up to date.
+
+    definitions: CMake's variables that it needs. Raises BackendUnavailable where it fails. The
+    program must have been built before.
+    """
+    cmake = build_tool("cmake")
+    configure = [cmake, *(f"-D{key}={value}" for key, value in definitions.items()), str(build)]
+    with _one_at_a_time(build):
+        _run([configure, [cmake, "--build", str(build), "--target", name]], build / f"{name}.log")
+
+
+def package_folder(name: str, requirements: str = "requirements-successors.txt") -> Path:
+    """The folder of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendUnavailable(f"{name} is not installed: pip install -r {requirements}")
+    return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def find_torch() -> Path:
+    """The folder of the installed torch."""
+    return package_folder("torch", "requirements.txt")
+
+
+def find_compiler() -> str:
+    """The C++ compiler: CXX from the environment, else the first of c++, g++ and clang++."""
+    for name in [os.environ.get("CXX", ""), "c++", "g++", "clang++"]:
+        if name and (found := shutil.which(name)):
+            return found
+    raise BackendUnavailable("no C++ compiler is here: install one, for example apt install g++")
+
+
+def build_tool(name: str) -> str:
+    """A tool of requirements.txt: beside this interpreter, where pip puts it, or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if not found:
+        raise BackendUnavailable(f"{name} is not installed: pip install -r requirements.txt")
+    return found
+
+
+def _fingerprint(source: Path, torch_folder: Path) -> str:
+    """The sources and the torch that the program is made from, as a hash."""
+    digest = hashlib.sha256()
+    version = (torch_folder / "version.py").read_bytes()
+    for part in (str(torch_folder).encode(), version):
+        digest.update(part)
+    files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
+    for path in sorted(files):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _one_at_a_time(build: Path) -> Iterator[None]:
+    """Keep other processes from building in the same folder meanwhile."""
+    try:
+        build.mkdir(parents=True, exist_ok=True)
+        lock = (build / "lock").open("w")
+    except OSError as error:
+        raise BackendUnavailable(f"{build} cannot be written ({error.strerror})") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
+    cmake, ninja = build_tool("cmake"), build_tool("ninja")
+    log = build / "build.log"
+    configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
+    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    configure += [f"-DTORCH_DIR={torch_folder}"]
+    # A cache of another compiler or another checkout would make cmake refuse.
+    (build / "CMakeCache.txt").unlink(missing_ok=True)
+    _run([configure, [cmake, "--build", str(build)]], log)
+
+
+def _run(commands: Sequence[list[str]], log: Path) -> None:
+    with log.open("w") as output:
+        for command in commands:
+            try:
+                subprocess.run(
+                    command,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    check=True,
+                    timeout=DEADLINE_SECONDS,
+                )
+            except (subprocess.SubprocessError, OSError) as error:
+                raise BackendUnavailable(
+                    f"the C++ program does not build: {_first_error(log) or error}; see {log}"
+                ) from error
+
+
+def _first_error(log: Path) -> str:
+    """The first line of the log that speaks of an error."""
+    for line in log.read_text(errors="replace").splitlines():
+        if "error" in line.lower():
+            return line.strip()
+    return ""
+
+
+def main() -> int:
+    """Build, and say in one line why not where that fails; the exit code is 0 all the same.
+
+    Without the C++ program its cases are skipped and everything else works.
+    """
+    try:
+        ensure_runner()
+    except BackendUnavailable as error:
+        print(f"the cpp backend will be skipped: {error}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

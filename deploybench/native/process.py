@@ -1,0 +1,278 @@
+"""Drives the C++ program as one long-lived process, by the line protocol of cpp/serve.cpp."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import processes
+from ..errors import BackendFailed
+from ..settings import Settings, require_in_force
+
+PROTOCOL = "3"
+# What a process may learn from the environment: where things are, and how torch is to compute.
+# LD_LIBRARY_PATH and LD_PRELOAD would bring in other libraries than the program was linked with.
+PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
+PASSED_PREFIXES = (
+    *("LC_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "CUDA_", "CUDNN_", "CUBLAS_"),
+    *("NVIDIA_", "TORCH_", "PYTORCH_", "ATEN_"),
+)
+
+
+class Runner:
+    """One C++ process with `settings` in force.
+
+    deadline: seconds that a request may take. Raises BackendFailed, here and in every method, when
+    the process dies (with its exit signal or code and its last words), misses the deadline or
+    answers with an error. After a death or a missed deadline it is no longer `alive`, and its
+    owner starts another.
+    """
+
+    def __init__(self, program: Path, settings: Settings, deadline: float = 300.0) -> None:
+        self._deadline = deadline
+        self._on_cuda = settings.on_cuda
+        self._folder = Path(tempfile.mkdtemp(prefix="deploybench-", dir=_memory_folder()))
+        self._errors = (self._folder / "stderr").open("w+b")
+        self._unread = b""
+        try:
+            self._process = subprocess.Popen(
+                [str(program), "serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=scrubbed_environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._remove_files()
+            raise BackendFailed(f"{program} does not start: {error.strerror}") from error
+        try:
+            self._greet()
+            self._configure(settings)
+        except BackendFailed:
+            self.close()
+            raise
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process can take another request."""
+        return self._process.poll() is None and not self._errors.closed
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def load(self, path: Path, as_graph: bool = False) -> None:
+        """Load a TorchScript file or a package; the model before it is forgotten.
+
+        as_graph: the first call captures it in a CUDA graph.
+        """
+        self._request("load", str(path.resolve()), "graph" if as_graph else "plain")
+
+    def peak_device_bytes(self) -> int:
+        """The most bytes that were allocated on the device since `load` began; 0 on a CPU."""
+        return int(self._request("memory")[0])
+
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the process had resident since it started; None where no /proc tells."""
+        return processes.peak_resident_bytes(self.pid)
+
+    def unload(self) -> None:
+        """Forget the model."""
+        self._request("unload")
+
+    def put(self, batch: Tensor) -> None:
+        """Place `batch`, a tensor on the CPU, as the input of the calls that follow."""
+        file = self._folder / "input"
+        batch.detach().contiguous().view(torch.uint8).numpy().tofile(file)
+        shape = ",".join(str(side) for side in batch.shape)
+        self._request("put", str(file), str(batch.dtype).removeprefix("torch."), shape)
+
+    def run(self, count: int) -> None:
+        """Call the model `count` times, untimed."""
+        self._request("run", str(count))
+
+    def timed(self, count: int, what: str = "calls") -> list[float]:
+        """Call the model `count` times; the seconds of each call by the process's own clock.
+
+        what: "calls", or "copies" for calls with their input's way there and output's way back.
+        """
+        return self._samples(count, "time", str(count), what)
+
+    def queued(self, count: int, what: str = "calls") -> float:
+        """Call the model `count` times with one synchronise at the end; the seconds in all."""
+        return self._samples(1, "queue", str(count), what)[0]
+
+    def device_timed(self, count: int) -> list[float]:
+        """Call the model `count` times; the seconds of each by CUDA events, none without CUDA."""
+        if not self._on_cuda:
+            return []
+        return self._samples(count, "events", str(count))
+
+    def _samples(self, due: int, *request: str) -> list[float]:
+        file = self._folder / "samples"
+        self._request(*request, str(file))
+        samples = np.fromfile(file, dtype="<f8").tolist()
+        if len(samples) != due:
+            raise BackendFailed(f"the C++ process gave {len(samples)} samples where {due} were due")
+        return samples
+
+    def output(self) -> Tensor:
+        """The output of the latest call, on the CPU."""
+        file = self._folder / "output"
+        dtype_name, shape_text = self._request("output", str(file))
+        dtype = getattr(torch, dtype_name)
+        shape = [int(side) for side in shape_text.split(",")]
+        values = torch.from_numpy(np.fromfile(file, dtype=np.uint8)).view(dtype)
+        if values.numel() != math.prod(shape):
+            raise BackendFailed(f"the C++ process gave {values.numel()} values for {shape}")
+        return values.reshape(shape)
+
+    def close(self) -> None:
+        """End the process, and whatever it has started, and remove its files."""
+        self._kill()
+        self._remove_files()
+
+    def _greet(self) -> None:
+        about = dict(field.split("=", 1) for field in self._request("hello"))
+        if about.get("protocol") != PROTOCOL:
+            raise BackendFailed(
+                f"the C++ program speaks protocol {about.get('protocol')}, this suite {PROTOCOL}; "
+                "build it anew: make clean setup"
+            )
+        self.has_graphs = about.get("graphs") == "1"
+
+    def _configure(self, settings: Settings) -> None:
+        fields = {
+            name: str(int(value) if isinstance(value, bool) else value)
+            for name, value in asdict(settings).items()
+        }
+        reply = self._request("configure", *(f"{name}={text}" for name, text in fields.items()))
+        got = dict(field.split("=", 1) for field in reply)
+        if set(got) != set(fields):
+            raise BackendFailed(f"the C++ process does not report its settings: {reply}")
+        require_in_force(fields, got, "C++")
+
+    def _request(self, *fields: str) -> list[str]:
+        """Send one line; the fields of the reply that follow `ok`."""
+        if any(character in field for field in fields for character in "\t\n"):
+            raise BackendFailed(f"a path with a tab or newline cannot be sent: {fields}")
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write("\t".join(fields).encode() + b"\n")
+            stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise self._death(fields[0]) from None
+        status, *reply = self._read_line(fields[0]).split("\t")
+        if status == "error":
+            raise BackendFailed("; ".join(reply))
+        if status != "ok":
+            self._kill()
+            raise BackendFailed(f"the C++ process answered '{status}' to '{fields[0]}'")
+        return reply
+
+    def _read_line(self, verb: str) -> str:
+        stdout = self._process.stdout
+        assert stdout is not None
+        end = time.monotonic() + self._deadline
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                if not selector.select(max(0.0, end - time.monotonic())):
+                    self._kill()
+                    raise BackendFailed(
+                        f"the C++ process did not answer '{verb}' within {self._deadline:g} s and "
+                        f"was ended; its last words: {self._last_words()}"
+                    )
+                chunk = os.read(stdout.fileno(), 65536)
+                if not chunk:
+                    raise self._death(verb)
+                self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def _death(self, verb: str) -> BackendFailed:
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = None
+        self._kill()
+        if code is None:
+            how = "closed its output"
+        elif code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"ended with exit code {code}"
+        return BackendFailed(
+            f"the C++ process {how} during '{verb}'; its last words: {self._last_words()}"
+        )
+
+    def _last_words(self) -> str:
+        """The last line that the process wrote to its standard error."""
+        if self._errors.closed:
+            return "unknown"
+        return _last_line(self._errors) or "none"
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what was unsent has nowhere to go
+                    pipe.close()
+
+    def _remove_files(self) -> None:
+        self._errors.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def scrubbed_environment() -> dict[str, str]:
+    """The variables of this process's environment that a C++ process may see."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED or name.startswith(PASSED_PREFIXES)
+    }
+
+
+def _memory_folder() -> str | None:
+    """A folder in shared memory, so that tensors cross without a disk; None for the usual one."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK)
+    return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
+
+
+def _last_line(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2000))
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""

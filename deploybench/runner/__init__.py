@@ -1,0 +1,1 @@
+"""A run: models opened through backends, checked, timed and recorded."""

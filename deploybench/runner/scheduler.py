@@ -1,0 +1,260 @@
+"""All backends of one model, opened, checked, and timed in turn.
+
+They are timed side by side, so that what slows the machine down for a while hits all alike and
+their ratios stand. A model that other work disturbed is timed again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from typing import Any
+
+from ..errors import BackendFailed, BackendUnavailable, DeploybenchError
+from ..machine import packages
+from ..machine.interference import Disturbance, Watch
+from ..tasks.agreement import Agreement
+from ..timing.protocol import Measurement, Protocol, Timing, measure_in_turn
+from .workbench import Case, Workbench, one_line
+
+ATTEMPTS = 2
+# Where repeating has not helped so many models, other work goes on all the time.
+PATIENCE = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one model through one backend once it was timed.
+
+    samples: seconds of each call; clock: what timed them. extra_info: all else that a
+    saved run says of the case; see records/reading.py.
+    """
+
+    samples: tuple[float, ...]
+    clock: str
+    extra_info: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case ended: with an agreement and a result, or with what went wrong.
+
+    agreement: None where it failed before there was one. result: None unless the answer was right
+    and the case was timed. failure: what ended it, to be raised for the user.
+    """
+
+    agreement: Agreement | None = None
+    result: Result | None = None
+    failure: Exception | None = None
+
+
+class Comparison:
+    """Times models one after another, and all the backends of a model in turn.
+
+    backends: by model and batch size, those to be compared. watch: who else uses the machine.
+    known: results by model, backend and batch size that another run has found already; they count
+    where they are all that is to be known of the model. saved: called with a model, a batch size
+    and its results by backend, as soon as they are there and again when cold starts are; the last
+    call counts. cold_start: start a fresh process for each case too.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        protocol: Protocol,
+        backends: Mapping[tuple[str, int], Sequence[str]],
+        watch: Watch,
+        known: Mapping[tuple[str, str, int], Result] | None = None,
+        saved: Callable[[str, int, Mapping[str, Result]], None] = lambda *_: None,
+        *,
+        cold_start: bool = False,
+    ) -> None:
+        self._workbench = workbench
+        self._protocol = protocol
+        self._backends = backends
+        self._watch = watch
+        self._known = known or {}
+        self._saved = saved
+        self._cold_start = cold_start
+        self._compared: tuple[str, int] | None = None
+        self._outcomes: dict[str, Outcome] = {}
+        self._in_vain = 0
+        self.repeated = 0
+        self.disturbed = 0
+
+    def outcome(self, model: str, backend: str, batch_size: int) -> Outcome:
+        """How that case ended; asking for a model's first case times all of them."""
+        if self._compared != (model, batch_size) or backend not in self._outcomes:
+            self._compared, self._outcomes = (model, batch_size), {}
+            asked = self._backends.get(self._compared) or [backend]
+            able = [each for each in asked if self._can_run(each)]
+            known = self._known_of(model, batch_size, able)
+            if known is None:
+                self._compare(model, batch_size, able)
+            else:
+                self._outcomes |= {each: Outcome(result=result) for each, result in known.items()}
+        return self._outcomes[backend]
+
+    def _can_run(self, backend: str) -> bool:
+        try:
+            self._workbench.backend(backend)
+        except BackendUnavailable as error:
+            self._outcomes[backend] = Outcome(failure=error)
+            return False
+        return True
+
+    def _known_of(
+        self, model: str, batch_size: int, backends: Sequence[str]
+    ) -> dict[str, Result] | None:
+        """What another run has found of these backends; None unless it is all of them.
+
+        Turns that were timed another day are no pair to those of today.
+        """
+        known = {each: self._known.get((model, each, batch_size)) for each in backends}
+        whole = {each: result for each, result in known.items() if result and self._whole(result)}
+        return whole if len(whole) == len(backends) else None
+
+    def _whole(self, result: Result) -> bool:
+        return not self._cold_start or result.extra_info["cold_start_seconds"] is not None
+
+    def _compare(self, model: str, batch_size: int, backends: Sequence[str]) -> None:
+        with ExitStack() as stack:
+            opened: dict[str, tuple[Case, Agreement]] = {}
+            for backend in backends:
+                try:
+                    case = stack.enter_context(self._workbench.case(model, backend, batch_size))
+                    with one_line(model, backend):
+                        agreement = case.check(batch_size)
+                except DeploybenchError as error:
+                    self._outcomes[backend] = Outcome(failure=error)
+                    continue
+                self._outcomes[backend] = Outcome(agreement)
+                if agreement.agrees:
+                    opened[backend] = case, agreement
+            if opened:
+                self._time(model, opened)
+                self._save(model, batch_size)
+            if self._cold_start:
+                # After all were saved: whatever ends the run meanwhile leaves them whole.
+                for case, agreement in opened.values():
+                    self._start_cold(case, agreement)
+                self._save(model, batch_size)
+
+    def _time(self, model: str, opened: Mapping[str, tuple[Case, Agreement]]) -> None:
+        """Time the cases that gave the right answer; the least disturbed attempt counts."""
+        best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
+        attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
+        for attempt in range(attempts):
+            disturbance, measured = self._attempt(model, opened)
+            if best is None or disturbance.size < best[0].size:
+                best = disturbance, measured
+            failed = any(isinstance(each, Exception) for each in measured.values())
+            if failed or not disturbance.reasons(self._watch.limits):
+                best = disturbance, measured
+                break
+            self.repeated += attempt + 1 < attempts
+        assert best is not None
+        disturbance, measured = best
+        reasons = disturbance.reasons(self._watch.limits)
+        self.disturbed += bool(reasons)
+        self._in_vain = self._in_vain + 1 if reasons else 0
+        for backend, (case, agreement) in opened.items():
+            measurement = measured[backend]
+            if isinstance(measurement, Exception):
+                self._outcomes[backend] = Outcome(agreement, failure=measurement)
+                continue
+            info = describe(case, agreement, measurement, reasons, attempt + 1)
+            result = Result(measurement.samples, measurement.clock, info)
+            self._outcomes[backend] = Outcome(agreement, result)
+
+    def _save(self, model: str, batch_size: int) -> None:
+        found = {backend: outcome.result for backend, outcome in self._outcomes.items()}
+        self._saved(model, batch_size, {name: each for name, each in found.items() if each})
+
+    def _start_cold(self, case: Case, agreement: Agreement) -> None:
+        """Add what a fresh process takes to a case that was timed."""
+        backend = case.backend.name
+        result = self._outcomes[backend].result
+        if result is None:
+            return
+        try:
+            with one_line(case.subject.name, backend):
+                cold = case.cold_start()
+        except DeploybenchError as error:
+            self._outcomes[backend] = Outcome(agreement, failure=error)
+            return
+        info = {
+            **result.extra_info,
+            "cold_start_seconds": cold.seconds,
+            "cold_start_peak_bytes": cold.peak_bytes,
+        }
+        self._outcomes[backend] = Outcome(agreement, replace(result, extra_info=info))
+
+    def _attempt(
+        self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
+    ) -> tuple[Disturbance, dict[str, Measurement | Exception]]:
+        timings = {backend: case.timing(self._protocol) for backend, (case, _) in opened.items()}
+        start = self._watch.look()
+        spoiled = self._measure(opened, list(timings.values()))
+        disturbance = self._watch.between(start, self._watch.look())
+        measured: dict[str, Measurement | Exception] = {}
+        for backend, timing in timings.items():
+            try:
+                with one_line(model, backend):
+                    if spoiled and opened[backend][0].artifact is None:
+                        raise spoiled
+                    measured[backend] = timing.result()
+            except DeploybenchError as error:
+                measured[backend] = error
+        return disturbance, measured
+
+    @staticmethod
+    def _measure(
+        opened: Mapping[str, tuple[Case, Agreement]], timings: Sequence[Timing]
+    ) -> BackendFailed | None:
+        """Time all in turn; what is wrong with the figures of those that call the module itself."""
+        (subject,) = {case.subject for case, _ in opened.values()}
+        try:
+            with subject.lent_to("one of the timed backends"):
+                measure_in_turn(timings)
+        except BackendFailed as error:
+            return error
+        return None
+
+
+def describe(
+    case: Case,
+    agreement: Agreement,
+    measurement: Measurement,
+    disturbed: Sequence[str],
+    attempts: int,
+) -> dict[str, Any]:
+    """What a saved run says of a case beside its samples; records/reading.py has the list."""
+    artifact, work = case.artifact, case.subject.work()
+    return {
+        "column": case.backend.title,
+        "column_order": case.backend.order,
+        "check": asdict(agreement),
+        "batch_size": case.subject.plan.batch_size,
+        **asdict(work),
+        "artifact_sha256": artifact.sha256 if artifact else None,
+        "artifact_bytes": artifact.bytes if artifact else None,
+        "export_seconds": artifact.seconds if artifact else None,
+        "load_seconds": case.load_seconds,
+        "first_call_ms": case.first_calls_seconds[0] * 1e3,
+        "second_call_ms": case.first_calls_seconds[1] * 1e3,
+        "memory_bytes": case.memory_bytes,
+        "device_memory_bytes": case.device_memory_bytes,
+        "cold_start_seconds": None,
+        "cold_start_peak_bytes": None,
+        "needs_python": case.backend.needs_python,
+        "packages": packages.installed_versions(case.backend.packages),
+        "stopped_by": measurement.stopped_by,
+        "precision": measurement.precision if isfinite(measurement.precision) else None,
+        "turns": list(measurement.turns),
+        "device_ms": [1e3 * seconds for seconds in measurement.device_samples],
+        "disturbed": list(disturbed),
+        "attempts": attempts,
+    }

@@ -1,0 +1,247 @@
+"""Which backend gives which model's answer: every case through the gate, and a page of it.
+
+Each model is taken in a process of its own, since a library that crashes is a finding too. Imports
+no torch; `python -m deploybench.runner.support_worker` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from ..errors import FileError, UsageError
+from ..files import replacing
+from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
+
+NO_EXPORT, FAILS, CRASHES, SKIPPED = "does not export", "fails", "crashes", "skipped"
+OUTCOMES = (EXACT, EQUAL_WITHIN_ROUNDING, DIFFERENT, NO_EXPORT, FAILS, CRASHES, SKIPPED)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a model through a backend: one of OUTCOMES, and why, in one line."""
+
+    outcome: str
+    reason: str = ""
+
+
+@dataclass
+class Survey:
+    """Findings by model and backend, and the conditions that all of them were made under."""
+
+    conditions: Mapping[str, str]
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        cases = [
+            {"model": model, "backend": backend, **asdict(finding)}
+            for (model, backend), finding in sorted(self.findings.items())
+        ]
+        with replacing(path) as unfinished:
+            document = {"conditions": dict(self.conditions), "cases": cases}
+            unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: Path, conditions: Mapping[str, str]) -> Survey:
+    """What an earlier survey has found; an empty one where there is no file.
+
+    Raises FileError for a file that is no survey, UsageError for one made under other conditions.
+    """
+    if not path.exists():
+        return Survey(conditions)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        made_under = dict(document["conditions"])
+        findings = {
+            (case["model"], case["backend"]): Finding(case["outcome"], case["reason"])
+            for case in document["cases"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is no survey ({error}); remove it, or name another") from error
+    differing = sorted(
+        name for name in {*made_under, *conditions} if made_under.get(name) != conditions.get(name)
+    )
+    if differing:
+        raise UsageError(
+            f"{path} was made with another {', '.join(differing)}; remove it, or name another"
+        )
+    return Survey(conditions, findings)
+
+
+def survey(
+    due: Mapping[str, Sequence[str]],
+    arguments: Sequence[str],
+    deadline: float,
+    found: Callable[[str, str, Finding], None],
+    processes: int = 1,
+) -> None:
+    """Try each model of `due` through its backends, `processes` models at a time.
+
+    `found` is called with model, backend and finding as each is known, never twice at once.
+    arguments: of the worker, after the model and its backends. deadline: seconds for each case.
+    """
+    one_at_a_time, stopped = threading.Lock(), threading.Event()
+
+    def take(model: str) -> None:
+        def note(backend: str, finding: Finding) -> None:
+            with one_at_a_time:
+                if stopped.is_set():
+                    raise KeyboardInterrupt
+                found(model, backend, finding)
+
+        if not stopped.is_set():
+            survey_model(model, due[model], arguments, deadline, note)
+
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            list(pool.map(take, due))
+        except BaseException:
+            # Whoever waits for a worker sees it end, and notes nothing of it.
+            stopped.set()
+            for worker in psutil.Process().children(recursive=True):
+                worker.kill()
+            raise
+
+
+def survey_model(
+    model: str,
+    backends: Sequence[str],
+    arguments: Sequence[str],
+    deadline: float,
+    found: Callable[[str, Finding], None],
+) -> None:
+    """Try `model` through each of `backends`; `found` is called with each as it is known.
+
+    arguments: of the worker, after the model and its backends. deadline: seconds for each.
+    """
+    remaining = list(backends)
+    while remaining:
+        command = [
+            sys.executable,
+            "-m",
+            "deploybench.runner.support_worker",
+            model,
+            ",".join(remaining),
+        ]
+        for backend, finding in _findings([*command, *arguments], deadline, remaining):
+            found(backend, finding)
+            remaining.remove(backend)
+
+
+def _findings(
+    command: Sequence[str], deadline: float, backends: Sequence[str]
+) -> Iterator[tuple[str, Finding]]:
+    """What a worker says, line by line; where it ends early, that of the case in hand."""
+    due = list(backends)
+    # What a worker that crashes leaves behind goes with its folder.
+    folder = tempfile.TemporaryDirectory(prefix="deploybench-", ignore_cleanup_errors=True)
+    worker = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": folder.name},
+    )
+    try:
+        for line in _lines(worker, deadline):
+            said = json.loads(line)
+            due.remove(said["backend"])
+            yield said["backend"], Finding(said["outcome"], said["reason"])
+        if due:
+            yield due[0], _how_it_ended(worker, deadline)
+    finally:
+        _end(worker)
+        folder.cleanup()
+
+
+def _lines(worker: subprocess.Popen[bytes], deadline: float) -> Iterator[bytes]:
+    """The worker's lines, until it ends or takes longer than `deadline` seconds for one."""
+    assert worker.stdout is not None
+    unread, end = b"", time.monotonic() + deadline
+    with selectors.DefaultSelector() as selector:
+        selector.register(worker.stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, end - time.monotonic())):
+            chunk = os.read(worker.stdout.fileno(), 65536)
+            if not chunk:
+                return
+            *lines, unread = (unread + chunk).split(b"\n")
+            if lines:
+                end = time.monotonic() + deadline
+            yield from lines
+
+
+def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> Finding:
+    try:
+        code = worker.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return Finding(FAILS, f"no answer within {deadline:g} s")
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+    return Finding(CRASHES, f"ended {how}")
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    if worker.stdout is not None:
+        worker.stdout.close()
+
+
+def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
+    """The page: counts by backend, one row per model, and the reasons.
+
+    backends: the columns, from left to right.
+    """
+    models = sorted({model for model, _ in survey.findings})
+    shown = [name for name in backends if any((model, name) in survey.findings for model in models)]
+    conditions = ", ".join(f"{name} {value}" for name, value in survey.conditions.items())
+    lines = [
+        "# Which backend gives which model's answer",
+        "",
+        "Made by `python tools/support.py`; do not edit. Every model went through the gate for",
+        f"correctness with eight images, a process per model. Conditions: {conditions}.",
+        "`-`: not tried yet.",
+        "",
+        _row(["Backend", *OUTCOMES]),
+        _row(["---"] * (1 + len(OUTCOMES))),
+    ]
+    for name in shown:
+        counts = Counter(
+            finding.outcome for (_, backend), finding in survey.findings.items() if backend == name
+        )
+        lines.append(_row([name, *(str(counts[outcome]) for outcome in OUTCOMES)]))
+    lines += ["", _row(["Model", *shown]), _row(["---"] * (1 + len(shown)))]
+    for model in models:
+        found = [survey.findings.get((model, name)) for name in shown]
+        lines.append(_row([model, *(each.outcome if each else "-" for each in found)]))
+    reasons: dict[str, list[str]] = {}
+    for (model, name), finding in sorted(survey.findings.items()):
+        if finding.reason:
+            words = f"{name} {finding.outcome}: {finding.reason}"
+            reasons.setdefault(words, []).append(model)
+    if reasons:
+        lines += ["", "## Why", ""]
+    for words, of in sorted(reasons.items()):
+        whom = f"all {len(of)} models" if len(of) == len(models) else ", ".join(of)
+        lines.append(f"- {words.replace('|', chr(92) + '|')} ({whom})")
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,71 @@
+"""Takes one model through backends and says, a line of JSON each, what became of it.
+
+support.py starts it; a crash of a library ends this process alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+
+from .. import settings
+from ..errors import BackendUnavailable, DeploybenchError
+from ..models import torchvision_zoo, weights
+from .support import FAILS, NO_EXPORT, SKIPPED, Finding
+from .workbench import Plan, Workbench
+
+
+def examine(bench: Workbench, model: str, name: str) -> Finding:
+    """What becomes of `model` through the backend `name`."""
+    try:
+        backend = bench.backend(name)
+    except BackendUnavailable as error:
+        return Finding(SKIPPED, str(error))
+    subject = bench.subject(model)
+    try:
+        subject.artifact(backend)
+    except Exception as error:  # whatever an exporter raises is the finding
+        return Finding(NO_EXPORT, _first_line(error))
+    try:
+        with bench.case(model, name) as case:
+            agreement = case.check_before_save(1)
+            if agreement is None or agreement.agrees:
+                agreement = case.check(1)
+    except Exception as error:  # as above
+        return Finding(FAILS, _first_line(error))
+    return Finding(agreement.verdict, agreement.reason)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    words = text[0] if text else "no message"
+    return words if isinstance(error, DeploybenchError) else f"{type(error).__name__}: {words}"
+
+
+def main() -> None:
+    """Examine, and write the lines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("backends")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int)
+    given = parser.parse_args()
+    (model,) = torchvision_zoo.select(given.model)
+    chosen = settings.resolve(given.device, given.threads, dtype=given.dtype)
+    # What libraries print has no place among the lines.
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    # The end of the lines is what the other side takes for the end of this process: closed last.
+    with contextlib.closing(lines), Workbench(Plan(chosen, weights.parse("random"))) as bench:
+        for name in given.backends.split(","):
+            finding = examine(bench, model, name)
+            said = {"backend": name, "outcome": finding.outcome, "reason": finding.reason}
+            lines.write(json.dumps(said) + "\n")
+            lines.flush()
+
+
+if __name__ == "__main__":
+    main()

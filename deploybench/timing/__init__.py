@@ -1,0 +1,1 @@
+"""How latency, memory, cold starts and the roofline are measured."""

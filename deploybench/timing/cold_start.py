@@ -1,0 +1,123 @@
+"""How long it takes from the start of a process to its first answer, and how much memory.
+
+A backend that runs in a C++ process is given a fresh one. For all others this file is a program: it
+imports what the backend needs, opens the artifact (or the model's weights, where there is none),
+answers one batch and says so. What was compiled before is not at hand: caches are private.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .. import processes, settings
+from ..backends import registry
+from ..backends.base import Backend, Session
+from ..errors import BackendFailed
+from ..models import torchvision_zoo
+from ..native.process import scrubbed_environment
+from ..settings import Settings
+from .protocol import stopwatch
+
+DEADLINE = 900.0
+ANSWERED = "answered; the peak of its resident bytes: "
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A fresh process up to its first answer.
+
+    seconds: from its start. peak_bytes: the most that it had resident; None where there is no
+    telling.
+    """
+
+    seconds: float
+    peak_bytes: int | None
+
+
+def start(
+    backend: Backend, model: str, module: nn.Module, artifact: Path | None, batch: Tensor
+) -> ColdStart:
+    """Start a process that opens the artifact and answers `batch`.
+
+    module: the model named `model` with its weights, for backends that have no artifact.
+
+    Raises BackendFailed when the process does not answer.
+    """
+    if not backend.needs_python:
+        fresh = type(backend)(backend.settings)
+        try:
+            return _answered_by(fresh, module, artifact, batch)
+        finally:
+            fresh.close()
+    with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
+        given, weights = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
+        torch.save(batch, given)
+        if artifact is None:
+            torch.save(module.state_dict(), weights)
+        command = [sys.executable, "-m", __name__, backend.name, model, str(artifact or weights)]
+        command += [str(given), json.dumps(asdict(backend.settings))]
+        # What it leaves behind goes with the folder.
+        environment = {**scrubbed_environment(), "TMPDIR": folder}
+        said, seconds = stopwatch(lambda: _last_line(command, environment))
+        return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
+
+
+def _answered_by(
+    backend: Backend, module: nn.Module, artifact: Path | None, batch: Tensor
+) -> ColdStart:
+    """The start of the backend's own process."""
+
+    def answer() -> Session:
+        session = backend.load(module, artifact)
+        session.predict(batch)
+        return session
+
+    session, seconds = stopwatch(answer)
+    return ColdStart(seconds, session.peak_resident_bytes())
+
+
+def _last_line(command: list[str], environment: dict[str, str]) -> str:
+    """What the program says when it has answered."""
+    ended = processes.run(command, DEADLINE, environment)
+    said = ended.stdout.strip().splitlines() or [""]
+    if not said[-1].startswith(ANSWERED):
+        last = ended.stderr.strip().splitlines() or ["none"]
+        raise BackendFailed(f"a fresh process gave no answer; its last words: {last[-1]}")
+    return said[-1]
+
+
+def main() -> None:
+    """Answer once, in this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("backend", "model", "file", "batch", "settings"):
+        parser.add_argument(name)
+    given = parser.parse_args()
+    chosen = Settings(**json.loads(given.settings))
+    settings.apply(chosen)
+    backend = registry()[given.backend](chosen)
+    backend.require()
+    file = Path(given.file)
+    module = nn.Module()
+    if backend.artifact_name is None:
+        module = torchvision_zoo.build(given.model).to(chosen.device, getattr(torch, chosen.dtype))
+        if chosen.channels_last:
+            module = module.to(memory_format=torch.channels_last)
+        module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
+    artifact = None if backend.artifact_name is None else file
+    backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
+    print(ANSWERED + json.dumps(processes.peak_resident_bytes(os.getpid())), flush=True)
+    # The answer is all that was asked for; what tears a runtime down is not waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

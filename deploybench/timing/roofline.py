@@ -1,0 +1,142 @@
+"""The least that a call has to do, and how fast this device does that at best.
+
+After S. Williams, A. Waterman and D. Patterson, 2009, "Roofline: an insightful visual performance
+model for multicore architectures".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..backends.base import InProcessSession
+from ..models import torchvision_zoo
+from ..settings import Settings
+from .protocol import timed_calls
+
+ATTEMPTS = 5
+# By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
+# Large enough that starting is nothing beside it; what takes LONG_ENOUGH seconds before it has
+# grown so large stays as it is, since some processors have no float16 and take minutes.
+LONG_ENOUGH = 0.05
+MATRIX = {False: 2048, True: 8192}
+IMAGES = {False: 4, True: 256}
+CHANNELS, SIDE, KERNEL = 512, 28, 3
+COPY = {False: 2**28, True: 2**30}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call has to do: floating-point operations, and bytes of weights to be read."""
+
+    flops: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What the device does at best in a second: operations, and bytes read or written."""
+
+    flops_per_second: float
+    bytes_per_second: float
+
+    def best(self, other: Peak) -> Peak:
+        """The better of two measurements, since other work can only slow one down."""
+        return Peak(
+            max(self.flops_per_second, other.flops_per_second),
+            max(self.bytes_per_second, other.bytes_per_second),
+        )
+
+
+def work(model: str, batch_size: int, dtype: str) -> Work:
+    """Count the work of one call. Nothing is computed: the tensors have shapes alone.
+
+    A multiplication and an addition are two operations, as torch.utils.flop_counter has it.
+    """
+    size = torchvision_zoo.input_size(model)
+    with torch.device("meta"):
+        module = torchvision_zoo.build(model).to(getattr(torch, dtype))
+        batch = torch.empty(batch_size, 3, size, size, dtype=getattr(torch, dtype))
+    # With gradients on, attention is made of operations that the counter knows.
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+        module(batch)
+    weights = [*module.parameters(), *module.buffers()]
+    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
+
+
+def peak(settings: Settings) -> Peak | None:
+    """Measure a large copy, and growing matrix products and convolutions; the best of a few.
+
+    The faster of the two counts, since on some processors a matrix product is not the best that
+    they can do. None where the device has no such operation in that dtype, or no room for it.
+    """
+    try:
+        return _peak(settings)
+    except RuntimeError:
+        return None
+
+
+def _peak(settings: Settings) -> Peak:
+    with _as_convolutions(settings):
+        product = _best_rate(_products(settings), settings)
+    flops = max(product, _best_rate(_convolutions(settings), settings))
+    # To a place that is there: the first touch of new memory is the system's work.
+    size = COPY[settings.on_cuda]
+    target = torch.zeros(size, dtype=torch.uint8, device=settings.device)
+    moved = 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)
+    return Peak(flops, moved)
+
+
+# A call that is measured: its operations, itself, and what it is given.
+Trial = tuple[int, Callable[[Tensor], Tensor], Tensor]
+
+
+def _products(settings: Settings) -> Iterator[Trial]:
+    for part in (16, 8, 4, 2, 1):
+        side = MATRIX[settings.on_cuda] // part
+        matrix = torch.randn(side, side).to(getattr(torch, settings.dtype))
+        yield 2 * side**3, lambda each: each @ each, matrix
+
+
+def _convolutions(settings: Settings) -> Iterator[Trial]:
+    dtype = getattr(torch, settings.dtype)
+    layout = torch.channels_last if settings.channels_last else torch.preserve_format
+    convolve = torch.nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding="same", bias=False)
+    convolve = convolve.to(settings.device, dtype).to(memory_format=layout)
+    for part in (4, 2, 1):
+        side = SIDE // part
+        batch = torch.randn(IMAGES[settings.on_cuda], CHANNELS, side, side)
+        operations = 2 * batch.numel() * CHANNELS * KERNEL**2
+        yield operations, convolve, batch.to(dtype, memory_format=layout)
+
+
+def _best_rate(trials: Iterable[Trial], settings: Settings) -> float:
+    best = 0.0
+    for operations, call, given in trials:
+        seconds = _least_seconds(call, given, settings)
+        best = max(best, operations / seconds)
+        if seconds > LONG_ENOUGH:
+            break
+    return best
+
+
+def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Settings) -> float:
+    session = InProcessSession(call, settings)
+    session.put(given)
+    # The first has to find memory for its result.
+    return min(timed_calls(session, 1 + ATTEMPTS)[1:])
+
+
+@contextmanager
+def _as_convolutions(settings: Settings) -> Iterator[None]:
+    """Let matrix products use TF32 where convolutions, the bulk of the arithmetic, may."""
+    torch.set_float32_matmul_precision("high" if settings.cudnn_tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(settings.matmul_precision)

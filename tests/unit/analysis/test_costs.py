@@ -1,0 +1,132 @@
+"""What a backend costs, when that has paid, and which one to take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploybench.analysis import costs, recommendation
+from deploybench.errors import FileError
+from deploybench.records.run import Case, Run
+
+COLUMNS = {
+    "eager": ("PyTorch", 0, True),
+    "scripted": ("TorchScript (Python)", 10, True),
+    "cpp": ("TorchScript (C++)", 20, False),
+}
+
+
+def case(backend, milliseconds, export_seconds=None, model="resnet18"):
+    column, order, needs_python = COLUMNS[backend]
+    info = {
+        "export_seconds": export_seconds,
+        "load_seconds": 0.25,
+        "first_call_ms": 30.0,
+        "artifact_bytes": 3 * 2**20,
+        "needs_python": needs_python,
+    }
+    return Case(model, backend, column, order, (milliseconds,), info)
+
+
+def run(*cases, **fingerprint):
+    return Run(Path("run"), {"cpu": "some", **fingerprint}, cases)
+
+
+def cells(*runs):
+    header, *rows = costs.to_rows(runs)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_break_even_is_when_the_export_has_been_saved():
+    # 2 s of export, 4 ms saved a call.
+    found = cells(run(case("eager", 10.0), case("scripted", 6.0, 2.0)))
+    assert [each["Backend"] for each in found] == ["PyTorch", "TorchScript (Python)"]
+    assert [each["Break-even"] for each in found] == ["-", "500"]
+    assert found[1]["Export (s)"] == "2.00"
+    assert found[1]["File (MiB)"] == "3.0"
+    assert found[1]["Median (ms)"] == "6.00"
+    assert found[1]["Second call (ms)"] == "-"
+
+
+def test_what_compiles_in_its_first_call_pays_for_that():
+    # 30 ms of a first call, 4 ms saved a call.
+    found = cells(run(case("eager", 10.0), case("scripted", 6.0)))
+    assert [each["Break-even"] for each in found] == ["-", "8"]
+
+
+def test_what_is_no_faster_never_pays():
+    assert cells(run(case("eager", 10.0), case("cpp", 10.0, 2.0)))[1]["Break-even"] == "never"
+
+
+def test_without_eager_there_is_no_break_even():
+    assert cells(run(case("cpp", 10.0, 2.0)))[0]["Break-even"] == "-"
+
+
+def test_costs_of_several_runs_are_their_medians():
+    runs = [run(case("eager", 10.0), case("cpp", 6.0, seconds)) for seconds in (1.0, 2.0, 9.0)]
+    assert cells(*runs)[1]["Export (s)"] == "2.00"
+
+
+def test_the_median_of_a_disturbed_run_is_marked():
+    eager, cpp = case("eager", 10.0), case("cpp", 6.0)
+    disturbed = replace(cpp, extra_info={**cpp.extra_info, "disturbed": ["steal"]})
+    assert [each["Median (ms)"] for each in cells(run(eager, disturbed))] == ["10.00", "6.00*"]
+
+
+def test_the_fastest_is_named_and_the_fastest_without_python():
+    found = run(case("eager", 12.0), case("scripted", 6.0, 2.0), case("cpp", 8.0, 2.0))
+    (best,) = recommendation.recommend([found])
+    assert best.fastest.column == "TorchScript (Python)"
+    assert best.without_python.column == "TorchScript (C++)"
+    line = best.line()
+    assert line.startswith("resnet18: TorchScript (Python), 2.00 ~ times as fast")
+    assert "paid back after 334 calls" in line
+    assert "; without Python: TorchScript (C++), 1.50 ~ times as fast" in line
+
+
+def test_where_nothing_is_faster_eager_is_recommended():
+    (best,) = recommendation.recommend([run(case("eager", 5.0), case("scripted", 6.0, 2.0))])
+    assert best.line() == "resnet18: PyTorch"
+
+
+def test_one_way_that_is_both_is_said_once():
+    (best,) = recommendation.recommend([run(case("eager", 9.0), case("cpp", 6.0, 2.0))])
+    assert best.line().endswith(", which needs no Python")
+    assert best.line().count("TorchScript (C++)") == 1
+
+
+def test_the_summary_counts():
+    found = [
+        run(
+            *(case("eager", 9.0, model=model) for model in "abc"),
+            *(case("cpp", 6.0, 2.0, model=model) for model in "ab"),
+            case("scripted", 6.0, 2.0, model="c"),
+        )
+    ]
+    assert recommendation.summary(recommendation.recommend(found)) == (
+        "fastest of 3 models: TorchScript (C++) 2, TorchScript (Python) 1; in geometric mean 1.50 "
+        "times as fast as eager, 1.50 without Python (2 models)"
+    )
+
+
+def test_runs_under_different_conditions_are_refused():
+    runs = [run(case("eager", 9.0), case("cpp", 6.0), threads=count) for count in (1, 2)]
+    with pytest.raises(FileError, match="different conditions: threads=1; threads=2: give runs"):
+        recommendation.recommend(runs)
+    log = Run(Path("a.log"), None, (case("eager", 9.0),))
+    with pytest.raises(FileError, match="different conditions: those of a log, which tells none:"):
+        recommendation.recommend([runs[0], log])
+
+
+def test_a_model_without_eager_is_named():
+    found = run(case("eager", 9.0), case("cpp", 6.0), case("cpp", 6.0, model="vgg11"))
+    with pytest.raises(FileError, match=r"vgg11 through TorchScript .* is in no run"):
+        recommendation.recommend([found])
+
+
+def test_what_has_no_eager_beside_it_is_not_passed_over_in_silence():
+    with_eager, without = run(case("eager", 9.0), case("scripted", 6.0)), run(case("cpp", 3.0))
+    with pytest.raises(FileError, match=r"resnet18 through TorchScript \(C\+\+\) is in no run"):
+        recommendation.recommend([with_eager, without])

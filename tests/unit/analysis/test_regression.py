@@ -1,0 +1,308 @@
+"""The rule of the gate for speed: what it calls slower, and how seldom it is wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploybench.analysis import regression, tolerance
+from deploybench.analysis.interval import compare
+from deploybench.analysis.regression import Options, judge_runs
+from deploybench.errors import FileError, UsageError
+from deploybench.records.run import Case, Failure, Run
+
+CELL = ("resnet18", "PyTorch")
+
+
+def run(name, figures, failed=(), disturbed=(), **fingerprint):
+    """A run that holds milliseconds by model and column."""
+    cases = tuple(
+        Case(model, column.lower(), column, 0, (figure,), {"disturbed": list(disturbed)})
+        for (model, column), figure in figures.items()
+    )
+    return Run(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed)
+
+
+def side(name, figures):
+    return [run(f"{name}{number}", {CELL: figure}) for number, figure in enumerate(figures)]
+
+
+def only(baseline, candidate, **options):
+    (cell,) = judge_runs(side("b", baseline), side("c", candidate), Options(**options)).cells
+    return cell
+
+
+STEADY = [10.0, 10.02, 9.98, 10.01, 9.99]
+
+
+@pytest.mark.parametrize(
+    ("factor", "word"),
+    [(1.0, "same"), (1.02, "same"), (1.1, "slower"), (0.9, "faster"), (1.05, "inconclusive")],
+)
+def test_a_steady_cell(factor, word):
+    cell = only(STEADY, [factor * figure for figure in STEADY])
+    assert cell.verdict == word
+    assert math.expm1(cell.effect.estimate) == pytest.approx(factor - 1, abs=1e-9)
+
+
+def test_a_certain_effect_below_the_tolerance_is_not_called_slower():
+    slower = [1.03 * figure for figure in STEADY]
+    assert only(STEADY, slower).verdict == "same"
+    few = Options(tolerances=tolerance.Tolerances(0.02))
+    (cell,) = judge_runs(side("b", STEADY), side("c", slower), few).cells
+    assert cell.verdict == "slower"
+
+
+def test_inconclusive_says_how_many_more_runs_would_settle_it():
+    noisy = [10.0, 11.5, 9.0]
+    cell = only(noisy, [1.1 * figure for figure in noisy])
+    assert cell.verdict == "inconclusive"
+    more = int(cell.note.split()[1])
+    assert cell.note.endswith("more runs a side would settle it")
+    spread = [9.0, 10.0, 11.5] * ((3 + more) // 3 + 1)
+    assert only(spread, [1.1 * figure for figure in spread]).verdict == "slower"
+
+
+@pytest.mark.parametrize(("before", "after", "more"), [([10.0], [20.0], 1), (STEADY, [20.0], 1)])
+def test_one_process_tells_nothing_of_the_spread(before, after, more):
+    cell = only(before, after)
+    assert cell.verdict == "inconclusive"
+    assert f"at least {more} more run a side" in cell.note
+    assert str(cell.effect) == "+100.0%"
+
+
+def test_equal_figures_do_not_make_an_interval_without_width():
+    effect = compare([1.0, 1.0], [1.0, 1.0], 0.95)
+    assert effect.low < 0 < effect.high
+
+
+def test_missing_new_and_wrong():
+    first, second = run("b", {CELL: 1.0, ("vgg11", "PyTorch"): 2.0}), run("b2", {CELL: 1.0})
+    candidate = run(
+        "c",
+        {("alexnet", "PyTorch"): 1.0},
+        failed=(Failure("vgg11", "PyTorch", "different: class 3"),),
+    )
+    report = judge_runs([first, second], [candidate], Options())
+    found = {cell.model: (cell.verdict, cell.note) for cell in report.cells}
+    assert found == {
+        "alexnet": ("new", ""),
+        "resnet18": ("missing", ""),
+        "vgg11": ("wrong", "different: class 3"),
+    }
+    assert report.exit_code == 4
+
+
+def test_other_conditions_are_not_comparable():
+    report = judge_runs(
+        [run("b", {CELL: 1.0}, threads=2)], [run("c", {CELL: 1.0}, threads=4)], Options()
+    )
+    assert [cell.verdict for cell in report.cells] == ["not comparable"]
+    assert report.differences == ("threads: 2 -> 4",)
+    assert report.exit_code == 3
+
+
+def test_the_same_conditions_on_both_sides_have_cells_of_their_own():
+    sides = [
+        [
+            run(f"{name}{number}{size}", {CELL: size * factor * figure}, batch_size=size)
+            for number, figure in enumerate(STEADY)
+            for size, factor in ((1, 1.0), (8, eight))
+        ]
+        for name, eight in (("b", 1.0), ("c", 1.2))
+    ]
+    report = judge_runs(*sides, Options())
+    assert {cell.column: cell.verdict for cell in report.cells} == {
+        "PyTorch [batch_size=1]": "same",
+        "PyTorch [batch_size=8]": "slower",
+    }
+    assert report.exit_code == 1
+
+
+def test_two_conditions_on_one_side_are_not_comparable_either():
+    baseline = [run("b", {CELL: 1.0}, threads=2), run("b2", {CELL: 1.0}, threads=4)]
+    report = judge_runs(baseline, [run("c", {CELL: 1.0}, threads=2)], Options())
+    assert report.differences == ("threads: 2 and 4 -> 2",)
+
+
+def test_the_same_run_on_both_sides_is_refused():
+    with pytest.raises(UsageError, match="b0 is in the baseline and in the candidate"):
+        judge_runs(side("b", STEADY), side("b", [1.0]), Options())
+
+
+def test_a_log_is_refused():
+    log = Run(Path("log"), None, ())
+    with pytest.raises(FileError, match="log is a log, which tells no conditions"):
+        judge_runs([log], side("c", STEADY), Options())
+
+
+@pytest.mark.parametrize("figure", [math.nan, math.inf, 0.0, -1.0])
+def test_what_is_no_time_is_refused(figure):
+    with pytest.raises(FileError, match="which is no time"):
+        judge_runs(side("b", STEADY), side("c", [figure]), Options())
+
+
+def test_a_disturbed_cell_is_noted():
+    disturbed = [run("c", {CELL: 1.0}, disturbed=["other processes"])]
+    (cell,) = judge_runs(side("b", STEADY), disturbed, Options()).cells
+    assert cell.note.endswith("; disturbed")
+
+
+CELLS = [(f"model{number}", "PyTorch") for number in range(30)]
+
+
+def simulated(random, name, count, spread, slowed=1.0):
+    runs = []
+    for number in range(count):
+        figures = {cell: 10.0 * math.exp(random.normal(0, spread)) for cell in CELLS}
+        figures[CELLS[0]] *= slowed
+        runs.append(run(f"{name}{number}", figures))
+    return runs
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.1])
+def test_where_nothing_differs_a_report_seldom_says_that_something_does(spread):
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        report = judge_runs(
+            simulated(random, "b", 5, spread), simulated(random, "c", 5, spread), Options()
+        )
+        wrong += bool(report.counts["slower"] + report.counts["faster"])
+    # 5% are allowed: 10 of 200, and three standard deviations of that count.
+    assert wrong <= 10 + 3 * math.sqrt(200 * 0.05 * 0.95)
+
+
+def test_ten_percent_are_seen_with_five_runs_a_side():
+    random, seen = np.random.default_rng(0), 0
+    for _ in range(100):
+        report = judge_runs(
+            simulated(random, "b", 5, 0.01), simulated(random, "c", 5, 0.01, slowed=1.1), Options()
+        )
+        seen += {cell.model: cell.verdict for cell in report.cells}["model0"] == "slower"
+    assert seen >= 90
+
+
+# A model's backends as one process times them: each turn has noise of its own, and what the machine
+# does hits all of them alike.
+COLUMNS = ("PyTorch", "TorchScript (Python)", "TorchScript (C++)")
+
+
+def noisy(random, name, count=5, factors=(1.0, 1.0, 1.0), common=0.15, turn=0.03, turns=12):
+    """Runs of five models; the first model's columns take `factors` times as long."""
+    runs = []
+    for number in range(count):
+        cases = []
+        for model in range(5):
+            machine = random.normal(0, common) + random.normal(0, common, turns)
+            for column, factor in zip(COLUMNS, factors if model == 0 else (1, 1, 1), strict=True):
+                logs = machine + random.normal(0, turn, turns)
+                samples = tuple(10.0 * factor * np.exp(logs))
+                info = {"turns": [1] * turns}
+                cases.append(Case(f"model{model}", column.lower(), column, 0, samples, info))
+        runs.append(Run(Path(f"{name}{number}"), {"cpu": "some"}, tuple(cases), f"{name}{number}"))
+    return runs
+
+
+def changed(report):
+    """The cells that are called slower or faster."""
+    words = {(cell.model, cell.column): cell.verdict for cell in report.cells}
+    return {key: word for key, word in words.items() if word in ("slower", "faster")}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize(("factor", "word"), [(1.1, "slower"), (0.9, "faster")])
+def test_one_backend_is_judged_beside_the_others_where_the_machine_is_noisy(column, factor, word):
+    random, seen = np.random.default_rng(0), 0
+    factors = [factor if each == column else 1.0 for each in COLUMNS]
+    for _ in range(50):
+        report = judge_runs(noisy(random, "b"), noisy(random, "c", factors=factors), Options())
+        found = changed(report)
+        assert set(found) <= {("model0", column)}
+        seen += found == {("model0", column): word}
+    assert seen >= 45
+    cell = next(cell for cell in report.cells if cell.effect and cell.beside)
+    assert set(cell.beside) == set(COLUMNS) - {column}
+    assert cell.note.startswith("beside ") and "by itself" in cell.note
+    assert math.expm1(cell.effect.estimate) == pytest.approx(factor - 1, abs=0.05)
+
+
+def test_beside_others_nothing_is_called_changed_where_nothing_is():
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(200):
+        wrong += bool(changed(judge_runs(noisy(random, "b"), noisy(random, "c"), Options())))
+    assert wrong <= 10 + 3 * math.sqrt(200 * 0.05 * 0.95)
+
+
+def test_two_backends_do_not_tell_which_of_them_changed():
+    random = np.random.default_rng(0)
+    sides = noisy(random, "b"), noisy(random, "c", factors=(1.0, 1.0, 1.15))
+    two = [[replace(run, cases=run.cases[1:3]) for run in side] for side in sides]
+    assert changed(judge_runs(*two, Options())) == {}
+
+
+def test_a_backend_is_not_slower_for_the_others_being_known_to_be_faster():
+    random = np.random.default_rng(0)
+    steady = {"common": 0.03, "turn": 0.003}
+    sides = noisy(random, "b", **steady), noisy(random, "c", factors=(1, 0.7, 0.7), **steady)
+    assert changed(judge_runs(*sides, Options())) == {
+        ("model0", column): "faster" for column in COLUMNS[1:]
+    }
+
+
+def test_each_condition_has_its_own_processes_to_be_looked_at_within():
+    random = np.random.default_rng(0)
+    sides = [
+        [
+            replace(run, fingerprint={"batch_size": size}, identity=f"{run.identity}-{size}")
+            for size in (1, 8)
+            for run in noisy(random, name, factors=(1, factor if size == 8 else 1, 1))
+        ]
+        for name, factor in (("b", 1.0), ("c", 1.15))
+    ]
+    assert changed(judge_runs(*sides, Options())) == {
+        ("model0", "TorchScript (Python) [batch_size=8]"): "slower"
+    }
+
+
+def test_more_runs_are_counted_by_what_settles_first():
+    random = np.random.default_rng(1)
+    noise = {"common": 0.3, "turn": 0.1}
+    sides = noisy(random, "b", 3, **noise), noisy(random, "c", 3, (1.15, 1, 1), **noise)
+    cell = judge_runs(*sides, Options()).cells[0]
+    alone = [
+        [replace(run, cases=[case for case in run.cases if case.column == "PyTorch"]) for run in s]
+        for s in sides
+    ]
+    by_itself = judge_runs(*alone, Options()).cells[0]
+    assert cell.verdict == by_itself.verdict == "inconclusive"
+    assert int(cell.note.split()[1]) < int(by_itself.note.split()[1])
+
+
+figures = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=6)
+
+
+@given(figures, figures)
+def test_the_mirror_of_a_verdict_is_its_mirror(before, after):
+    mirror = {"slower": "faster", "faster": "slower"}
+    there, back = only(before, after), only(after, before)
+    assert back.verdict == mirror.get(there.verdict, there.verdict)
+
+
+@given(figures, figures, st.floats(0.01, 100.0))
+def test_the_unit_does_not_matter(before, after, factor):
+    scaled = ([factor * figure for figure in each] for each in (before, after))
+    here, there = only(before, after), only(*scaled)
+    assert there.effect.estimate == pytest.approx(here.effect.estimate, abs=1e-9)
+
+
+@given(figures, figures)
+def test_every_cell_gets_a_verdict_and_every_report_an_exit_code(before, after):
+    report = judge_runs(side("b", before), side("c", after), Options())
+    assert {cell.verdict for cell in report.cells} <= set(regression.VERDICTS)
+    assert report.exit_code in (0, 1, 3, 4)

@@ -1,0 +1,141 @@
+"""The compiled backend: its answer, what it leaves behind, what it says where it cannot compile."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+import torch._inductor.codecache
+
+from deploybench import backends, settings
+from deploybench.errors import BackendFailed, BackendUnavailable
+from deploybench.models import weights
+from deploybench.runner.workbench import Plan, Workbench
+from deploybench.timing.protocol import timed_calls
+
+NAME = "compiled"
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+class Small(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = torch.nn.BatchNorm2d(8)
+        self.linear = torch.nn.Linear(8, 5)
+
+    def forward(self, batch):
+        return self.linear(self.norm(self.convolution(batch)).relu().mean((2, 3)))
+
+
+class Keyed(torch.nn.Module):
+    def forward(self, batch):
+        return {}[batch.shape[0]]
+
+
+def make():
+    backend = backends.registry()[NAME](settings.resolve("cpu"))
+    backend.require()
+    return backend
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """An empty folder for temporary files, and no folder for Inductor's cache."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv(CACHE, raising=False)
+    return tmp_path
+
+
+def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
+    module = Small().eval()
+    state = {name: each.clone() for name, each in module.state_dict().items()}
+    batches = [torch.randn(2, 3, 9, 9) for _ in range(2)]
+    # Twice: what the first has removed must not be what the second relies on.
+    for _ in range(2):
+        backend = make()
+        try:
+            session = backend.load(module, None)
+            answers = [session.predict(batch) for batch in batches]
+            with torch.inference_mode():
+                expected = [module(batch) for batch in batches]
+            torch.testing.assert_close(answers, expected)
+            assert len(timed_calls(session, 3)) == 3
+            torch.testing.assert_close(session.output(), expected[1])
+            session.close()
+        finally:
+            backend.close()
+        assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
+    assert all(torch.equal(each, state[name]) for name, each in module.state_dict().items())
+    assert torch._inductor.config.freezing is False
+
+
+def test_on_a_cpu_weights_are_frozen():
+    backend, module, batch = make(), Small().eval(), torch.randn(2, 3, 9, 9)
+    try:
+        session = backend.load(module, None)
+        first = session.predict(batch).clone()
+        with torch.no_grad():
+            module.norm.bias.add_(1)
+        # What was folded when it was compiled is what is run.
+        assert torch.equal(session.predict(batch), first)
+        session.close()
+    finally:
+        backend.close()
+
+
+def test_each_model_is_compiled_with_an_empty_cache(temporary):
+    backend, batch = make(), torch.randn(2, 3, 9, 9)
+    try:
+        first = backend.load(Small().eval(), None)
+        answer = first.predict(batch).clone()
+        used = Path(os.environ[CACHE])
+        assert list(used.rglob("*.so"))
+        second = backend.load(Small().eval(), None)
+        assert os.environ[CACHE] != str(used)
+        assert list(Path(os.environ[CACHE]).iterdir()) == []
+        assert not used.exists()
+        # What was compiled there is still what is run.
+        assert torch.equal(first.predict(batch), answer)
+        second.close()
+    finally:
+        backend.close()
+
+
+def test_several_at_once_put_the_cache_back(monkeypatch):
+    monkeypatch.setenv(CACHE, "before")
+    first, second = make(), make()
+    first.close()
+    second.close()
+    assert os.environ[CACHE] == "before"
+
+
+def test_what_cannot_be_compiled_fails_in_one_line():
+    backend = make()
+    try:
+        session = backend.load(Keyed().eval(), None)
+        session.put(torch.zeros(1, 3))
+        with pytest.raises((BackendFailed, RuntimeError)) as caught, session.calling():
+            session.run()
+        assert str(caught.value).strip().splitlines()[0]
+        session.close()
+    finally:
+        backend.close()
+
+
+def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
+    monkeypatch.setenv("PATH", str(temporary))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(BackendUnavailable, match=r"no C\+\+ compiler is here: install one"):
+        make()
+    assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
+
+
+@pytest.mark.slow
+def test_resnet18_gives_eagers_answer():
+    plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
+    with Workbench(plan) as bench, bench.case("resnet18", NAME) as case:
+        assert case.check(1).agrees

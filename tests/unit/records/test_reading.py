@@ -1,0 +1,304 @@
+"""Reading saved runs and logs: what is taken, and what is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_benchmark.utils import get_machine_id
+
+from deploybench.errors import FileError, UsageError
+from deploybench.records import reading, store
+from deploybench.records.run import Run, tidy
+
+from ..saved_runs import document, save
+
+
+def test_a_saved_run_keeps_every_sample_in_milliseconds(tmp_path):
+    path = save(tmp_path / "run.json", {("alexnet", "cpp"): [0.003, 0.001, 0.002]}, threads=4)
+    run = reading.read(path)
+    (case,) = run.cases
+    assert (case.model, case.column, case.order) == ("alexnet", "TorchScript (C++)", 20)
+    assert case.samples == pytest.approx((3.0, 1.0, 2.0))
+    assert case.milliseconds == pytest.approx(2.0)
+    assert (case.backend, case.extra_info["column_order"]) == ("cpp", 20)
+    assert run.fingerprint["threads"] == 4
+
+
+def test_a_log_is_read_as_the_article_reads_it(tmp_path):
+    path = tmp_path / "bench.log"
+    path.write_text(
+        "Start\n#head;TorchScript (C++)\nModel: 3 ms\n#./ts/a.b.ts;1.5\n#vgg11;2\n#vgg11; 2.25 ;x\n"
+        "# a remark\n"
+    )
+    run = reading.read(path)
+    assert run.fingerprint is None
+    assert [(case.model, case.column, case.milliseconds) for case in run.cases] == [
+        ("a", "TorchScript (C++)", 1.5),
+        ("vgg11", "TorchScript (C++)", 2.25),
+    ]
+
+
+def test_a_log_may_hold_text_in_any_encoding(tmp_path):
+    path = tmp_path / "bench.log"
+    path.write_bytes(b"  caf\xe9 4.64%\n#head;PyTorch\n#alexnet;1.5\n")
+    assert [case.milliseconds for case in reading.read(path).cases] == [1.5]
+
+
+def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
+    """What a verdict stands on: per process, with what decides whether two may be pooled."""
+    cases = {("alexnet", "eager"): [0.001, 0.003, 0.002], ("alexnet", "cpp"): [0.004]}
+    runs = [
+        reading.read(save(tmp_path / str(number), cases, threads=threads))
+        for number, threads in enumerate([1, 2, 1])
+    ]
+    rows = tidy(runs)
+    assert list(rows["run"]) == [0, 0, 1, 1, 2, 2]
+    assert list(rows["backend"]) == ["eager", "cpp"] * 3
+    assert list(rows["milliseconds"]) == pytest.approx([2.0, 4.0] * 3)
+    assert list(rows["calls"]) == [3, 1] * 3
+    first, second, third = rows["condition"][::2]
+    assert first == third != second
+
+
+def test_the_order_of_a_fingerprint_makes_no_difference():
+    one, two = ({"threads": 2, "gpu": None}, {"gpu": None, "threads": 2})
+    conditions = {Run(Path("run"), each, ()).condition for each in (one, two)}
+    assert len(conditions) == 1
+
+
+def of_a_run(run, **own):
+    run["machine_info"]["deploybench"]["format"] = 2
+    run["deploybench"] = {"run": "r", **own}
+
+
+def spoilt(change) -> str:
+    run = document({("alexnet", "eager"): [0.001], ("alexnet", "cpp"): [0.001]})
+    change(run)
+    return json.dumps(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (spoilt(lambda run: None)[:-30], "neither a whole saved run"),
+        ("", "neither a whole saved run"),
+        ("Model resnet18: 3 ms\n#resnet18;3\n", "nor a log"),
+        ("[]", "no run of this suite"),
+        ("17", "no run of this suite"),
+        (
+            '{"machine_info": {}, "benchmarks": []}',
+            "no run of this suite (no machine_info.deploybench)",
+        ),
+        (spoilt(lambda run: run.update(benchmarks=[])), "holds no measurement"),
+        (
+            spoilt(lambda run: run["machine_info"]["deploybench"].update(format=7, version="9.1")),
+            "has format 7, this version reads 1 and 2; read it with deploybench 9.1",
+        ),
+        (
+            spoilt(lambda run: run["machine_info"].update(deploybench={"format": 3})),
+            "has format 3, this version reads 1 and 2",
+        ),
+        (
+            spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
+            "a fingerprint that is no flat object",
+        ),
+        (
+            spoilt(lambda run: run["machine_info"]["deploybench"]["fingerprint"].update(cpu=[])),
+            "a fingerprint that is no flat object",
+        ),
+        (spoilt(lambda run: run.update(benchmarks={"a": 1})), "benchmarks that are no list"),
+        (
+            spoilt(lambda run: run["benchmarks"].append(run["benchmarks"][0])),
+            "holds alexnet in PyTorch twice",
+        ),
+        (spoilt(lambda run: run["benchmarks"][0].pop("params")), "is not a result of this suite"),
+        (spoilt(lambda run: run["benchmarks"].append("x")), "is not a result of this suite"),
+        (spoilt(lambda run: run["benchmarks"][0]["stats"].pop("data")), "(no stats.data)"),
+        (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[])), "has no samples"),
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][1]["stats"].update(data=[1, bad])),
+                words,
+            )
+            for bad, words in [
+                (0.0, "benchmark 2: alexnet in TorchScript (C++) has the sample 0.0, which is no"),
+                (-1.0, "has the sample -1.0, which is no time"),
+                (float("nan"), "has the sample nan, which is no time"),
+                (float("inf"), "has the sample inf, which is no time"),
+                (10**400, "which is no time"),
+                (True, "has the sample True, which is no time"),
+                ("0.1", "has the sample '0.1', which is no time"),
+            ]
+        ],
+        (spoilt(lambda run: None).replace("0.001", "9" * 5000), "neither a whole saved run"),
+        (
+            spoilt(lambda run: run["benchmarks"][0]["params"].update(model="a;b")),
+            "'a;b' is no name for a model",
+        ),
+        (
+            spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column="a\nb")),
+            "'a\\nb' is no name for a model, backend or column",
+        ),
+        (
+            spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column_order="0")),
+            "column_order '0' is no whole number",
+        ),
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(turns=bad)),
+                "has turns that do not make its",
+            )
+            for bad in ("22", [99], [0, 1], [True], [1.0], {}, 7)
+        ],
+        *[
+            (
+                spoilt(
+                    lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(packages=bad)
+                ),
+                f"has packages {bad!r}, which are no versions by name",
+            )
+            for bad in (None, ["openvino"], {"openvino": 2026})
+        ],
+        *[
+            (
+                spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(bad)),
+                f"has the batch size {bad['batch_size']!r}, which is no whole number",
+            )
+            for bad in ({"batch_size": [1]}, {"batch_size": 1.5}, {"batch_size": True})
+        ],
+        (spoilt(lambda run: of_a_run(run, peak={"flops_per_second": 10**400})), "that is none"),
+        ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
+        ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is no time"),
+        ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is no time"),
+        ("#head;PyTorch\n#alexnet;1e300\n", "which is no time"),
+        ("#head;PyTorch\n#./ts/.ts;1\n", "gives a figure to no model"),
+        ("#head;PyTorch\nStart alexnet\n", "holds no figure"),
+        ("#head;\n#alexnet;1\n", "its title '' is none"),
+    ],
+)
+def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, text, words):
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(FileError) as caught:
+        reading.read(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reason_can_always_be_printed(tmp_path):
+    path = tmp_path / "run.json"
+    failure = {"model": "vgg11", "column": "PyTorch", "reason": "half a \ud800 character"}
+    path.write_text(spoilt(lambda run: of_a_run(run, failed=[failure])))
+    (failed,) = reading.read(path).failed
+    assert failed.reason.encode("utf-8") == b"half a ? character"
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(FileError, match="neither a whole saved run"):
+        reading.read(path)
+
+
+KEYS = ["machine_info", "deploybench", "format", "fingerprint", "benchmarks", "params", "model"]
+KEYS += ["stats", "data", "extra_info", "column", "column_order"]
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(KEYS),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(content=anything)
+def test_whatever_json_is_read_or_refused_but_never_breaks(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(FileError):
+        reading.read(path)
+
+
+@given(place=st.sampled_from(["params", "extra_info", "stats"]), content=anything)
+def test_a_case_edited_at_will_is_read_or_refused_but_never_breaks(
+    tmp_path_factory, place, content
+):
+    run = document({("alexnet", "eager"): [0.001]})
+    run["benchmarks"][0][place] = content
+    path = tmp_path_factory.getbasetemp() / "edited.json"
+    path.write_text(json.dumps(run))
+    try:
+        (case,) = reading.read(path).cases
+    except FileError as error:
+        assert "\n" not in str(error)
+    else:
+        assert case.model and case.column and case.milliseconds > 0
+
+
+@pytest.fixture
+def storage(tmp_path):
+    folder = tmp_path / "storage"
+    for name in ("0001_run1", "0002_run2", "0003_other", "0010_run10"):
+        save(folder / get_machine_id() / f"{name}.json", {("alexnet", "eager"): [0.001]})
+    save(folder / "Other-CPython-3.9-64bit" / "0004_far.json", {("alexnet", "eager"): [0.001]})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "stems"),
+    [
+        (["0001"], ["0001_run1"]),
+        (["0002", "0001"], ["0002_run2", "0001_run1"]),
+        (["run1"], ["0001_run1"]),
+        (["run?"], ["0001_run1", "0002_run2"]),
+        (["*run*"], ["0001_run1", "0002_run2", "0010_run10"]),
+        (["0004"], ["0004_far"]),
+        (["Other*/*"], ["0004_far"]),
+        (["0001", "0001"], ["0001_run1"]),
+        ([f"{get_machine_id()}/0003"], ["0003_other"]),
+    ],
+)
+def test_runs_are_found_by_number_name_or_glob(storage, names, stems):
+    assert [path.stem for path in store.find(names, str(storage))] == stems
+
+
+def test_a_path_is_a_path(storage, tmp_path):
+    path = save(tmp_path / "mine.json", {("alexnet", "eager"): [0.001]})
+    assert store.find([str(path)], str(storage)) == [path]
+
+
+def test_the_same_run_by_three_names_is_one_run(storage, tmp_path):
+    (path,) = store.find(["0001"], str(storage))
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    assert store.find(["run1", str(path), str(link)], str(storage)) == [path]
+
+
+def test_storage_is_given_as_pytest_benchmark_takes_it(storage):
+    assert store.find(["0001"], f"file://{storage}") == store.find(["0001"], str(storage))
+    with pytest.raises(UsageError, match="give a folder"):
+        store.find(["0001"], "elasticsearch+http://host/index/type")
+
+
+@pytest.mark.parametrize("name", ["0009", "run", "", "/none.json", "a/b/c.json", "a**b", ".."])
+def test_a_run_that_is_not_there_is_said_with_those_that_are(storage, name):
+    with pytest.raises(FileError, match="is no file and no run in") as caught:
+        store.find([name], str(storage))
+    assert str(caught.value).startswith(f"'{name}'")
+    assert "the runs there: 0001_run1, 0002_run2" in str(caught.value)
+
+
+def test_looking_for_runs_makes_no_folder(tmp_path):
+    with pytest.raises(FileError, match="the runs there: none"):
+        store.find(["0001"], str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()

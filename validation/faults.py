@@ -1,0 +1,174 @@
+"""Faults that a deployment can have, planted one at a time, for the gate to catch.
+
+Each fault takes a subject and yields pairs of a name and the logits that a model with that fault
+gives to the subject's images: float32 [inputs, classes] on the CPU. A fault that a model cannot
+have, such as dropout left on where there is none, yields nothing. The subject's module is as it was
+when the generator is exhausted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from deploybench.models import images, torchvision_zoo, weights
+from deploybench.runner.workbench import Subject
+
+Outputs = Iterator[tuple[str, Tensor]]
+LAYERS = (nn.Conv2d, nn.Linear)
+NORMS = (nn.BatchNorm2d, nn.LayerNorm)
+
+
+def predict(module: nn.Module, images: Tensor) -> Tensor:
+    """Logits of `images`, all in one batch."""
+    with torch.inference_mode():
+        return module(images)
+
+
+def first_middle_last(module: nn.Module, kinds: tuple[type, ...]) -> list[tuple[str, nn.Module]]:
+    """Three modules of the given kinds, by name; fewer where there are not three."""
+    found = [(name, child) for name, child in module.named_modules() if isinstance(child, kinds)]
+    chosen = (0, len(found) // 2, len(found) - 1) if found else ()
+    return [found[index] for index in dict.fromkeys(chosen)]
+
+
+@contextmanager
+def changed(tensor: Tensor, new: Tensor) -> Iterator[None]:
+    """Within it, `tensor` holds the values of `new`."""
+    old = tensor.detach().clone()
+    with torch.no_grad():
+        tensor.copy_(new)
+        try:
+            yield
+        finally:
+            tensor.copy_(old)
+
+
+def weights_scaled(subject: Subject) -> Outputs:
+    """One layer's weights multiplied by 1.01."""
+    for name, layer in first_middle_last(subject.module, LAYERS):
+        with changed(layer.weight, layer.weight * 1.01):
+            yield f"weights of {name} scaled by 1.01", predict(subject.module, subject.images)
+
+
+def largest_weight_lost(subject: Subject) -> Outputs:
+    """The largest weight of one layer set to 0."""
+    for name, layer in first_middle_last(subject.module, LAYERS):
+        without = layer.weight.detach().clone()
+        without.view(-1)[without.abs().argmax()] = 0
+        with changed(layer.weight, without):
+            yield f"largest weight of {name} set to 0", predict(subject.module, subject.images)
+
+
+def bias_lost(subject: Subject) -> Outputs:
+    """The biases of one layer set to 0."""
+    for name, layer in first_middle_last(subject.module, LAYERS + NORMS):
+        if layer.bias is not None:
+            with changed(layer.bias, torch.zeros_like(layer.bias)):
+                yield f"bias of {name} lost", predict(subject.module, subject.images)
+
+
+def layer_left_out(subject: Subject) -> Outputs:
+    """One normalisation, or for want of any one activation, replaced by nothing."""
+    left_out = first_middle_last(subject.module, NORMS)
+    for name, layer in left_out or first_middle_last(subject.module, (nn.ReLU,)):
+        parent = subject.module.get_submodule(name.rpartition(".")[0])
+        own = name.rpartition(".")[2]
+        setattr(parent, own, nn.Identity())
+        try:
+            yield f"{name} left out", predict(subject.module, subject.images)
+        finally:
+            setattr(parent, own, layer)
+
+
+def _left_in_training(subject: Subject, kinds: tuple[type, ...], name: str) -> Outputs:
+    modules = [child for child in subject.module.modules() if isinstance(child, kinds)]
+    modules = [child for child in modules if getattr(child, "p", 1) > 0]
+    if modules:
+        state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+        for child in modules:
+            child.train()
+        torch.manual_seed(0)
+        # Not in inference mode: training mode updates the running statistics in place.
+        with torch.no_grad():
+            output = subject.module(subject.images)
+        subject.module.eval().load_state_dict(state)
+        yield name, output
+
+
+def batch_norm_in_training_mode(subject: Subject) -> Outputs:
+    """Batch norm that uses the batch's own statistics."""
+    return _left_in_training(subject, (nn.BatchNorm2d,), "batch norm in training mode")
+
+
+def dropout_left_on(subject: Subject) -> Outputs:
+    """Dropout that still drops."""
+    return _left_in_training(subject, (nn.Dropout,), "dropout left on")
+
+
+def wrong_input(subject: Subject) -> Outputs:
+    """The right model on an input that was prepared wrongly."""
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (images.MEAN, images.STD))
+    prepared = {
+        "red and blue swapped": subject.images.flip(1),
+        "normalisation forgotten": subject.images * std + mean,
+        "input transposed": subject.images.transpose(2, 3).contiguous(),
+        "input ignored": torch.zeros_like(subject.images),
+    }
+    for name, batch in prepared.items():
+        yield name, predict(subject.module, batch)
+
+
+def wrong_output(subject: Subject) -> Outputs:
+    """The right logits, handed on wrongly."""
+    logits = predict(subject.module, subject.images)
+    swapped = logits.clone()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    one_nan = logits.clone()
+    one_nan[-1, -1] = float("nan")
+    yield "classes shifted by one", logits.roll(1, dims=1)
+    yield "batch entries swapped", swapped
+    yield "output of the previous call", logits.roll(1, dims=0)
+    yield "one NaN", one_nan
+
+
+def wrong_weights(subject: Subject) -> Outputs:
+    """Weights of another seed, and weights as they were a small training step ago."""
+    other = torchvision_zoo.build(subject.name)
+    weights.apply(other, subject.name, weights.parse("random"), seed=12345)
+    yield "logits of another seed", predict(other, subject.images)
+    state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in subject.module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.mul_(1 + 1e-3 * noise)
+    output = predict(subject.module, subject.images)
+    subject.module.load_state_dict(state)
+    yield "yesterday's weights", output
+
+
+def half_precision(subject: Subject) -> Outputs:
+    """Arithmetic in 16 bits, its result called float32."""
+    state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+    for dtype in (torch.float16, torch.bfloat16):
+        output = predict(subject.module.to(dtype), subject.images.to(dtype)).float()
+        subject.module.float().load_state_dict(state)
+        yield f"{dtype} called float32", output
+
+
+FAULTS: tuple[Callable[[Subject], Outputs], ...] = (
+    weights_scaled,
+    largest_weight_lost,
+    bias_lost,
+    layer_left_out,
+    batch_norm_in_training_mode,
+    dropout_left_on,
+    wrong_input,
+    wrong_output,
+    wrong_weights,
+    half_precision,
+)
