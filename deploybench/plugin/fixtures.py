@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -109,7 +108,7 @@ def comparison(
 
     saving = request.config.stash[SAVING]
     best = peak(workbench.plan.settings)
-    saving.peak = asdict(best) if best else None
+    saving.peak = best
     saving.begin(fingerprint(workbench.plan, protocol, run_options.batch_size))
     device = workbench.plan.settings.device
     watch = Watch(device)
@@ -129,7 +128,7 @@ def comparison(
     )
     yield compared
     if best and (again := peak(workbench.plan.settings)):
-        saving.peak = asdict(best.best(again))
+        saving.peak = best.best(again)
     noise_after = measure_machine_noise(device)
     saving.noise = (noise_before, noise_after)
     saving.notices += after_run(
@@ -174,15 +173,16 @@ def record_latency(
         if outcome.failure is not None:
             raise outcome.failure
         assert outcome.result is not None
-        samples, info = outcome.result.samples, outcome.result.extra_info
-        model = request.node.callspec.params["model"]
-        fixture = replay(request, samples, outcome.result.clock, model, protocol)
-        fixture.extra_info.update(info)
-        figure = f"{1e3 * median(samples):9.2f} ms"
+        case = outcome.result
+        samples = case.samples_seconds
+        fixture = replay(request, samples, str(case.clock), case.model, protocol)
+        fixture.extra_info.update(case.extra_info())
+        figure = f"{case.latency_ms:9.2f} ms"
         if protocol.metric == THROUGHPUT:
             figure = f"{batch_size / median(samples):9.1f} images/s"
-        marks = "; ".join(("", *info["disturbed"]))
-        words = f"{figure}   {len(samples)} rounds, {info['check']['verdict']}{marks}"
+        marks = "; ".join(("", *case.disturbed))
+        verdict = case.check.verdict if case.check else ""
+        words = f"{figure}   {len(samples)} rounds, {verdict}{marks}"
         record_property(LATENCY_PROPERTY, words)
 
     return record

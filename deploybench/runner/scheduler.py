@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import Any
 
 from ..errors import BackendFailed, BackendUnavailable, DeploybenchError
 from ..machine import packages
 from ..machine.interference import Disturbance, Watch
+from ..records.record import CaseRecord, Check
 from ..tasks.agreement import Agreement
 from ..timing.protocol import Measurement, Protocol, Timing, measure_in_turn
 from .workbench import Case, Workbench, one_line
@@ -22,19 +22,6 @@ from .workbench import Case, Workbench, one_line
 ATTEMPTS = 2
 # Where repeating has not helped so many models, other work goes on all the time.
 PATIENCE = 3
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is known of one model through one backend once it was timed.
-
-    samples: seconds of each call; clock: what timed them. extra_info: all else that a
-    saved run says of the case; see records/reading.py.
-    """
-
-    samples: tuple[float, ...]
-    clock: str
-    extra_info: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +33,7 @@ class Outcome:
     """
 
     agreement: Agreement | None = None
-    result: Result | None = None
+    result: CaseRecord | None = None
     failure: Exception | None = None
 
 
@@ -66,8 +53,8 @@ class Comparison:
         protocol: Protocol,
         backends: Mapping[tuple[str, int], Sequence[str]],
         watch: Watch,
-        known: Mapping[tuple[str, str, int], Result] | None = None,
-        saved: Callable[[str, int, Mapping[str, Result]], None] = lambda *_: None,
+        known: Mapping[tuple[str, str, int], CaseRecord] | None = None,
+        saved: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
         *,
         cold_start: bool = False,
     ) -> None:
@@ -107,7 +94,7 @@ class Comparison:
 
     def _known_of(
         self, model: str, batch_size: int, backends: Sequence[str]
-    ) -> dict[str, Result] | None:
+    ) -> dict[str, CaseRecord] | None:
         """What another run has found of these backends; None unless it is all of them.
 
         Turns that were timed another day are no pair to those of today.
@@ -116,8 +103,8 @@ class Comparison:
         whole = {each: result for each, result in known.items() if result and self._whole(result)}
         return whole if len(whole) == len(backends) else None
 
-    def _whole(self, result: Result) -> bool:
-        return not self._cold_start or result.extra_info["cold_start_seconds"] is not None
+    def _whole(self, result: CaseRecord) -> bool:
+        return not self._cold_start or result.cold_start_seconds is not None
 
     def _compare(self, model: str, batch_size: int, backends: Sequence[str]) -> None:
         with ExitStack() as stack:
@@ -165,8 +152,7 @@ class Comparison:
             if isinstance(measurement, Exception):
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
-            info = describe(case, agreement, measurement, reasons, attempt + 1)
-            result = Result(measurement.samples, measurement.clock, info)
+            result = describe(case, agreement, measurement, reasons, attempt + 1)
             self._outcomes[backend] = Outcome(agreement, result)
 
     def _save(self, model: str, batch_size: int) -> None:
@@ -185,12 +171,10 @@ class Comparison:
         except DeploybenchError as error:
             self._outcomes[backend] = Outcome(agreement, failure=error)
             return
-        info = {
-            **result.extra_info,
-            "cold_start_seconds": cold.seconds,
-            "cold_start_peak_bytes": cold.peak_bytes,
-        }
-        self._outcomes[backend] = Outcome(agreement, replace(result, extra_info=info))
+        started = replace(
+            result, cold_start_seconds=cold.seconds, cold_start_peak_bytes=cold.peak_bytes
+        )
+        self._outcomes[backend] = Outcome(agreement, started)
 
     def _attempt(
         self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
@@ -230,31 +214,34 @@ def describe(
     measurement: Measurement,
     disturbed: Sequence[str],
     attempts: int,
-) -> dict[str, Any]:
-    """What a saved run says of a case beside its samples; records/reading.py has the list."""
+) -> CaseRecord:
+    """What is known of a case once it was timed."""
     artifact, work = case.artifact, case.subject.work()
-    return {
-        "column": case.backend.title,
-        "column_order": case.backend.order,
-        "check": asdict(agreement),
-        "batch_size": case.subject.plan.batch_size,
-        **asdict(work),
-        "artifact_sha256": artifact.sha256 if artifact else None,
-        "artifact_bytes": artifact.bytes if artifact else None,
-        "export_seconds": artifact.seconds if artifact else None,
-        "load_seconds": case.load_seconds,
-        "first_call_ms": case.first_calls_seconds[0] * 1e3,
-        "second_call_ms": case.first_calls_seconds[1] * 1e3,
-        "memory_bytes": case.memory_bytes,
-        "device_memory_bytes": case.device_memory_bytes,
-        "cold_start_seconds": None,
-        "cold_start_peak_bytes": None,
-        "needs_python": case.backend.needs_python,
-        "packages": packages.installed_versions(case.backend.packages),
-        "stopped_by": measurement.stopped_by,
-        "precision": measurement.precision if isfinite(measurement.precision) else None,
-        "turns": list(measurement.turns),
-        "device_ms": [1e3 * seconds for seconds in measurement.device_samples],
-        "disturbed": list(disturbed),
-        "attempts": attempts,
-    }
+    return CaseRecord(
+        case.subject.name,
+        case.backend.name,
+        case.backend.title,
+        case.backend.order,
+        measurement.samples,
+        clock=measurement.clock,
+        check=Check(**asdict(agreement)),
+        batch_size=case.subject.plan.batch_size,
+        flops=work.flops,
+        weight_bytes=work.weight_bytes,
+        artifact_sha256=artifact.sha256 if artifact else None,
+        artifact_bytes=artifact.bytes if artifact else None,
+        export_seconds=artifact.seconds if artifact else None,
+        load_seconds=case.load_seconds,
+        first_call_ms=case.first_calls_seconds[0] * 1e3,
+        second_call_ms=case.first_calls_seconds[1] * 1e3,
+        memory_bytes=case.memory_bytes,
+        device_memory_bytes=case.device_memory_bytes,
+        needs_python=case.backend.needs_python,
+        packages=packages.installed_versions(case.backend.packages),
+        stopped_by=measurement.stopped_by,
+        precision=measurement.precision if isfinite(measurement.precision) else None,
+        turns=measurement.turns,
+        device_ms=tuple(1e3 * seconds for seconds in measurement.device_samples),
+        disturbed=tuple(disturbed),
+        attempts=attempts,
+    )

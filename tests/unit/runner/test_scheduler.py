@@ -10,7 +10,8 @@ from deploybench import settings
 from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.machine.interference import Watch
 from deploybench.models import weights
-from deploybench.runner.scheduler import Comparison, Result
+from deploybench.records.record import CaseRecord
+from deploybench.runner.scheduler import Comparison
 from deploybench.runner.workbench import Case, Plan, Workbench
 from deploybench.timing.cold_start import ColdStart
 from deploybench.timing.protocol import Protocol
@@ -67,8 +68,11 @@ def test_a_case_that_cannot_start_cold_keeps_no_number(compare, monkeypatch):
 
 
 def known_results(*backends, seconds=None):
-    info = {"cold_start_seconds": seconds}
-    return {(MODEL, backend, 1): Result((1.0,), "another day's", info) for backend in backends}
+    known = {"clock": "another day's", "cold_start_seconds": seconds}
+    return {
+        (MODEL, backend, 1): CaseRecord(MODEL, backend, backend, 0, (1.0,), **known)
+        for backend in backends
+    }
 
 
 def test_what_another_run_found_of_a_whole_model_is_taken_over(compare):
@@ -91,4 +95,4 @@ def test_a_model_without_its_cold_starts_is_not_whole(compare, monkeypatch):
     monkeypatch.setattr(Case, "cold_start", lambda case: ColdStart(2.0, 1))
     comparison, _ = compare(BACKENDS, known_results(*BACKENDS), cold_start=True)
     result = comparison.outcome(MODEL, "eager", 1).result
-    assert result.extra_info["cold_start_seconds"] == 2.0
+    assert result.cold_start_seconds == 2.0
