@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import UsageError
+from ..errors import UsageError, WrongAnswer
 from ..settings import resolve
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, RunOptions
@@ -152,7 +152,7 @@ def require_agreement(
         if not agreement.agrees:
             case = (request.node.callspec.params[name] for name in ("model", "backend"))
             again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line(*case)}'
-            pytest.fail(f"different, {checked}: {agreement.reason}\nagain: {again}", pytrace=False)
+            raise WrongAnswer(f"different, {checked}: {agreement.reason}\nagain: {again}")
 
     return require
 

@@ -18,12 +18,14 @@ import pytest
 
 from .. import __version__
 from ..backends import registry
-from ..errors import DeploybenchError, FileError, UsageError
+from ..errors import DeploybenchError, FileError, UsageError, WrongAnswer
 from ..machine.packages import installed_versions
 from ..records import checkpoint
 from ..records.checkpoint import Journal
 from ..records.record import (
+    FAILED,
     FORMAT,
+    WRONG,
     CaseRecord,
     FailedCase,
     MachineNoise,
@@ -153,8 +155,11 @@ def pytest_runtest_makereport(
         lines = str(report.longrepr).strip().splitlines()
         reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
+        # What a test fails with was raised for an error of ours, as __init__.py has it.
+        cause = call.excinfo and call.excinfo.value.__context__
+        kind = WRONG if isinstance(cause, WrongAnswer) else FAILED
         item.config.stash[SAVING].failed.append(
-            FailedCase(model, column, reason, backend=backend, batch_size=batch_size)
+            FailedCase(model, column, reason, kind, backend=backend, batch_size=batch_size)
         )
     return report
 

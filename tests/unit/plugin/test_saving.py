@@ -83,6 +83,7 @@ def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
     _, run = saved
     about = run["deploybench"]
     assert [each["backend"] for each in about["failed"]] == ["wrong", "tiring", "broken"]
+    assert [each["kind"] for each in about["failed"]] == ["wrong", "wrong", "failed"]
     assert about["failed"][0]["reason"].startswith("different, before timing: ")
     assert len(about["run"]) == 32
     assert about["noise"]["before"]["median"] > 0
