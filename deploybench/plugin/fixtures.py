@@ -164,7 +164,7 @@ def record_latency(
     protocol: Protocol,
     batch_size: int,
 ) -> Callable[[Outcome], None]:
-    """A function that enters a case's samples into pytest-benchmark's saved run.
+    """A function that enters a case's samples into pytest-benchmark's saved run, once.
 
     It raises what ended the case, if anything did.
     """
@@ -175,8 +175,9 @@ def record_latency(
         assert outcome.result is not None
         case = outcome.result
         samples = case.samples_seconds
-        fixture = replay(request, samples, str(case.clock), case.model, protocol)
-        fixture.extra_info.update(case.extra_info())
+        if request.config.stash[SAVING].enter(case):
+            fixture = replay(request, samples, str(case.clock), case.model, protocol)
+            fixture.extra_info.update(case.extra_info())
         figure = f"{case.latency_ms:9.2f} ms"
         if protocol.metric == THROUGHPUT:
             figure = f"{batch_size / median(samples):9.1f} images/s"
