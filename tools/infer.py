@@ -12,22 +12,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.errors import UsageError
-from deploybench.models import torchvision_zoo
+from deploybench.models import references, torchvision_zoo
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print five lines, each a label and its percentage."""
-    models = torchvision_zoo.select(arguments.model)
+    models = references.select(arguments.model)
     chosen = backends.select(arguments.backend)
     for kind, names in (("model", models), ("backend", chosen)):
         if len(names) != 1:
             raise UsageError(f"{kind} names {len(names)} {kind}s; give one")
 
     from deploybench.models import images
-    from deploybench.runner.workbench import Plan, Workbench
+    from deploybench.runner.prepared_model import Plan
+    from deploybench.runner.workbench import Workbench
     from deploybench.settings import resolve
 
-    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0]))
+    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0].name))
     plan = Plan(
         settings=resolve(
             options.DEVICE.value(arguments.device), options.THREADS.value(arguments.threads)

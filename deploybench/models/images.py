@@ -8,7 +8,7 @@ between the statistics of natural images and the response properties of cortical
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,21 @@ def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
         normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
         images[index] = torch.from_numpy(normalised.transpose(2, 0, 1))
     return images
+
+
+def of_shape(shape: Sequence[int], count: int, seed: int = 0) -> Tensor:
+    """Distinct inputs of a shape: float32 [count, *shape].
+
+    Images as `batch` makes them for square ones of three channels, else numbers drawn from a normal
+    distribution with mean 0 and deviation 1.
+    """
+    if len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]:
+        return batch(shape[1], count, seed)
+    drawn = [
+        np.random.default_rng([seed, index]).standard_normal(tuple(shape), dtype=np.float32)
+        for index in range(count)
+    ]
+    return torch.from_numpy(np.stack(drawn))
 
 
 def _centre_crop(photograph: Image.Image, size: int) -> np.ndarray:

@@ -55,7 +55,7 @@ def checkout(tmp_path_factory) -> Path:
         shutil.copy2(built, folder / "cpp" / "build" / built.name)
     (folder / "my_weights").mkdir()
     module = torchvision_zoo.build("resnet18")
-    weights.apply(module, "resnet18", weights.parse("random"), seed=7)
+    weights.apply(module, torchvision_zoo.model("resnet18"), weights.parse("random"), seed=7)
     torch.save(module.state_dict(), folder / "my_weights" / "resnet18.pth")
     return folder
 

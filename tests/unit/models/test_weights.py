@@ -14,12 +14,13 @@ from deploybench.errors import FileError, UsageError
 from deploybench.models import images, torchvision_zoo, weights
 
 MODEL = "shufflenet_v2_x0_5"
+ZOO_MODEL = torchvision_zoo.model(MODEL)
 RANDOM = weights.parse("random")
 
 
 def randomized(name: str, seed: int = 0) -> torch.nn.Module:
     module = torchvision_zoo.build(name)
-    weights.apply(module, name, RANDOM, seed)
+    weights.apply(module, torchvision_zoo.model(name), RANDOM, seed)
     return module
 
 
@@ -62,7 +63,7 @@ def test_a_folder_of_state_dicts(tmp_path, state, suffix):
     path = tmp_path / f"{MODEL}{suffix}"
     torch.save(state, path) if suffix == ".pth" else save_file(state, path)
     module = torchvision_zoo.build(MODEL)
-    weights.apply(module, MODEL, weights.parse(str(tmp_path)))
+    weights.apply(module, ZOO_MODEL, weights.parse(str(tmp_path)))
     loaded = module.state_dict()
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
@@ -125,7 +126,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def refuse(folder: Path, path: Path, words: str) -> None:
     with pytest.raises(FileError) as caught:
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse(str(folder)))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse(str(folder)))
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -151,19 +152,19 @@ def cached(tmp_path, monkeypatch, state):
 
 def test_pretrained_weights_come_from_torch_home(cached, state):
     module = torchvision_zoo.build(MODEL)
-    weights.apply(module, MODEL, weights.parse("pretrained"))
+    weights.apply(module, ZOO_MODEL, weights.parse("pretrained"))
     assert torch.equal(module.state_dict()["fc.bias"], state["fc.bias"])
 
 
 def test_a_cached_file_that_is_not_what_its_name_says_is_refused(cached):
     cached.write_bytes(cached.read_bytes() + b"x")
     with pytest.raises(FileError, match="damaged or not the original"):
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse("pretrained"))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse("pretrained"))
 
 
 def test_without_a_network_the_file_and_where_to_put_it_are_named(cached):
     cached.unlink()
     with pytest.raises(FileError, match="could not be downloaded") as caught:
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse("pretrained"))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse("pretrained"))
     assert cached.name in str(caught.value)
     assert str(cached.parent) in str(caught.value)
