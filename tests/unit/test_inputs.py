@@ -31,6 +31,11 @@ def test_the_same_bytes_every_time_and_on_every_machine():
     assert not torch.equal(inputs.batch(64, 4, seed=1)[1:], inputs.batch(64, 4)[1:])
 
 
+def test_a_batch_that_was_changed_leaves_the_next_as_it_was():
+    inputs.batch(64, 2).zero_()
+    assert inputs.batch(64, 2).any()
+
+
 def test_the_first_is_the_photograph():
     batch = inputs.batch(224, 2, seed=5)
     assert (batch[0] - inputs.read_image(inputs.PHOTOGRAPH)).abs().mean() < 0.1
