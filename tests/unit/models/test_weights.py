@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import pickle
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from deploybench.errors import FileError, UsageError
 from deploybench.models import images, torchvision_zoo, weights
+from deploybench.models.random_weights import Draw, first_guess
 
 MODEL = "shufflenet_v2_x0_5"
 ZOO_MODEL = torchvision_zoo.model(MODEL)
@@ -37,6 +41,43 @@ def test_random_weights_make_logits_that_tell_inputs_and_classes_apart(name):
     first_six = reference.topk(6, dim=1).values
     gap = (first_six[:, :-1] - first_six[:, 1:]).median()
     assert gap > 100 * (eager - reference).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("resnet18", "88bccff1390508f8"),
+        ("mobilenet_v2", "92d4120a31174856"),
+        ("squeezenet1_1", "b53b7134819202b9"),
+        ("alexnet", "5a892ca3da0eeaa1"),
+        ("swin_t", "d44987d48e379d53"),
+        ("convnext_tiny", "b936650230fa9a35"),
+    ],
+)
+def test_what_is_drawn_is_the_same_bytes_on_every_machine(name, digest):
+    drawn = hashlib.sha256()
+    for parameter_name, parameter in torchvision_zoo.build(name).named_parameters():
+        first_guess(parameter_name, parameter.detach(), Draw(3))
+        drawn.update(parameter.detach().numpy().data)
+    assert drawn.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (5, 1, 7), (40_961,), (3, 2**15)])
+def test_numbers_are_drawn_as_numpys_generator_draws_them(shape):
+    random = np.random.default_rng([9, zlib.crc32(b"name")])
+    integers = torch.tensor(random.integers(-(2**15), 2**15, shape, np.int16))
+    uniform = integers.float() * 2.0**-15
+    assert torch.equal(Draw(9)("name", shape), uniform * uniform.square() * math.sqrt(7))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.empty(4, 6).t(), torch.empty(6, 4, dtype=torch.float64), torch.empty(6, 4)],
+    ids=["with gaps", "float64", "plain"],
+)
+def test_numbers_are_put_into_a_tensor_however_it_lies(tensor):
+    assert Draw(0).into("name", tensor) is tensor
+    assert torch.equal(tensor, Draw(0)("name", (6, 4)).to(tensor.dtype))
 
 
 def test_a_seed_gives_the_same_weights_again_and_another_seed_others():

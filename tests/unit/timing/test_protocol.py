@@ -9,6 +9,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import quantile_test
 
 from deploybench.backends.session import InProcessSession, Session
 from deploybench.errors import WrongAnswer
@@ -156,6 +159,23 @@ def test_throughput_has_one_sample_a_turn_with_the_calls_back_to_back():
 @pytest.mark.parametrize("rounds", [2, 7])
 def test_the_interval_of_too_few_calls_is_without_bounds(rounds):
     assert half_width([1.0] * rounds, 0.99) == float("inf")
+
+
+@given(
+    samples=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=300),
+    confidence=st.sampled_from([0.6, 0.8, 0.9, 0.95, 0.99, 0.999]),
+)
+def test_the_interval_of_the_median_is_scipys_to_the_bit(samples, confidence):
+    theirs = quantile_test(samples, p=0.5).confidence_interval(confidence_level=confidence)
+    width = (theirs.high - theirs.low) / 2 / np.median(samples)
+    assert half_width(samples, confidence) == (np.inf if np.isnan(width) else width)
+
+
+@pytest.mark.parametrize("count", [300, 1000, 5001, 10_000])
+def test_the_interval_of_many_samples_is_scipys_too(count):
+    samples = np.random.default_rng(count).lognormal(size=count)
+    theirs = quantile_test(samples, p=0.5).confidence_interval(confidence_level=0.99)
+    assert half_width(samples, 0.99) == (theirs.high - theirs.low) / 2 / np.median(samples)
 
 
 def test_the_interval_of_the_median_holds_it_as_often_as_it_says():
