@@ -74,7 +74,7 @@ MODELS = Option(
 BACKENDS = Option(
     "backends",
     backends.select,
-    backends.default(),
+    ",".join(backends.default_names()),
     "NAMES",
     f"names by commas, or all; there are: {', '.join(backends.registry())}",
 )

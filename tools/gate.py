@@ -15,7 +15,7 @@ from deploybench.command import run_command
 from deploybench.errors import UsageError
 from deploybench.files import replacing
 from deploybench.records import store
-from deploybench.report import verdicts
+from deploybench.report.formats import FORMATS
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
     judged = regression.judge_runs(
         baseline, candidate, regression.Options(arguments.confidence, _tolerances(arguments))
     )
-    text = verdicts.FORMATS[arguments.format](judged, arguments.all)
+    text = FORMATS[arguments.format](judged, arguments.all)
     store.require_other(arguments.output, (*baseline, *candidate))
     if arguments.output is None:
         print(text, end="")
@@ -87,7 +87,7 @@ used; 3 not comparable; 4 missing or wrong cells, or nothing to judge""",
         metavar="SHARE",
         help="that the whole report calls nothing slower or faster that is not (default: 0.95)",
     )
-    parser.add_argument("--format", choices=verdicts.FORMATS, default="text")
+    parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--all", action="store_true", help="list cells that are the same too")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
     parser.add_argument(

@@ -13,6 +13,7 @@ from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.errors import UsageError
 from deploybench.models import references, torchvision_zoo
+from deploybench.settings import BASELINE
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -55,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
     parser.add_argument(
         "--backend",
-        default="eager",
-        help=f"one of {', '.join(backends.registry())} (default: eager)",
+        default=BASELINE,
+        help=f"one of {', '.join(backends.registry())} (default: {BASELINE})",
     )
     for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)

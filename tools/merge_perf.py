@@ -13,6 +13,7 @@ from deploybench.analysis import costs, roofline_bound, speedup, table
 from deploybench.command import run_command
 from deploybench.files import replacing
 from deploybench.records import store
+from deploybench.report import article_csv
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -27,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         rows = speedup.to_rows(speedup.compare(runs))
     else:
         rows = table.to_rows(table.merge(runs), table.disturbed(runs), arguments.decimals)
-    csv = table.to_csv(rows)
+    csv = article_csv.to_csv(rows)
     if arguments.output is None:
         print(csv, end="")
         return

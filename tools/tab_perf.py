@@ -9,20 +9,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from deploybench.analysis import table
 from deploybench.command import run_command
 from deploybench.errors import FileError
+from deploybench.report import article_csv, text
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the table."""
     try:
-        text = arguments.csv.read_text(encoding="utf-8")
+        given = arguments.csv.read_text(encoding="utf-8")
     except OSError as error:
         raise FileError(f"{arguments.csv} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise FileError(f"{arguments.csv} is no CSV of this suite: it is no text") from error
-    print(table.layout(table.parse_csv(text, str(arguments.csv))), end="")
+    print(text.layout(article_csv.parse_csv(given, str(arguments.csv))), end="")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -99,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--planted", default=PLANTED, help="models to plant in; '' for none")
     parser.add_argument("--honest", default="article", help="models to run as is; '' for none")
-    parser.add_argument("--backends", default=backends.DEFAULT)
+    parser.add_argument("--backends", default=",".join(backends.default_names()))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--processes", type=int, default=1, help="seeds at a time")

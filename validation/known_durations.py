@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import backends, settings
 from deploybench.analysis import table
 from deploybench.backends.session import InProcessSession, Session
-from deploybench.records.run import Case, Run
+from deploybench.records.record import CaseRecord, RunRecord
 from deploybench.timing.interleaving import Timing, measure_interleaved
 from deploybench.timing.protocol import Measurement, Protocol
 
@@ -99,10 +99,10 @@ def report(name: str, milliseconds: float, beside: float, measurement: Measureme
 
     milliseconds: of the work. beside: what a call takes beside it.
     """
-    samples = tuple(1e3 * seconds for seconds in measurement.samples)
-    case = Case(name, name, name, 0, samples)
-    shown = table.to_rows(table.merge([Run(Path(name), {}, (case,))]), decimals=DECIMALS)[1][1]
-    found = median(samples)
+    case = CaseRecord(name, name, name, 0, measurement.samples)
+    run = RunRecord(Path(name), {}, (case,))
+    shown = table.to_rows(table.merge([run]), decimals=DECIMALS)[1][1]
+    found = case.latency_ms
     allowed = max(0.01 * milliseconds, 0.005)
     expected = milliseconds + beside
     right = all(abs(each - expected) <= allowed for each in (found, float(shown)))

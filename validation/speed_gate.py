@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench.analysis import regression, tolerance
 from deploybench.analysis.tolerance import Tolerances
 from deploybench.records import reading
-from deploybench.records.run import Run
+from deploybench.records.record import RunRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOWED = ("squeezenet1_1", "PyTorch")
@@ -57,7 +57,7 @@ Eager.load = load
 
 def save_runs(
     folder: Path, models: str, seconds: float, processes: int, slowed_by: float
-) -> list[Run]:
+) -> list[RunRecord]:
     """So many runs, each of a process of its own; those that are there already are read."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plant_slow.py").write_text(PLANT)
@@ -81,7 +81,7 @@ def save_runs(
 
 
 def verdicts(
-    baseline: Sequence[Run], candidate: Sequence[Run], options: regression.Options
+    baseline: Sequence[RunRecord], candidate: Sequence[RunRecord], options: regression.Options
 ) -> dict[tuple[str, str], str]:
     """The verdict of each cell."""
     report = regression.judge_runs(baseline, candidate, options)
@@ -89,7 +89,11 @@ def verdicts(
 
 
 def false_alarms(
-    runs: Sequence[Run], side: int, pairs: int, draw: random.Random, options: regression.Options
+    runs: Sequence[RunRecord],
+    side: int,
+    pairs: int,
+    draw: random.Random,
+    options: regression.Options,
 ) -> None:
     """Judge pairs of sets that differ in nothing."""
     counts: Counter[str] = Counter()
@@ -108,8 +112,8 @@ def false_alarms(
 
 
 def sensitivity(
-    runs: Sequence[Run],
-    slow: Sequence[Run],
+    runs: Sequence[RunRecord],
+    slow: Sequence[RunRecord],
     by: float,
     side: int,
     pairs: int,

@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from ..records.run import DISTURBED, Case, Run
+from ..records.record import CaseRecord, RunRecord
+from .labels import DISTURBED, labels, place
 from .speedup import BASELINE
-from .table import labels
 
 MEBIBYTE = 2**20
 
 
-def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
+def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     """One row per model and column, the header first; the medians of what the runs say.
 
     Export and load are in seconds, the file and memory in MiB, calls in milliseconds. Memory is by
@@ -22,13 +22,12 @@ def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
     which exporting has taken less time than it saved against eager; what exports nothing, as
     torch.compile, is made ready in its first call, which counts then. decimals: of the median.
     """
-    found: dict[tuple[str, float, str], list[tuple[Case, float | None]]] = {}
+    found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
     titles = labels(runs)
     for run in runs:
-        eager = {case.model: case.milliseconds for case in run.cases if case.backend == BASELINE}
+        eager = {case.model: case.latency_ms for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
-            order = math.inf if case.order is None else case.order
-            cell = case.model, order, case.column + titles.get(run.condition or "", "")
+            cell = case.model, place(case), case.column + titles.get(run.condition or "", "")
             found.setdefault(cell, []).append((case, eager.get(case.model)))
     return [
         ["Model", "Backend", *(name for name, _ in FIGURES), "Median (ms)", "Break-even"],
@@ -42,23 +41,25 @@ def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
     ]
 
 
-def _figure(name: str, unit: float, digits: int) -> Callable[[Sequence[tuple[Case, object]]], str]:
-    """A column: the median of what the cases say under `name`, in units of `unit`."""
+def _figure(
+    name: str, unit: float, digits: int
+) -> Callable[[Sequence[tuple[CaseRecord, object]]], str]:
+    """A column: the median of that attribute of the cases, in units of `unit`."""
 
-    def show(cases: Sequence[tuple[Case, object]]) -> str:
-        given = [case.extra_info.get(name) for case, _ in cases]
-        known = [value for value in given if isinstance(value, int | float)]
+    def show(cases: Sequence[tuple[CaseRecord, object]]) -> str:
+        given = [getattr(case, name) for case, _ in cases]
+        known = [value for value in given if value is not None]
         return f"{median(known) / unit:.{digits}f}" if known else "-"
 
     return show
 
 
-def _median(cases: Sequence[tuple[Case, object]], decimals: int) -> str:
+def _median(cases: Sequence[tuple[CaseRecord, object]], decimals: int) -> str:
     mark = DISTURBED if any(case.disturbed for case, _ in cases) else ""
-    return f"{median(case.milliseconds for case, _ in cases):.{decimals}f}{mark}"
+    return f"{median(case.latency_ms for case, _ in cases):.{decimals}f}{mark}"
 
 
-FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] = (
+FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]], ...] = (
     ("Export (s)", _figure("export_seconds", 1, 2)),
     ("File (MiB)", _figure("artifact_bytes", MEBIBYTE, 1)),
     ("Load (s)", _figure("load_seconds", 1, 3)),
@@ -71,21 +72,20 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[Case, object]]], str]], ...] 
 )
 
 
-def break_even(cases: Sequence[tuple[Case, float | None]]) -> str:
+def break_even(cases: Sequence[tuple[CaseRecord, float | None]]) -> str:
     """Calls after which making it ready has been saved; `never` where nothing is saved."""
     saved, spent = [], []
     for case, eager in cases:
         milliseconds = _milliseconds_to_make_ready(case)
         if eager is not None and milliseconds is not None:
-            saved.append(eager - case.milliseconds)
+            saved.append(eager - case.latency_ms)
             spent.append(milliseconds)
     if not saved:
         return "-"
     return f"{math.ceil(median(spent) / median(saved))}" if median(saved) > 0 else "never"
 
 
-def _milliseconds_to_make_ready(case: Case) -> float | None:
-    seconds, first = (case.extra_info.get(name) for name in ("export_seconds", "first_call_ms"))
-    if isinstance(seconds, int | float):
-        return 1e3 * seconds
-    return first if isinstance(first, int | float) and case.backend != BASELINE else None
+def _milliseconds_to_make_ready(case: CaseRecord) -> float | None:
+    if case.export_seconds is not None:
+        return 1e3 * case.export_seconds
+    return None if case.backend == BASELINE else case.first_call_ms

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from statistics import median
 
-from ..records.run import Case
+from ..records.record import CaseRecord
 
 
-def turn_figures(case: Case) -> list[float]:
+def turn_figures(case: CaseRecord) -> list[float]:
     """The logarithm of the median of each turn's calls; all in one where the run does not tell."""
-    sizes = case.extra_info.get("turns") or [len(case.samples)]
-    turns = [case.samples[start:end] for start, end in pairwise([0, *accumulate(sizes)])]
+    samples = case.samples_ms
+    sizes = case.turns or [len(samples)]
+    turns = [samples[start:end] for start, end in pairwise([0, *accumulate(sizes)])]
     return [math.log(median(turn)) for turn in turns if turn]
 
 

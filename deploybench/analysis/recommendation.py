@@ -12,10 +12,10 @@ from operator import attrgetter
 from statistics import geometric_mean
 
 from ..errors import FileError
-from ..records.run import Case, Run
+from ..records.record import CaseRecord, RunRecord
 from .costs import break_even
+from .labels import labels
 from .speedup import BASELINE, Speedup, compare
-from .table import labels
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Recommendation:
         return f"{self.model}: {self.fastest}{', which needs no Python' if same else alone}"
 
 
-def recommend(runs: Sequence[Run]) -> list[Recommendation]:
+def recommend(runs: Sequence[RunRecord]) -> list[Recommendation]:
     """One recommendation a model.
 
     Raises FileError for runs under different conditions, and for a figure without eager beside it.
@@ -70,9 +70,9 @@ def recommend(runs: Sequence[Run]) -> list[Recommendation]:
             "give runs of one machine, settings and batch size"
         )
     speedups = compare(runs)
-    cases: dict[str, dict[str, list[tuple[Case, float | None]]]] = {}
+    cases: dict[str, dict[str, list[tuple[CaseRecord, float | None]]]] = {}
     for run in runs:
-        eager = {case.model: case.milliseconds for case in run.cases if case.backend == BASELINE}
+        eager = {case.model: case.latency_ms for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
             columns = cases.setdefault(case.model, {})
             columns.setdefault(case.column, []).append((case, eager.get(case.model)))
@@ -81,13 +81,13 @@ def recommend(runs: Sequence[Run]) -> list[Recommendation]:
 
 def _of_model(
     model: str,
-    columns: dict[str, list[tuple[Case, float | None]]],
+    columns: dict[str, list[tuple[CaseRecord, float | None]]],
     speedups: dict[str, dict[str, Speedup]],
 ) -> Recommendation:
     choices = []
     for column, found in columns.items():
         speedup = speedups.get(column, {}).get(model)
-        without_python = all(case.extra_info.get("needs_python") is False for case, _ in found)
+        without_python = all(case.needs_python is False for case, _ in found)
         if speedup is None and found[0][0].backend != BASELINE:
             raise FileError(
                 f"{model} through {column} is in no run that has it through eager too; "
@@ -100,15 +100,14 @@ def _of_model(
     return Recommendation(model, fastest, max(alone, key=by_ratio, default=None))
 
 
-def _cost(found: Sequence[tuple[Case, float | None]]) -> str:
-    info = found[0][0].extra_info
-    exported = info.get("export_seconds")
-    first = f"first call {info.get('first_call_ms', 0.0):.0f} ms"
-    if not isinstance(exported, int | float):
+def _cost(found: Sequence[tuple[CaseRecord, float | None]]) -> str:
+    case, _ = found[0]
+    first = f"first call {case.first_call_ms or 0.0:.0f} ms"
+    if case.export_seconds is None:
         return first
     calls = break_even(found)
     paid = "never paid back" if calls == "never" else f"paid back after {calls} calls"
-    return f"export {exported:.1f} s, {paid}, {first}"
+    return f"export {case.export_seconds:.1f} s, {paid}, {first}"
 
 
 def summary(recommendations: Sequence[Recommendation]) -> str:

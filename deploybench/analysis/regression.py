@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from ..errors import FileError, UsageError
-from ..records.run import Run, Value
+from ..records.record import RunRecord, Value
 from .interval import MOST_RUNS, Effect, compare, runs_to_settle
+from .labels import labels
 from .sides import Key, Side
-from .table import labels
 from .tolerance import Tolerances
 
 FASTER, SLOWER, SAME = "faster", "slower", "same"
@@ -80,7 +80,9 @@ class Options:
     tolerances: Tolerances = field(default_factory=Tolerances)
 
 
-def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Options) -> Report:
+def judge_runs(
+    baseline: Sequence[RunRecord], candidate: Sequence[RunRecord], options: Options
+) -> Report:
     """Judge `candidate` against `baseline`.
 
     Raises FileError for a log, which is no run of this suite, and for a figure that cannot be a
@@ -98,7 +100,7 @@ def judge_runs(baseline: Sequence[Run], candidate: Sequence[Run], options: Optio
         for case in run.cases
     ]
     backends = {key: case.backend or "" for key, case in cases}
-    disturbed = {key for key, case in cases if case.extra_info.get("disturbed")}
+    disturbed = {key for key, case in cases if case.disturbed}
     failed = {
         (each.model, each.column + titles.get(run.condition or "", "")): each.reason
         for run in candidate
@@ -220,7 +222,7 @@ def _runs(more: int) -> str:
     return "1 more run" if more == 1 else f"{more} more runs"
 
 
-def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
+def _require_apart(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> None:
     for run in (*baseline, *candidate):
         if run.fingerprint is None:
             raise FileError(f"{run.path} is a log, which tells no conditions; give saved runs")
@@ -234,7 +236,7 @@ def _require_apart(baseline: Sequence[Run], candidate: Sequence[Run]) -> None:
             )
 
 
-def _differences(baseline: Sequence[Run], candidate: Sequence[Run]) -> tuple[str, ...]:
+def _differences(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> tuple[str, ...]:
     """What differs between the conditions of all the runs, by name with the values of each side."""
     if {run.condition for run in baseline} == {run.condition for run in candidate}:
         return ()

@@ -7,14 +7,13 @@ measured in the run itself (roofline.py).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
-from ..records.run import DISTURBED, Case, Run
-from .table import labels
+from ..records.record import CaseRecord, RunRecord
+from .labels import DISTURBED, labels, place
 
 ARITHMETIC, WEIGHTS = "arithmetic", "weights"
 
@@ -27,12 +26,13 @@ class Floor:
     bound_by: str
 
 
-def of(case: Case, run: Run) -> Floor | None:
+def of(case: CaseRecord, run: RunRecord) -> Floor | None:
     """The floor of a case; None where its run does not tell."""
-    peak, info = run.peak or {}, case.extra_info
+    if run.peak is None:
+        return None
     shares = {
-        ARITHMETIC: (info.get("flops"), peak.get("flops_per_second")),
-        WEIGHTS: (info.get("weight_bytes"), peak.get("bytes_per_second")),
+        ARITHMETIC: (case.flops, run.peak.flops_per_second),
+        WEIGHTS: (case.weight_bytes, run.peak.bytes_per_second),
     }
     times = {
         name: 1e3 * amount / rate for name, (amount, rate) in shares.items() if amount and rate
@@ -43,7 +43,7 @@ def of(case: Case, run: Run) -> Floor | None:
     return Floor(times[longest], longest)
 
 
-def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
+def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     """One row per model and condition: its floor, what bounds it, and each column's multiple of it.
 
     The header first. decimals: of the floor's milliseconds. Raises FileError where no run tells
@@ -59,10 +59,10 @@ def to_rows(runs: Sequence[Run], decimals: int = 2) -> list[list[str]]:
             if floor is None:
                 continue
             row = case.model, titles.get(run.condition or "", "")
-            columns[case.column] = math.inf if case.order is None else case.order
+            columns[case.column] = place(case)
             rows.setdefault(row, []).append(floor)
             cells = multiples.setdefault(row, {}).setdefault(case.column, [])
-            cells.append((case.milliseconds / floor.milliseconds, case.disturbed))
+            cells.append((case.latency_ms / floor.milliseconds, bool(case.disturbed)))
     if not rows:
         raise FileError("no run tells its device's rates; save one with this version")
     ordered = sorted(columns, key=lambda column: columns[column])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
-from ..records.run import Case, Run
+from ..records.record import CaseRecord, RunRecord
 from .paired_ratios import beside, turn_figures
 
 Key = tuple[str, str]
@@ -28,7 +28,7 @@ class Side:
     turns: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]
 
     @classmethod
-    def of(cls, runs: Sequence[Run], titles: Mapping[str, str]) -> Side:
+    def of(cls, runs: Sequence[RunRecord], titles: Mapping[str, str]) -> Side:
         """The side that these runs are. titles: by condition, what its columns are labelled with.
 
         Raises FileError for a figure that cannot be a time.
@@ -41,7 +41,7 @@ class Side:
             for case in run.cases:
                 _require_time(run, case)
                 column = case.column + title
-                figures.setdefault((case.model, column), []).append(math.log(case.milliseconds))
+                figures.setdefault((case.model, column), []).append(math.log(case.latency_ms))
                 turns.setdefault(case.model, {})[column] = turn_figures(case)
             processes.append(turns)
         return cls(figures, processes)
@@ -65,9 +65,9 @@ class Side:
         return found
 
 
-def _require_time(run: Run, case: Case) -> None:
-    if not (math.isfinite(case.milliseconds) and case.milliseconds > 0):
+def _require_time(run: RunRecord, case: CaseRecord) -> None:
+    if not (math.isfinite(case.latency_ms) and case.latency_ms > 0):
         raise FileError(
-            f"{run.path}: {case.model} in {case.column} has {case.milliseconds} ms, which is no "
+            f"{run.path}: {case.model} in {case.column} has {case.latency_ms} ms, which is no "
             "time; save the run anew"
         )

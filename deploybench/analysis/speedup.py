@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean, median, stdev
 
 from ..errors import FileError
-from ..records.run import DISTURBED, Case, Run
+from ..records.record import CaseRecord, RunRecord
+from ..settings import BASELINE
+from .labels import DISTURBED, labels, place
 from .paired_ratios import beside, turn_figures
-from .table import labels
 
-BASELINE = "eager"
 HOLDS_ONE = "~"
 
 
@@ -48,26 +48,25 @@ class Speedup:
         return f"{self.ratio:.2f}{interval}{mark}{' ' + HOLDS_ONE if self.holds_one else ''}"
 
 
-def compare(runs: Sequence[Run], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
+def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
     """Speedups by column title, then by model, in the order of the table; eager's own left out.
 
     Runs under different conditions have columns of their own. Raises FileError where no run holds
     eager and another backend of a model.
     """
-    found: dict[tuple[float, str], dict[str, list[tuple[Case, Case]]]] = {}
+    found: dict[tuple[float, str], dict[str, list[tuple[CaseRecord, CaseRecord]]]] = {}
     titles = labels(runs)
     for run in runs:
         baselines = {case.model: case for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
             if case.model in baselines and case.backend not in (None, BASELINE):
-                order = math.inf if case.order is None else case.order
-                column = order, case.column + titles.get(run.condition or "", "")
+                column = place(case), case.column + titles.get(run.condition or "", "")
                 pair = baselines[case.model], case
                 found.setdefault(column, {}).setdefault(case.model, []).append(pair)
     if not found:
         raise FileError(
-            "no run holds eager beside another backend of the same model; "
-            "save one with --backends eager,scripted,cpp"
+            f"no run holds {BASELINE} beside another backend of the same model; save one with "
+            f"--backends {BASELINE},..."
         )
     return {
         title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}
@@ -90,7 +89,7 @@ def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
 
 
-def _estimate(pairs: Sequence[tuple[Case, Case]], confidence: float) -> Speedup:
+def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
     """What eager and the other of each process come to."""
     processes = [beside(turn_figures(eager), [turn_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)

@@ -31,9 +31,9 @@ def registry() -> dict[str, type[Backend]]:
     return {backend.name: backend for backend in sorted(found, key=lambda each: each.order)}
 
 
-def default() -> str:
-    """What is measured where no backends are named, by commas."""
-    return ",".join(name for name, backend in registry().items() if backend.default)
+def default_names() -> list[str]:
+    """The backends that are measured where none are named."""
+    return [name for name, backend in registry().items() if backend.default]
 
 
 def select(spec: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -94,11 +94,11 @@ def timed_run(
     saving.begin(run.conditions)
     try:
         with run:
-            saving.peak = asdict(run.peak) if run.peak else None
+            saving.peak = run.recorded_peak()
             yield run
     finally:
-        saving.peak = asdict(run.peak) if run.peak else None
-        saving.noise, saving.notices = run.noise, run.notices
+        saving.peak = run.recorded_peak()
+        saving.noise, saving.notices = run.recorded_noise(), run.recorded_notices()
 
 
 @pytest.fixture
@@ -138,15 +138,16 @@ def record_latency(
         if outcome.failure is not None:
             raise outcome.failure
         assert outcome.result is not None
-        samples, info = outcome.result.samples, outcome.result.extra_info
-        model = request.node.callspec.params["model"]
-        fixture = replay(request, samples, outcome.result.clock, model, timed_run.protocol)
-        fixture.extra_info.update(info)
-        figure = f"{1e3 * median(samples):9.2f} ms"
+        case = outcome.result
+        samples = case.samples_seconds
+        fixture = replay(request, samples, str(case.clock), case.model, timed_run.protocol)
+        fixture.extra_info.update(case.extra_info())
+        figure = f"{case.latency_ms:9.2f} ms"
         if timed_run.protocol.metric == THROUGHPUT:
             figure = f"{batch_size / median(samples):9.1f} images/s"
-        marks = "; ".join(("", *info["disturbed"]))
-        words = f"{figure}   {len(samples)} rounds, {info['check']['verdict']}{marks}"
+        marks = "; ".join(("", *case.disturbed))
+        verdict = case.check.verdict if case.check else ""
+        words = f"{figure}   {len(samples)} rounds, {verdict}{marks}"
         record_property(LATENCY_PROPERTY, words)
 
     return record

@@ -1,6 +1,6 @@
 """What happens to a run's results: on the disk as they come, then saved whole by pytest-benchmark.
 
-Everything that pytest-benchmark does not know goes into the saved run here; records/reading.py has
+Everything that pytest-benchmark does not know goes into the saved run here; records/record.py has
 the list.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -22,12 +22,16 @@ from ..errors import DeploybenchError, FileError, UsageError
 from ..machine.packages import installed_versions
 from ..records import checkpoint
 from ..records.checkpoint import Journal
-from ..records.reading import FORMAT
+from ..records.record import (
+    FORMAT,
+    CaseRecord,
+    FailedCase,
+    Noise,
+    Notice,
+    Peak,
+    RunRecord,
+)
 from . import TIMED
-
-if TYPE_CHECKING:
-    from ..machine.notices import MachineNoise, Notice
-    from ..runner.scheduler import Result
 
 
 @dataclass
@@ -35,10 +39,10 @@ class Saving:
     """One run's way to the disk.
 
     storage: the folder of saved runs. name: of the run; empty where nothing is to be saved.
-    unfinished: what it has measured so far, on the disk. failed: the cells that gave no number,
-    with the reason. notices: what was seen of the machine. noise: the machine's own, before and
-    after. taken_over: by model, backend and batch size, what the run that this one goes on from
-    had measured. peak: what the device does at best, as roofline.py has it.
+    unfinished: what it has measured so far, on the disk. failed: the cases that gave no number.
+    notices: what was seen of the machine. noise: the machine's own, before and after. taken_over:
+    by model, backend and batch size, what the run that this one goes on from had measured. peak:
+    what the device does at best.
     """
 
     storage: Path
@@ -47,11 +51,11 @@ class Saving:
     run: str = field(default_factory=lambda: uuid.uuid4().hex)
     fingerprint: Mapping[str, Any] | None = None
     unfinished: Journal | None = None
-    failed: list[dict[str, str | int]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    noise: tuple[MachineNoise, MachineNoise] | None = None
-    taken_over: dict[tuple[str, str, int], Result] = field(default_factory=dict)
-    peak: Mapping[str, float] | None = None
+    failed: list[FailedCase] = field(default_factory=list)
+    notices: Sequence[Notice] = ()
+    noise: Noise | None = None
+    taken_over: dict[tuple[str, str, int], CaseRecord] = field(default_factory=dict)
+    peak: Peak | None = None
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
         """Open the journal; with --resume, the one of the run that was broken off.
@@ -64,53 +68,35 @@ class Saving:
         elif not self.name:
             return
         folder = self.resumed or checkpoint.new_folder(self.storage, self.name)
-        self.unfinished = Journal(folder, self.header())
+        self.unfinished = Journal(folder, self.record())
 
-    def header(self) -> dict[str, Any]:
-        """What a saved run says of itself, besides its cases."""
-        return {
-            "machine_info": {"deploybench": self.machine_info()},
-            "deploybench": {"run": self.run, "failed": self.failed, "peak": self.peak},
-        }
+    def record(self) -> RunRecord:
+        """What is known of the run as a whole, without its cases."""
+        return RunRecord(
+            self.unfinished.folder if self.unfinished else self.storage,
+            self.fingerprint,
+            identity=self.run,
+            failed=tuple(self.failed),
+            peak=self.peak,
+            notices=tuple(self.notices),
+            noise=self.noise,
+            version=__version__,
+        )
 
-    def machine_info(self) -> dict[str, Any]:
-        """What two runs must have in common to be compared, and the format they are written in."""
-        return {"format": FORMAT, "version": __version__, "fingerprint": self.fingerprint}
-
-    def put(self, model: str, batch_size: int, results: Mapping[str, Result]) -> None:
-        """Put a model's results by backend on the disk, in place of those that it had there."""
+    def put(self, model: str, batch_size: int, cases: Mapping[str, CaseRecord]) -> None:
+        """Put a model's cases by backend on the disk, in place of those that it had there."""
         if self.unfinished is not None:
-            cases = [
-                {
-                    "params": {"model": model, "backend": backend},
-                    "stats": {"data": result.samples},
-                    "options": {"timer": result.clock},
-                    "extra_info": dict(result.extra_info),
-                }
-                for backend, result in results.items()
-            ]
-            self.unfinished.put(f"{model}-batch{batch_size}", cases)
+            self.unfinished.put(f"{model}-batch{batch_size}", list(cases.values()))
 
     def _take_over(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
-        from ..runner.scheduler import Result
-
-        document = checkpoint.document(folder)
         try:
-            self.run = document["deploybench"]["run"]
-            about = document["machine_info"]["deploybench"]
-            conditions = {"format": about["format"], **about["fingerprint"]}
-            used: dict[str, str | None] = {}
-            for case in document["benchmarks"]:
-                params, info = case["params"], dict(case["extra_info"])
-                samples, clock = tuple(case["stats"]["data"]), case["options"]["timer"]
-                known = params["model"], params["backend"], info["batch_size"]
-                used |= info["packages"]
-                self.taken_over[known] = Result(samples, clock, info)
-        except (KeyError, TypeError, ValueError) as error:
+            begun = checkpoint.read(folder)
+        except FileError as error:
             raise FileError(
-                f"--resume {folder.name}: it may have been edited ({error!r}); begin a new run"
+                f"--resume {folder.name}: {error}; without --resume a new run begins"
             ) from error
-        conditions |= used
+        used = begun.packages
+        conditions = {"format": begun.format, **(begun.fingerprint or {}), **used}
         required = {"format": FORMAT, **fingerprint, **installed_versions(used)}
         differing = sorted(
             name for name in {*conditions, *required} if conditions.get(name) != required.get(name)
@@ -120,6 +106,10 @@ class Saving:
                 f"--resume {folder.name}: that run was made with another {', '.join(differing)}; "
                 "begin a new one"
             )
+        self.run = begun.identity or self.run
+        for case in begun.cases:
+            if case.backend and case.batch_size:
+                self.taken_over[case.model, case.backend, case.batch_size] = case
 
 
 SAVING = pytest.StashKey[Saving]()
@@ -157,13 +147,7 @@ def pytest_runtest_makereport(
         reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
         item.config.stash[SAVING].failed.append(
-            {
-                "model": model,
-                "backend": backend,
-                "batch_size": batch_size,
-                "column": column,
-                "reason": reason,
-            }
+            FailedCase(model, column, reason, backend=backend, batch_size=batch_size)
         )
     return report
 
@@ -173,25 +157,15 @@ def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
     """Add what makes this run comparable with another."""
-    if config.stash[SAVING].fingerprint is not None:
-        machine_info["deploybench"] = config.stash[SAVING].machine_info()
+    saving = config.stash[SAVING]
+    if saving.fingerprint is not None:
+        machine_info |= saving.record().to_json()["machine_info"]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add what is known of the run as a whole."""
-    saving = config.stash[SAVING]
-    before, after = saving.noise or (None, None)
-    output_json["deploybench"] = {
-        "run": saving.run,
-        "failed": saving.failed,
-        "peak": saving.peak,
-        "notices": [asdict(notice) for notice in saving.notices],
-        "noise": {
-            "before": asdict(before) if before else None,
-            "after": asdict(after) if after else None,
-        },
-    }
+    output_json["deploybench"] = config.stash[SAVING].record().to_json()["deploybench"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -13,13 +13,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileError, UsageError
 from ..files import replacing
+from .record import CaseRecord, RunRecord
 
 FOLDER = "unfinished"
 HEADER = "run.json"
@@ -28,24 +29,27 @@ HEADER = "run.json"
 class Journal:
     """The folder of one run under way.
 
-    header: what run.json holds; a journal that is there already keeps its own.
+    run: what is known of it so far, without its cases; a journal that is there already keeps what
+    it has.
     """
 
-    def __init__(self, folder: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, run: RunRecord) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(f"{folder} cannot be made: {error.strerror}") from error
         if not (folder / HEADER).exists():
+            header = run.to_json()
+            del header["benchmarks"]
             self._write(HEADER, header)
 
-    def put(self, name: str, cases: Sequence[Mapping[str, Any]]) -> None:
+    def put(self, name: str, cases: Sequence[CaseRecord]) -> None:
         """Put `cases` on the disk under that name, in place of what it stood for.
 
         Raises FileError where they cannot be written.
         """
-        self._write(f"{name}.json", cases)
+        self._write(f"{name}.json", [case.to_json() for case in cases])
 
     def remove(self) -> None:
         """Forget the run: it was saved whole."""
@@ -76,13 +80,14 @@ def find(storage: Path, name: str) -> Path:
     )
 
 
-def document(folder: Path) -> dict[str, Any]:
-    """A journal as one document, in the form of a saved run. Raises FileError for a damaged one."""
+def read(folder: Path) -> RunRecord:
+    """The run of a journal, as far as it has got. Raises FileError for a damaged one."""
     if not (folder / HEADER).is_file():
-        raise FileError(f"{folder} is no unfinished run: it has no {HEADER}")
+        raise FileError(f"{folder} is not an unfinished run: it has no {HEADER}")
     header = _read(folder / HEADER, dict)
     models = [path for path in sorted(folder.glob("*.json")) if path.name != HEADER]
-    return {**header, "benchmarks": [case for path in models for case in _read(path, list)]}
+    cases = [case for path in models for case in _read(path, list)]
+    return RunRecord.from_json({**header, "benchmarks": cases}, folder)
 
 
 def _read(path: Path, kind: type) -> Any:

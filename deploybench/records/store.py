@@ -11,11 +11,12 @@ from pytest_benchmark.storage.file import FileStorage
 
 from ..errors import FileError, UsageError
 from . import checkpoint
+from .pooling import by_batch_size, told_apart
 from .reading import read
-from .run import Run, told_apart_by_packages
+from .record import RunRecord
 
 
-def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
+def load(names: Iterable[str], storage: str = ".benchmarks") -> list[RunRecord]:
     """The runs that `names` stand for, read; each once, and in its fullest form.
 
     A run that was broken off and resumed may be on the disk twice, as may one that was saved to two
@@ -26,22 +27,24 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[Run]:
     return runs
 
 
-def load_sides(sides: Iterable[Iterable[str]], storage: str = ".benchmarks") -> list[list[Run]]:
+def load_sides(
+    sides: Iterable[Iterable[str]], storage: str = ".benchmarks"
+) -> list[list[RunRecord]]:
     """The runs of each side, as `load` has them, that are to be compared with one another."""
-    return told_apart_by_packages([_load(names, storage) for names in sides])
+    return told_apart([_load(names, storage) for names in sides])
 
 
-def _load(names: Iterable[str], storage: str) -> list[Run]:
-    fullest: dict[str, Run] = {}
+def _load(names: Iterable[str], storage: str) -> list[RunRecord]:
+    fullest: dict[str, RunRecord] = {}
     for path in find(names, storage):
         run = read(path)
         identity = run.identity or str(path.resolve())
         if identity not in fullest or len(run.cases) > len(fullest[identity].cases):
             fullest[identity] = run
-    return [part for run in fullest.values() for part in run.by_batch_size()]
+    return [part for run in fullest.values() for part in by_batch_size(run)]
 
 
-def require_other(output: Path | None, runs: Iterable[Run]) -> None:
+def require_other(output: Path | None, runs: Iterable[RunRecord]) -> None:
     """Raises UsageError where `output` is the file of a run: what is read is never written to."""
     if output is not None and output.resolve() in {run.path.resolve() for run in runs}:
         raise UsageError(f"{output} is one of the runs to be read; name another file")

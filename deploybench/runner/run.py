@@ -5,9 +5,16 @@ The pytest plugin and `deploybench.run` are two callers of the same Run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from .. import __version__
+from .. import backends as registry
+from ..errors import BackendUnavailable, WrongAnswer
 from ..machine.interference import Watch
 from ..machine.notices import (
     MachineNoise,
@@ -16,12 +23,14 @@ from ..machine.notices import (
     before_run,
     measure_machine_noise,
 )
-from ..models import Model
+from ..models import Model, references
+from ..records import record as records
+from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord
 from ..timing import roofline
 from ..timing.roofline import Peak
 from .fingerprint import Value, fingerprint
 from .options import RunOptions
-from .scheduler import Comparison, Outcome, Result
+from .scheduler import Outcome, Scheduler
 from .workbench import Workbench
 
 Case = tuple[Model, str, int]
@@ -45,8 +54,8 @@ class Run:
         self,
         options: RunOptions,
         cases: Collection[Case] | None = None,
-        known: Mapping[tuple[str, str, int], Result] | None = None,
-        on_measured: Callable[[str, int, Mapping[str, Result]], None] = lambda *_: None,
+        known: Mapping[tuple[str, str, int], CaseRecord] | None = None,
+        on_measured: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
     ) -> None:
         self.options = options
         self.protocol = options.protocol()
@@ -69,7 +78,7 @@ class Run:
         backends: dict[tuple[str, int], list[str]] = {}
         for model, backend, batch_size in self._cases:
             backends.setdefault((model.name, batch_size), []).append(backend)
-        self._comparison = Comparison(
+        self._scheduler = Scheduler(
             self._workbench,
             self.protocol,
             backends,
@@ -82,7 +91,36 @@ class Run:
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
         """How that case ended; asking for a model's first case measures all of them."""
-        return self._comparison.outcome(model, backend, batch_size)
+        return self._scheduler.outcome(model, backend, batch_size)
+
+    def record(self, path: Path, identity: str, outcomes: Mapping[Case, Outcome]) -> RunRecord:
+        """The run with the cases that `outcomes` holds, as it is stored at `path`."""
+        ends = [(case, outcome) for case, outcome in outcomes.items()]
+        return RunRecord(
+            path,
+            self.conditions,
+            tuple(outcome.result for _, outcome in ends if outcome.result),
+            identity=identity,
+            failed=tuple(failed for end in ends if (failed := _failed(*end))),
+            peak=self.recorded_peak(),
+            notices=self.recorded_notices(),
+            noise=self.recorded_noise(),
+            version=__version__,
+        )
+
+    def recorded_peak(self) -> records.Peak | None:
+        """The device's best rates, as a run stores them."""
+        return records.Peak(**asdict(self.peak)) if self.peak else None
+
+    def recorded_notices(self) -> tuple[records.Notice, ...]:
+        """What was seen of the machine, as a run stores it."""
+        return tuple(records.Notice(**asdict(notice)) for notice in self.notices)
+
+    def recorded_noise(self) -> records.Noise:
+        """The machine's own noise, as a run stores it."""
+        return records.Noise(
+            *(records.MachineNoise(each.median, each.spread) for each in self.noise or ())
+        )
 
     def __exit__(
         self,
@@ -105,6 +143,53 @@ class Run:
         self.notices += after_run(
             self._noise_before,
             noise_after,
-            repeated=self._comparison.repeated,
-            disturbed=self._comparison.disturbed,
+            repeated=self._scheduler.repeated,
+            disturbed=self._scheduler.disturbed,
         )
+
+
+def run(
+    models: Sequence[Model | str],
+    backends: Sequence[str] | None = None,
+    *,
+    on_case: Callable[[Model, str, int, Outcome], None] = lambda *_: None,
+    **options: Any,
+) -> RunRecord:
+    """Measure `models` through `backends` in this process, and return what was measured.
+
+    models: Model objects, or names as `--models` takes them. backends: names; None: the default
+    ones. on_case: called with model, backend, batch size and outcome as each case ends. options:
+    further fields of RunOptions. Raises UsageError for what cannot be used; a case that fails, or
+    gives another answer, is in the record's `failed`.
+    """
+    chosen = [each for model in models for each in _models(model)]
+    names = registry.select(",".join(backends)) if backends else registry.default_names()
+    asked = RunOptions(chosen, names, **options)
+    outcomes: dict[Case, Outcome] = {}
+    with Run(asked) as under_way:
+        for case in asked.cases():
+            outcomes[case] = under_way.outcome(*case)
+            on_case(*case, outcomes[case])
+    return under_way.record(Path(), uuid.uuid4().hex, outcomes)
+
+
+def _models(given: Model | str) -> list[Model]:
+    return [given] if isinstance(given, Model) else references.select(given)
+
+
+def _failed(case: Case, outcome: Outcome) -> FailedCase | None:
+    """Why a case has no figure; None where it has one, or cannot be run on this machine."""
+    model, backend, batch_size = case
+    agreement, failure = outcome.agreement, outcome.failure
+    if outcome.result or isinstance(failure, BackendUnavailable):
+        return None
+    wrong = failure is None or isinstance(failure, WrongAnswer)
+    reason = f"different, before timing: {agreement.reason}" if agreement else ""
+    return FailedCase(
+        model.name,
+        registry.registry()[backend].title,
+        str(failure) if failure else reason,
+        WRONG if wrong else FAILED,
+        backend,
+        batch_size,
+    )

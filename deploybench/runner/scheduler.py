@@ -1,7 +1,7 @@
-"""All backends of one model, opened, checked, and timed in turn.
+"""Models one after another, and all backends of a model opened, checked and timed interleaved.
 
-They are timed side by side, so that what slows the machine down for a while hits all alike and
-their ratios stand. A model that other work disturbed is timed again, a bounded number of times.
+What slows the machine down for a while then hits all backends alike, and their ratios stand. A
+model that was disturbed is timed again, a bounded number of times.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import Any
 
 from ..errors import BackendFailed, BackendUnavailable, DeploybenchError, release_frames
 from ..machine import packages
 from ..machine.interference import Disturbance, Watch
 from ..models import Model
+from ..records.record import CaseRecord, Check
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing, measure_interleaved
 from ..timing.protocol import Measurement, Protocol
@@ -28,19 +28,6 @@ PATIENCE = 3
 
 
 @dataclass(frozen=True)
-class Result:
-    """What is known of one model through one backend once it was timed.
-
-    samples: seconds of each call; clock: what timed them. extra_info: all else that a
-    saved run says of the case; see records/reading.py.
-    """
-
-    samples: tuple[float, ...]
-    clock: str
-    extra_info: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a case ended: with an agreement and a result, or with what went wrong.
 
@@ -49,12 +36,12 @@ class Outcome:
     """
 
     agreement: Agreement | None = None
-    result: Result | None = None
+    result: CaseRecord | None = None
     failure: Exception | None = None
 
 
-class Comparison:
-    """Times models one after another, and all the backends of a model in turn.
+class Scheduler:
+    """Times models one after another, and all backends of a model interleaved.
 
     backends: by model and batch size, those to be compared. watch: who else uses the machine.
     known: results by model, backend and batch size that another run has found already; they count
@@ -69,8 +56,8 @@ class Comparison:
         protocol: Protocol,
         backends: Mapping[tuple[str, int], Sequence[str]],
         watch: Watch,
-        known: Mapping[tuple[str, str, int], Result] | None = None,
-        saved: Callable[[str, int, Mapping[str, Result]], None] = lambda *_: None,
+        known: Mapping[tuple[str, str, int], CaseRecord] | None = None,
+        saved: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
         *,
         cold_start: bool = False,
     ) -> None:
@@ -110,7 +97,7 @@ class Comparison:
 
     def _known_of(
         self, model: Model, batch_size: int, backends: Sequence[str]
-    ) -> dict[str, Result] | None:
+    ) -> dict[str, CaseRecord] | None:
         """What another run has found of these backends; None unless it is all of them.
 
         Turns that were timed another day are no pair to those of today.
@@ -119,8 +106,8 @@ class Comparison:
         whole = {each: result for each, result in known.items() if result and self._whole(result)}
         return whole if len(whole) == len(backends) else None
 
-    def _whole(self, result: Result) -> bool:
-        return not self._cold_start or result.extra_info["cold_start_seconds"] is not None
+    def _whole(self, result: CaseRecord) -> bool:
+        return not self._cold_start or result.cold_start_seconds is not None
 
     def _compare(self, model: Model, batch_size: int, backends: Sequence[str]) -> None:
         with ExitStack() as stack:
@@ -169,8 +156,7 @@ class Comparison:
             if isinstance(measurement, Exception):
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
-            info = describe(case, agreement, measurement, reasons, attempt + 1)
-            result = Result(measurement.samples, measurement.clock, info)
+            result = describe(case, agreement, measurement, reasons, attempt + 1)
             self._outcomes[backend] = Outcome(agreement, result)
 
     def _save(self, model: str, batch_size: int) -> None:
@@ -189,12 +175,10 @@ class Comparison:
         except DeploybenchError as error:
             self._outcomes[backend] = Outcome(agreement, failure=error)
             return
-        info = {
-            **result.extra_info,
-            "cold_start_seconds": cold.seconds,
-            "cold_start_peak_bytes": cold.peak_bytes,
-        }
-        self._outcomes[backend] = Outcome(agreement, replace(result, extra_info=info))
+        started = replace(
+            result, cold_start_seconds=cold.seconds, cold_start_peak_bytes=cold.peak_bytes
+        )
+        self._outcomes[backend] = Outcome(agreement, started)
 
     def _attempt(
         self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]
@@ -235,31 +219,35 @@ def describe(
     measurement: Measurement,
     disturbed: Sequence[str],
     attempts: int,
-) -> dict[str, Any]:
-    """What a saved run says of a case beside its samples; records/reading.py has the list."""
+) -> CaseRecord:
+    """What is known of a case once it was timed."""
     artifact, work = case.artifact, case.prepared.work()
-    return {
-        "column": case.backend.title,
-        "column_order": case.backend.order,
-        "check": asdict(agreement),
-        "batch_size": case.prepared.plan.batch_size,
-        **asdict(work),
-        "artifact_sha256": artifact.sha256 if artifact else None,
-        "artifact_bytes": artifact.bytes if artifact else None,
-        "export_seconds": artifact.seconds if artifact else None,
-        "load_seconds": case.load_seconds,
-        "first_call_ms": case.first_calls_seconds[0] * 1e3,
-        "second_call_ms": case.first_calls_seconds[1] * 1e3,
-        "memory_bytes": case.memory_bytes,
-        "device_memory_bytes": case.device_memory_bytes,
-        "cold_start_seconds": None,
-        "cold_start_peak_bytes": None,
-        "needs_python": case.backend.needs_python,
-        "packages": packages.installed_versions(case.backend.packages()),
-        "stopped_by": measurement.stopped_by,
-        "precision": measurement.precision if isfinite(measurement.precision) else None,
-        "turns": list(measurement.turns),
-        "device_ms": [1e3 * seconds for seconds in measurement.device_samples],
-        "disturbed": list(disturbed),
-        "attempts": attempts,
-    }
+    return CaseRecord(
+        case.prepared.name,
+        case.backend.name,
+        case.backend.title,
+        case.backend.order,
+        measurement.samples,
+        clock=measurement.clock,
+        check=Check(**asdict(agreement)),
+        batch_size=case.prepared.plan.batch_size,
+        flops=work.flops,
+        weight_bytes=work.weight_bytes,
+        artifact_sha256=artifact.sha256 if artifact else None,
+        artifact_bytes=artifact.bytes if artifact else None,
+        export_seconds=artifact.seconds if artifact else None,
+        load_seconds=case.load_seconds,
+        first_call_ms=case.first_calls_seconds[0] * 1e3,
+        second_call_ms=case.first_calls_seconds[1] * 1e3,
+        memory_bytes=case.memory_bytes,
+        device_memory_bytes=case.device_memory_bytes,
+        needs_python=case.backend.needs_python,
+        packages=packages.installed_versions(case.backend.packages()),
+        weights_digest=case.prepared.weights_digest,
+        stopped_by=measurement.stopped_by,
+        precision=measurement.precision if isfinite(measurement.precision) else None,
+        turns=measurement.turns,
+        device_ms=tuple(1e3 * seconds for seconds in measurement.device_samples),
+        disturbed=tuple(disturbed),
+        attempts=attempts,
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from deploybench.analysis import costs, recommendation
 from deploybench.errors import FileError
-from deploybench.records.run import Case, Run
+from deploybench.records.record import CaseRecord, RunRecord
 
 COLUMNS = {
     "eager": ("PyTorch", 0, True),
@@ -20,18 +20,22 @@ COLUMNS = {
 
 def case(backend, milliseconds, export_seconds=None, model="resnet18"):
     column, order, needs_python = COLUMNS[backend]
-    info = {
-        "export_seconds": export_seconds,
-        "load_seconds": 0.25,
-        "first_call_ms": 30.0,
-        "artifact_bytes": 3 * 2**20,
-        "needs_python": needs_python,
-    }
-    return Case(model, backend, column, order, (milliseconds,), info)
+    return CaseRecord(
+        model,
+        backend,
+        column,
+        order,
+        (milliseconds / 1e3,),
+        export_seconds=export_seconds,
+        load_seconds=0.25,
+        first_call_ms=30.0,
+        artifact_bytes=3 * 2**20,
+        needs_python=needs_python,
+    )
 
 
 def run(*cases, **fingerprint):
-    return Run(Path("run"), {"cpu": "some", **fingerprint}, cases)
+    return RunRecord(Path("run"), {"cpu": "some", **fingerprint}, cases)
 
 
 def cells(*runs):
@@ -71,7 +75,7 @@ def test_costs_of_several_runs_are_their_medians():
 
 def test_the_median_of_a_disturbed_run_is_marked():
     eager, cpp = case("eager", 10.0), case("cpp", 6.0)
-    disturbed = replace(cpp, extra_info={**cpp.extra_info, "disturbed": ["steal"]})
+    disturbed = replace(cpp, disturbed=("steal",))
     assert [each["Median (ms)"] for each in cells(run(eager, disturbed))] == ["10.00", "6.00*"]
 
 
@@ -115,7 +119,7 @@ def test_runs_under_different_conditions_are_refused():
     runs = [run(case("eager", 9.0), case("cpp", 6.0), threads=count) for count in (1, 2)]
     with pytest.raises(FileError, match="different conditions: threads=1; threads=2: give runs"):
         recommendation.recommend(runs)
-    log = Run(Path("a.log"), None, (case("eager", 9.0),))
+    log = RunRecord(Path("a.log"), None, (case("eager", 9.0),))
     with pytest.raises(FileError, match="different conditions: those of a log, which tells none:"):
         recommendation.recommend([runs[0], log])
 

@@ -15,7 +15,7 @@ from deploybench.analysis import regression, tolerance
 from deploybench.analysis.interval import compare
 from deploybench.analysis.regression import Options, judge_runs
 from deploybench.errors import FileError, UsageError
-from deploybench.records.run import Case, Failure, Run
+from deploybench.records.record import CaseRecord, FailedCase, RunRecord
 
 CELL = ("resnet18", "PyTorch")
 
@@ -23,10 +23,10 @@ CELL = ("resnet18", "PyTorch")
 def run(name, figures, failed=(), disturbed=(), **fingerprint):
     """A run that holds milliseconds by model and column."""
     cases = tuple(
-        Case(model, column.lower(), column, 0, (figure,), {"disturbed": list(disturbed)})
+        CaseRecord(model, column.lower(), column, 0, (figure / 1e3,), disturbed=tuple(disturbed))
         for (model, column), figure in figures.items()
     )
-    return Run(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed)
+    return RunRecord(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed)
 
 
 def side(name, figures):
@@ -87,7 +87,7 @@ def test_missing_new_and_wrong():
     candidate = run(
         "c",
         {("alexnet", "PyTorch"): 1.0},
-        failed=(Failure("vgg11", "PyTorch", "different: class 3"),),
+        failed=(FailedCase("vgg11", "PyTorch", "different: class 3", "wrong"),),
     )
     report = judge_runs([first, second], [candidate], Options())
     found = {cell.model: (cell.verdict, cell.note) for cell in report.cells}
@@ -137,7 +137,7 @@ def test_the_same_run_on_both_sides_is_refused():
 
 
 def test_a_log_is_refused():
-    log = Run(Path("log"), None, ())
+    log = RunRecord(Path("log"), None, ())
     with pytest.raises(FileError, match="log is a log, which tells no conditions"):
         judge_runs([log], side("c", STEADY), Options())
 
@@ -202,10 +202,11 @@ def noisy(random, name, count=5, factors=(1.0, 1.0, 1.0), common=0.15, turn=0.03
             machine = random.normal(0, common) + random.normal(0, common, turns)
             for column, factor in zip(COLUMNS, factors if model == 0 else (1, 1, 1), strict=True):
                 logs = machine + random.normal(0, turn, turns)
-                samples = tuple(10.0 * factor * np.exp(logs))
-                info = {"turns": [1] * turns}
-                cases.append(Case(f"model{model}", column.lower(), column, 0, samples, info))
-        runs.append(Run(Path(f"{name}{number}"), {"cpu": "some"}, tuple(cases), f"{name}{number}"))
+                samples = tuple(0.01 * factor * np.exp(logs))
+                about = f"model{model}", column.lower(), column, 0
+                cases.append(CaseRecord(*about, samples, turns=(1,) * turns))
+        named = f"{name}{number}"
+        runs.append(RunRecord(Path(named), {"cpu": "some"}, tuple(cases), named))
     return runs
 
 

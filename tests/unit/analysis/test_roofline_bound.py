@@ -12,19 +12,19 @@ from deploybench import settings
 from deploybench.analysis import roofline_bound
 from deploybench.errors import FileError
 from deploybench.models import torchvision_zoo
-from deploybench.records.run import Case, Run
+from deploybench.records.record import CaseRecord, Peak, RunRecord
 from deploybench.timing import roofline
 
-PEAK = {"flops_per_second": 1e12, "bytes_per_second": 1e10}
+PEAK = Peak(flops_per_second=1e12, bytes_per_second=1e10)
 
 
 def run(milliseconds, flops, weight_bytes, peak=PEAK, **fingerprint):
-    info = {"flops": flops, "weight_bytes": weight_bytes}
+    work = {"flops": flops, "weight_bytes": weight_bytes}
     cases = tuple(
-        Case("resnet18", title, title, order, (figure,), info)
+        CaseRecord("resnet18", title, title, order, (figure / 1e3,), **work)
         for order, (title, figure) in enumerate(milliseconds.items())
     )
-    return Run(Path("run"), fingerprint, cases, peak=peak)
+    return RunRecord(Path("run"), fingerprint, cases, peak=peak)
 
 
 def test_the_longer_of_two_times_bounds_a_model():
@@ -53,12 +53,14 @@ def test_conditions_have_rows_of_their_own_and_runs_of_one_are_pooled():
 def test_a_cell_of_a_disturbed_run_is_marked():
     first = run({"PyTorch": 12.0, "C++": 6.0}, 2e9, 3e7)
     eager, cpp = first.cases
-    disturbed = replace(cpp, extra_info={**cpp.extra_info, "disturbed": ["steal"]})
+    disturbed = replace(cpp, disturbed=("steal",))
     (_, row) = roofline_bound.to_rows([first, replace(first, cases=(eager, disturbed))])
     assert row[3:] == ["4.00", "2.00*"]
 
 
-@pytest.mark.parametrize("given", [run({"PyTorch": 1.0}, None, 1), run({"A": 1.0}, 1, 1, peak={})])
+@pytest.mark.parametrize(
+    "given", [run({"PyTorch": 1.0}, None, 1), run({"A": 1.0}, 1, 1, peak=None)]
+)
 def test_a_run_that_does_not_tell_has_no_floor(given):
     with pytest.raises(FileError, match="no run tells its device's rates"):
         roofline_bound.to_rows([given])

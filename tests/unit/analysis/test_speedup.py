@@ -11,18 +11,18 @@ import pytest
 
 from deploybench.analysis import speedup
 from deploybench.errors import FileError
-from deploybench.records.run import Case, Run
+from deploybench.records.record import CaseRecord, RunRecord
 
 PRINT = {"cpu": "some processor"}
 
 
 def case(backend, samples, turns=None, model="resnet18"):
     column, order = {"eager": ("PyTorch", 0), "cpp": ("TorchScript (C++)", 20)}[backend]
-    return Case(model, backend, column, order, tuple(samples), {"turns": turns} if turns else {})
+    return CaseRecord(model, backend, column, order, tuple(samples), turns=turns)
 
 
 def run(*cases, **fingerprint):
-    return Run(Path("run"), {**PRINT, **fingerprint}, cases)
+    return RunRecord(Path("run"), {**PRINT, **fingerprint}, cases)
 
 
 def cell(*runs):
@@ -70,7 +70,7 @@ def test_one_pair_has_no_interval_and_is_marked():
 
 def test_a_figure_of_a_disturbed_run_is_marked():
     eager, cpp = case("eager", [2.0]), case("cpp", [1.0])
-    found = cell(run(eager, cpp), run(eager, replace(cpp, extra_info={"disturbed": ["steal"]})))
+    found = cell(run(eager, cpp), run(eager, replace(cpp, disturbed=("steal",))))
     assert str(found) == "2.00 [2.00, 2.00]*"
 
 

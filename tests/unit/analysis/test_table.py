@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from deploybench.analysis import table
+from deploybench.analysis import labels, table
 from deploybench.errors import FileError
 from deploybench.records import reading
-from deploybench.records.run import Case, Run
+from deploybench.records.record import CaseRecord, RunRecord
+from deploybench.report import article_csv, text
 
 from ..saved_runs import COLUMNS, save
 
@@ -20,12 +21,28 @@ LOGS = [DATA / name for name in ("article_torch.log", "article_ts_py.log", "arti
 
 
 def merged(*paths: Path) -> str:
-    return table.to_csv(table.to_rows(table.merge([reading.read(path) for path in paths])))
+    return article_csv.to_csv(table.to_rows(table.merge([reading.read(path) for path in paths])))
 
 
 def write_log(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
+    """What a verdict stands on: per process, with what decides whether two may be pooled."""
+    cases = {("alexnet", "eager"): [0.001, 0.003, 0.002], ("alexnet", "cpp"): [0.004]}
+    runs = [
+        reading.read(save(tmp_path / str(number), cases, threads=threads))
+        for number, threads in enumerate([1, 2, 1])
+    ]
+    rows = table.tidy(runs)
+    assert list(rows["run"]) == [0, 0, 1, 1, 2, 2]
+    assert list(rows["backend"]) == ["eager", "cpp"] * 3
+    assert list(rows["milliseconds"]) == pytest.approx([2.0, 4.0] * 3)
+    assert list(rows["calls"]) == [3, 1] * 3
+    first, second, third = rows["condition"][::2]
+    assert first == third != second
 
 
 def test_columns_of_logs_come_in_the_order_of_the_logs():
@@ -94,12 +111,14 @@ VALUES = st.none() | st.booleans() | st.sampled_from([1, 1.0, "1", "none", "", "
 PRINTS = st.dictionaries(st.sampled_from(["threads", "g;pu"]), VALUES)
 
 
-@given(fingerprints=st.lists(PRINTS, min_size=1, max_size=4))
+@hypothesis.given(fingerprints=st.lists(PRINTS, min_size=1, max_size=4))
 def test_each_fingerprint_has_a_column_of_its_own_and_none_breaks_the_csv(fingerprints):
     """In Python 1 == True == 1.0, a name that is missing reads as None, and "1" prints as 1."""
-    case = Case("alexnet", "eager", "PyTorch", 0, (1.0,))
-    runs = [Run(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
-    rows = table.parse_csv(table.to_csv(table.to_rows(table.merge(runs))), "the merged table")
+    case = CaseRecord("alexnet", "eager", "PyTorch", 0, (0.001,))
+    runs = [RunRecord(Path("run"), fingerprint, (case,)) for fingerprint in fingerprints]
+    rows = article_csv.parse_csv(
+        article_csv.to_csv(table.to_rows(table.merge(runs))), "the merged table"
+    )
     titles = rows[0][1:]
     assert len(titles) == len(set(titles)) == len({run.condition for run in runs})
     assert rows[1] == ["alexnet", *["1.00"] * len(titles)]
@@ -125,7 +144,7 @@ def test_a_title_with_quotes_stands_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("given", "words"),
     [
         ("", "it has no header"),
         ("Model\nalexnet\n", "it has no header"),
@@ -134,16 +153,16 @@ def test_a_title_with_quotes_stands_as_it_is(tmp_path):
         ("Model;A\nx;1\n\n", "perf, line 3: 1 field"),
     ],
 )
-def test_what_is_no_table_is_refused(text, words):
+def test_what_is_no_table_is_refused(given, words):
     with pytest.raises(FileError) as caught:
-        table.parse_csv(text, "perf")
+        article_csv.parse_csv(given, "perf")
     assert words in str(caught.value)
 
 
 def test_values_stand_together_below_a_centred_title():
     """By hand, with odd spaces on either side: 12 - 5 below the title, 12 - 9 for the values."""
     rows = [["Model", "Eager"], ["a", "1.00"], ["b", "123456.00"]]
-    assert table.layout(rows) == (
+    assert text.layout(rows) == (
         "Model" + " " * 7 + " " * 4 + "    Eager   " + "\n"
         "----------------------------\n"
         "a" + " " * 11 + " " * 4 + "       1.00 " + "\n"
@@ -152,7 +171,7 @@ def test_values_stand_together_below_a_centred_title():
 
 
 def test_a_header_alone_is_a_table():
-    assert table.layout([["Model", "A"]]) == f"Model{' ' * 17}A{' ' * 5}\n{'-' * 28}\n"
+    assert text.layout([["Model", "A"]]) == f"Model{' ' * 17}A{' ' * 5}\n{'-' * 28}\n"
 
 
 FIELDS = st.text("abc1.-", max_size=20)
@@ -163,9 +182,9 @@ ROWS = st.integers(2, 5).flatmap(
 )
 
 
-@given(ROWS)
+@hypothesis.given(ROWS)
 def test_every_line_of_a_table_is_as_wide_as_its_rule(rows):
-    header, rule, *body = table.layout(rows).splitlines()
+    header, rule, *body = text.layout(rows).splitlines()
     assert set(rule) == {"-"}
     assert {len(line) for line in (header, *body)} == {len(rule)}
     for row, line in zip(rows, (header, *body), strict=True):
@@ -174,6 +193,6 @@ def test_every_line_of_a_table_is_as_wide_as_its_rule(rows):
 
 def test_a_throughput_is_named_even_where_nothing_differs():
     # More of it is better, and a bare column would be read as milliseconds.
-    runs = [Run(Path("run"), {"metric": metric}, ()) for metric in ("throughput", "latency")]
-    assert list(table.labels(runs[:1]).values()) == [" [metric=throughput]"]
-    assert list(table.labels(runs[1:]).values()) == [""]
+    runs = [RunRecord(Path("run"), {"metric": metric}, ()) for metric in ("throughput", "latency")]
+    assert list(labels.labels(runs[:1]).values()) == [" [metric=throughput]"]
+    assert list(labels.labels(runs[1:]).values()) == [""]

@@ -12,7 +12,7 @@ from deploybench.errors import UsageError
 from deploybench.machine import packages
 from deploybench.plugin.saving import Saving
 from deploybench.records import reading
-from deploybench.runner.scheduler import Result
+from deploybench.records.record import CaseRecord
 from tests.unit.plugin import MODEL, ROOT
 
 
@@ -49,7 +49,7 @@ def test_the_saved_clock_is_named_for_what_it_is(saved):
 def test_the_saved_run_carries_its_fingerprint(saved):
     _, run = saved
     about = run["machine_info"]["deploybench"]
-    assert about["format"] == 2
+    assert about["format"] == 3
     expected = {"gpu", "driver", "cuda", "cudnn", "torch", "torchvision", "threads", "weights"}
     assert expected | {"cudnn_tf32", "cudnn_benchmark", "batch_size"} <= set(about["fingerprint"])
     assert about["fingerprint"]["weights"] == "random"
@@ -65,8 +65,9 @@ def test_what_a_case_ran_on_stands_with_it_and_what_else_is_installed_does_not(s
 def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatch):
     begun = Saving(tmp_path, "run1", None)
     begun.begin({"threads": 2})
-    info = {"batch_size": 1, "packages": {"openvino": "2026.4.1"}}
-    begun.put(MODEL, 1, {"openvino": Result((0.001,), "a clock", info)})
+    ran_on = {"openvino": "2026.4.1"}
+    case = CaseRecord(MODEL, "openvino", "OpenVINO", 50, (0.001,), batch_size=1, packages=ran_on)
+    begun.put(MODEL, 1, {"openvino": case})
     installed = {"openvino": "2026.4.1"}
     monkeypatch.setattr(packages, "installed_version", installed.get)
     resumed = Saving(tmp_path, "run1", begun.unfinished.folder)
@@ -112,7 +113,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
     run_until_saved(command, storage)
     (unfinished,) = (storage / "unfinished").iterdir()
-    before = {case.backend: case.samples for case in reading.read(unfinished).cases}
+    before = {case.backend: case.samples_seconds for case in reading.read(unfinished).cases}
     assert set(before) == {"eager", "scripted"}
 
     command += ["--resume", unfinished.name]
@@ -128,11 +129,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     header = unfinished / "run.json"
     written = header.read_text()
     header.write_text(written.replace('"fingerprint"', '"thumbprint"'))
-    assert "it may have been edited (KeyError('fingerprint')); begin a new run" in resume()
+    assert "is not from this suite (no machine_info.deploybench.fingerprint)" in resume()
     header.write_text(written)
     assert "4 passed" in resume()
     (saved,) = storage.rglob("*run1.json")
-    after = {(case.model, case.backend): case.samples for case in reading.read(saved).cases}
+    after = {(case.model, case.backend): case.samples_seconds for case in reading.read(saved).cases}
     assert len(after) == 4
     assert {backend: after[MODEL, backend] for backend in before} == before
     assert list((storage / "unfinished").iterdir()) == []

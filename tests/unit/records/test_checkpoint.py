@@ -11,25 +11,27 @@ import pytest
 
 from deploybench.errors import FileError, UsageError
 from deploybench.records import checkpoint, reading, store
+from deploybench.records.record import CaseRecord, RunRecord
 from tests.unit import saved_runs
 
 CASES = {("resnet18", "eager"): [0.1, 0.2, 0.3], ("resnet18", "cpp"): [0.1]}
 
 
 def begin(folder, run="a1"):
-    header = saved_runs.document({})
-    del header["benchmarks"]
-    header["machine_info"]["deploybench"]["format"] = reading.FORMAT
-    return checkpoint.Journal(folder, {**header, "deploybench": {"run": run, "failed": []}})
+    return checkpoint.Journal(folder, RunRecord(folder, saved_runs.FINGERPRINT, identity=run))
+
+
+def case(model, backend, seconds):
+    return CaseRecord.from_json(saved_runs.benchmark(model, backend, seconds), "the case")
 
 
 def test_what_was_added_is_read_like_a_saved_run(tmp_path):
     under_way = begin(tmp_path / "unfinished" / "run1")
-    cases = [saved_runs.benchmark(*case, seconds) for case, seconds in CASES.items()]
+    cases = [case(*names, seconds) for names, seconds in CASES.items()]
     under_way.put("resnet18-batch1", cases[:1])
     under_way.put("resnet18-batch1", cases)
     read = reading.read(under_way.folder)
-    assert {(case.model, case.backend): len(case.samples) for case in read.cases} == {
+    assert {(case.model, case.backend): len(case.samples_seconds) for case in read.cases} == {
         ("resnet18", "eager"): 3,
         ("resnet18", "cpp"): 1,
     }
@@ -40,19 +42,19 @@ def test_what_was_added_is_read_like_a_saved_run(tmp_path):
 def test_a_journal_that_is_there_keeps_its_header(tmp_path):
     begin(tmp_path / "run", run="first")
     begin(tmp_path / "run", run="second")
-    assert checkpoint.document(tmp_path / "run")["deploybench"]["run"] == "first"
+    assert checkpoint.read(tmp_path / "run").identity == "first"
 
 
 def test_a_model_that_cannot_be_written_leaves_the_others(tmp_path, monkeypatch):
     under_way = begin(tmp_path / "run")
-    under_way.put("resnet18-batch1", [saved_runs.benchmark("resnet18", "eager", [0.1])])
+    under_way.put("resnet18-batch1", [case("resnet18", "eager", [0.1])])
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(FileError, match="cannot be written: No space left on device"):
-        under_way.put("alexnet-batch1", [saved_runs.benchmark("alexnet", "eager", [0.1])])
+        under_way.put("alexnet-batch1", [case("alexnet", "eager", [0.1])])
     assert [case.model for case in reading.read(under_way.folder).cases] == ["resnet18"]
 
 
@@ -62,11 +64,11 @@ def test_a_damaged_file_is_named(tmp_path, name, text):
     under_way = begin(tmp_path / "run")
     (under_way.folder / name).write_text(text)
     with pytest.raises(FileError, match=rf"{re.escape(name)} is damaged .*; remove it"):
-        checkpoint.document(under_way.folder)
+        checkpoint.read(under_way.folder)
 
 
 def test_a_folder_that_is_none_is_said(tmp_path):
-    with pytest.raises(FileError, match=r"is no unfinished run: it has no run\.json"):
+    with pytest.raises(FileError, match=r"is not an unfinished run: it has no run\.json"):
         reading.read(tmp_path)
 
 
@@ -80,12 +82,11 @@ def test_an_unfinished_run_is_found_by_its_name_or_named(tmp_path):
 
 def test_a_run_saved_to_two_places_is_one_process(tmp_path):
     saved = saved_runs.document(CASES)
-    saved["machine_info"]["deploybench"]["format"] = reading.FORMAT
     saved["deploybench"] = {"run": "a1", "failed": []}
     for name in ("one", "two"):
         (tmp_path / f"{name}.json").write_text(json.dumps(saved))
     under_way = begin(tmp_path / "run")
-    under_way.put("resnet18-batch1", [saved_runs.benchmark("resnet18", "eager", [0.1])])
+    under_way.put("resnet18-batch1", [case("resnet18", "eager", [0.1])])
     names = [str(tmp_path / name) for name in ("run", "one.json", "two.json")]
     (run,) = store.load(names)
     assert len(run.cases) == 2

@@ -12,19 +12,20 @@ from pytest_benchmark.utils import get_machine_id
 
 from deploybench.errors import FileError, UsageError
 from deploybench.records import reading, store
-from deploybench.records.run import Run, tidy
+from deploybench.records.record import RunRecord
 
 from ..saved_runs import document, save
 
 
-def test_a_saved_run_keeps_every_sample_in_milliseconds(tmp_path):
+def test_a_saved_run_keeps_every_sample(tmp_path):
     path = save(tmp_path / "run.json", {("alexnet", "cpp"): [0.003, 0.001, 0.002]}, threads=4)
     run = reading.read(path)
     (case,) = run.cases
-    assert (case.model, case.column, case.order) == ("alexnet", "TorchScript (C++)", 20)
-    assert case.samples == pytest.approx((3.0, 1.0, 2.0))
-    assert case.milliseconds == pytest.approx(2.0)
-    assert (case.backend, case.extra_info["column_order"]) == ("cpp", 20)
+    assert (case.model, case.column, case.column_order) == ("alexnet", "TorchScript (C++)", 20)
+    assert case.samples_seconds == (0.003, 0.001, 0.002)
+    assert case.samples_ms == pytest.approx((3.0, 1.0, 2.0))
+    assert case.latency_ms == pytest.approx(2.0)
+    assert case.backend == "cpp"
     assert run.fingerprint["threads"] == 4
 
 
@@ -36,7 +37,7 @@ def test_a_log_is_read_as_the_article_reads_it(tmp_path):
     )
     run = reading.read(path)
     assert run.fingerprint is None
-    assert [(case.model, case.column, case.milliseconds) for case in run.cases] == [
+    assert [(case.model, case.column, case.latency_ms) for case in run.cases] == [
         ("a", "TorchScript (C++)", 1.5),
         ("vgg11", "TorchScript (C++)", 2.25),
     ]
@@ -45,28 +46,12 @@ def test_a_log_is_read_as_the_article_reads_it(tmp_path):
 def test_a_log_may_hold_text_in_any_encoding(tmp_path):
     path = tmp_path / "bench.log"
     path.write_bytes(b"  caf\xe9 4.64%\n#head;PyTorch\n#alexnet;1.5\n")
-    assert [case.milliseconds for case in reading.read(path).cases] == [1.5]
-
-
-def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
-    """What a verdict stands on: per process, with what decides whether two may be pooled."""
-    cases = {("alexnet", "eager"): [0.001, 0.003, 0.002], ("alexnet", "cpp"): [0.004]}
-    runs = [
-        reading.read(save(tmp_path / str(number), cases, threads=threads))
-        for number, threads in enumerate([1, 2, 1])
-    ]
-    rows = tidy(runs)
-    assert list(rows["run"]) == [0, 0, 1, 1, 2, 2]
-    assert list(rows["backend"]) == ["eager", "cpp"] * 3
-    assert list(rows["milliseconds"]) == pytest.approx([2.0, 4.0] * 3)
-    assert list(rows["calls"]) == [3, 1] * 3
-    first, second, third = rows["condition"][::2]
-    assert first == third != second
+    assert [case.latency_ms for case in reading.read(path).cases] == [1.5]
 
 
 def test_the_order_of_a_fingerprint_makes_no_difference():
     one, two = ({"threads": 2, "gpu": None}, {"gpu": None, "threads": 2})
-    conditions = {Run(Path("run"), each, ()).condition for each in (one, two)}
+    conditions = {RunRecord(Path("run"), each, ()).condition for each in (one, two)}
     assert len(conditions) == 1
 
 
@@ -87,36 +72,39 @@ def spoilt(change) -> str:
         (spoilt(lambda run: None)[:-30], "neither a whole saved run"),
         ("", "neither a whole saved run"),
         ("Model resnet18: 3 ms\n#resnet18;3\n", "nor a log"),
-        ("[]", "no run of this suite"),
-        ("17", "no run of this suite"),
+        ("[]", "is not from this suite"),
+        ("17", "is not from this suite"),
         (
             '{"machine_info": {}, "benchmarks": []}',
-            "no run of this suite (no machine_info.deploybench)",
+            "is not from this suite (no machine_info.deploybench)",
         ),
         (spoilt(lambda run: run.update(benchmarks=[])), "holds no measurement"),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(format=7, version="9.1")),
-            "has format 7, this version reads 1 and 2; read it with deploybench 9.1",
+            "has format 7, this version reads 1 to 3; read it with deploybench 9.1",
         ),
         (
-            spoilt(lambda run: run["machine_info"].update(deploybench={"format": 3})),
-            "has format 3, this version reads 1 and 2",
+            spoilt(lambda run: run["machine_info"].update(deploybench={"format": 4})),
+            "has format 4, this version reads 1 to 3",
         ),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
-            "a fingerprint that is no flat object",
+            "has machine_info.deploybench.fingerprint 7, which is not an object",
         ),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"]["fingerprint"].update(cpu=[])),
-            "a fingerprint that is no flat object",
+            "has machine_info.deploybench.fingerprint.cpu [], which is not text, a finite number",
         ),
-        (spoilt(lambda run: run.update(benchmarks={"a": 1})), "benchmarks that are no list"),
+        (
+            spoilt(lambda run: run.update(benchmarks={"a": 1})),
+            "has benchmarks {'a': 1}, which is not a list",
+        ),
         (
             spoilt(lambda run: run["benchmarks"].append(run["benchmarks"][0])),
             "holds alexnet in PyTorch twice",
         ),
-        (spoilt(lambda run: run["benchmarks"][0].pop("params")), "is not a result of this suite"),
-        (spoilt(lambda run: run["benchmarks"].append("x")), "is not a result of this suite"),
+        (spoilt(lambda run: run["benchmarks"][0].pop("params")), "is not from this suite (no "),
+        (spoilt(lambda run: run["benchmarks"].append("x")), "is not from this suite (no "),
         (spoilt(lambda run: run["benchmarks"][0]["stats"].pop("data")), "(no stats.data)"),
         (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[])), "has no samples"),
         *[
@@ -125,59 +113,78 @@ def spoilt(change) -> str:
                 words,
             )
             for bad, words in [
-                (0.0, "benchmark 2: alexnet in TorchScript (C++) has the sample 0.0, which is no"),
-                (-1.0, "has the sample -1.0, which is no time"),
-                (float("nan"), "has the sample nan, which is no time"),
-                (float("inf"), "has the sample inf, which is no time"),
-                (10**400, "which is no time"),
-                (True, "has the sample True, which is no time"),
-                ("0.1", "has the sample '0.1', which is no time"),
+                (
+                    0.0,
+                    "benchmark 2: alexnet in TorchScript (C++) has stats.data[1] 0.0, which is",
+                ),
+                (-1.0, "has stats.data[1] -1.0, which is not a time"),
+                (float("nan"), "has stats.data[1] nan, which is not a time"),
+                (float("inf"), "has stats.data[1] inf, which is not a time"),
+                (10**400, "which is not a time"),
+                (True, "has stats.data[1] True, which is not a time"),
+                ("0.1", "has stats.data[1] '0.1', which is not a time"),
             ]
         ],
         (spoilt(lambda run: None).replace("0.001", "9" * 5000), "neither a whole saved run"),
         (
             spoilt(lambda run: run["benchmarks"][0]["params"].update(model="a;b")),
-            "'a;b' is no name for a model",
+            "has params.model 'a;b', which is not a name",
         ),
         (
             spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column="a\nb")),
-            "'a\\nb' is no name for a model, backend or column",
+            "has extra_info.column 'a\\nb', which is not a name",
         ),
         (
             spoilt(lambda run: run["benchmarks"][0]["extra_info"].update(column_order="0")),
-            "column_order '0' is no whole number",
+            "has extra_info.column_order '0', which is not a whole number",
         ),
         *[
             (
                 spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(turns=bad)),
-                "has turns that do not make its",
+                words,
             )
-            for bad in ("22", [99], [0, 1], [True], [1.0], {}, 7)
+            for bad, words in [
+                ("22", "has turns '22', which is not a list"),
+                ([99], "has turns that do not add up to its 1 sample"),
+                ([], "has turns that do not add up to its 1 sample"),
+                ([0, 1], "has turns[0] 0, which is not a positive whole number"),
+                ([True], "has turns[0] True, which is not a positive whole number"),
+                ([1.0], "has turns[0] 1.0, which is not a positive whole number"),
+                ({}, "has turns {}, which is not a list"),
+                (7, "has turns 7, which is not a list"),
+            ]
         ],
         *[
             (
                 spoilt(
                     lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(packages=bad)
                 ),
-                f"has packages {bad!r}, which are no versions by name",
+                words,
             )
-            for bad in (None, ["openvino"], {"openvino": 2026})
+            for bad, words in [
+                (None, "has packages None, which is not an object"),
+                (["openvino"], "has packages ['openvino'], which is not an object"),
+                ({"openvino": 2026}, "has packages.openvino 2026, which is not text"),
+            ]
         ],
         *[
             (
                 spoilt(lambda run, bad=bad: run["benchmarks"][0]["extra_info"].update(bad)),
-                f"has the batch size {bad['batch_size']!r}, which is no whole number",
+                f"has batch_size {bad['batch_size']!r}, which is not a positive whole number",
             )
             for bad in ({"batch_size": [1]}, {"batch_size": 1.5}, {"batch_size": True})
         ],
-        (spoilt(lambda run: of_a_run(run, peak={"flops_per_second": 10**400})), "that is none"),
+        (
+            spoilt(lambda run: of_a_run(run, peak={"flops_per_second": 10**400})),
+            "has peak.flops_per_second 1000",
+        ),
         ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
-        ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is no time"),
-        ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is no time"),
-        ("#head;PyTorch\n#alexnet;1e300\n", "which is no time"),
+        ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is not a time"),
+        ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is not a time"),
+        ("#head;PyTorch\n#alexnet;1e300\n", "which is not a time"),
         ("#head;PyTorch\n#./ts/.ts;1\n", "gives a figure to no model"),
         ("#head;PyTorch\nStart alexnet\n", "holds no figure"),
-        ("#head;\n#alexnet;1\n", "its title '' is none"),
+        ("#head;\n#alexnet;1\n", "'' is not a title"),
     ],
 )
 def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, text, words):
@@ -242,7 +249,7 @@ def test_a_case_edited_at_will_is_read_or_refused_but_never_breaks(
     except FileError as error:
         assert "\n" not in str(error)
     else:
-        assert case.model and case.column and case.milliseconds > 0
+        assert case.model and case.column and case.latency_ms > 0
 
 
 @pytest.fixture

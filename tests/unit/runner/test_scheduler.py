@@ -10,10 +10,11 @@ from deploybench import settings
 from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.machine.interference import Watch
 from deploybench.models import torchvision_zoo, weights
+from deploybench.records.record import CaseRecord
 from deploybench.runner.cold_start import ColdStart
 from deploybench.runner.opened_case import OpenedCase
 from deploybench.runner.prepared_model import Plan
-from deploybench.runner.scheduler import Comparison, Result
+from deploybench.runner.scheduler import Scheduler
 from deploybench.runner.workbench import Workbench
 from deploybench.timing.protocol import Protocol
 
@@ -31,7 +32,7 @@ def compare():
             plan = Plan(settings.resolve("cpu", threads=1), weights.parse("random"), inputs=2)
             bench = stack.enter_context(Workbench(plan))
             saved = []
-            comparison = Comparison(
+            comparison = Scheduler(
                 bench,
                 Protocol(max_seconds=0.0),
                 {(MODEL, 1): backends},
@@ -70,8 +71,11 @@ def test_a_case_that_cannot_start_cold_keeps_no_number(compare, monkeypatch):
 
 
 def known_results(*backends, seconds=None):
-    info = {"cold_start_seconds": seconds}
-    return {(MODEL, backend, 1): Result((1.0,), "another day's", info) for backend in backends}
+    known = {"clock": "another day's", "cold_start_seconds": seconds}
+    return {
+        (MODEL, backend, 1): CaseRecord(MODEL, backend, backend, 0, (1.0,), **known)
+        for backend in backends
+    }
 
 
 def test_what_another_run_found_of_a_whole_model_is_taken_over(compare):
@@ -94,4 +98,4 @@ def test_a_model_without_its_cold_starts_is_not_whole(compare, monkeypatch):
     monkeypatch.setattr(OpenedCase, "cold_start", lambda case: ColdStart(2.0, 1))
     comparison, _ = compare(BACKENDS, known_results(*BACKENDS), cold_start=True)
     result = comparison.outcome(ZOO_MODEL, "eager", 1).result
-    assert result.extra_info["cold_start_seconds"] == 2.0
+    assert result.cold_start_seconds == 2.0

@@ -15,7 +15,7 @@ from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.machine.interference import Watch
 from deploybench.models.weights import RANDOM
 from deploybench.runner.prepared_model import Plan
-from deploybench.runner.scheduler import Comparison
+from deploybench.runner.scheduler import Scheduler
 from deploybench.runner.workbench import Workbench
 from deploybench.timing.protocol import Protocol
 
@@ -58,7 +58,7 @@ def bench(monkeypatch):
 
 
 def compare(bench, names):
-    comparison = Comparison(
+    comparison = Scheduler(
         bench, Protocol(max_seconds=0.0), {(MODEL.name, 1): list(names)}, Watch("cpu")
     )
     return {name: comparison.outcome(MODEL, name, 1) for name in names}

@@ -82,7 +82,7 @@ def test_a_run_of_something_else_is_refused(tmp_path):
     path.write_text(
         json.dumps({"machine_info": {"node": "host"}, "benchmarks": [], "version": "5"})
     )
-    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is no run of this suite")
+    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is not from this suite")
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path):
@@ -200,4 +200,4 @@ def test_exit_codes_of_a_command(monkeypatch, capsys):
     # Never 1, which may mean something: that a model is slower.
     assert run_with(monkeypatch, ZeroDivisionError("by zero")) == 70
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("prog: ZeroDivisionError: by zero (test_merge_tools.py:")
+    assert line.startswith("prog: ZeroDivisionError: by zero (test_merge_perf.py:")

@@ -1,0 +1,85 @@
+"""Dataclasses whose fields say what JSON holds of them, and how each is read. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import FileError
+from .kinds import Kind, Unfit, an_object, fitting, missing
+
+
+@contextmanager
+def refused(place: str) -> Iterator[None]:
+    """Within it, a field that is missing or unfit becomes a FileError that begins with `place`."""
+    try:
+        yield
+    except Unfit as error:
+        raise FileError(f"{place} {error}") from error
+
+
+def required(content: Any, path: str, kind: Kind) -> Any:
+    """What `content` holds under `path`, for example "stats.data"."""
+    found = content
+    for key in path.split("."):
+        if not isinstance(found, dict) or key not in found:
+            raise missing(path)
+        found = found[key]
+    return fitting(found, kind, path)
+
+
+def optional(content: Mapping[str, Any], key: str, kind: Kind, default: Any = None) -> Any:
+    """What `content` holds under `key`; `default` where that is absent or null."""
+    return default if content.get(key) is None else fitting(content[key], kind, key)
+
+
+def stored(kind: Kind, default: Any = dataclasses.MISSING, key: str | None = None) -> Any:
+    """A dataclass's field that stands in JSON under its own name, or under `key`.
+
+    kind: what it may hold. default: for older runs, which lack it, or dict for an empty one; not
+    given where every run has the field. Null stands for a default of None alone.
+    """
+    given = {"default_factory": dict} if default is dict else {"default": default}
+    return dataclasses.field(**given, metadata={"kind": kind, "key": key})
+
+
+def stored_fields(record: type, content: Any) -> dict[str, Any]:
+    """The values of a dataclass's stored fields by name; those that JSON lacks are left out.
+
+    Raises Unfit for what a field cannot hold, and where one is missing that every run has.
+    """
+    found = {}
+    for key, each in _stored(record):
+        has_default = not each.default is each.default_factory is dataclasses.MISSING
+        is_default = key not in content or (content[key] is None and each.default is None)
+        if not (has_default and is_default):
+            found[each.name] = required(content, key, each.metadata["kind"])
+    return found
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """The stored fields of a record as JSON holds them: the way back from `stored_fields`."""
+    return {key: _plain(getattr(record, each.name)) for key, each in _stored(type(record))}
+
+
+def object_of(record: type) -> Kind:
+    """An object that is a dataclass of stored fields."""
+    return lambda given: record(**stored_fields(record, an_object(given)))
+
+
+def _stored(record: type) -> list[tuple[str, dataclasses.Field[Any]]]:
+    return [
+        (each.metadata["key"] or each.name, each)
+        for each in dataclasses.fields(record)
+        if "kind" in each.metadata
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return as_json(value)
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,124 @@
+"""What a field of a saved run may hold: each kind takes it as JSON has it. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable
+from typing import Any
+
+Kind = Callable[[Any], Any]
+"""Takes what JSON holds and gives what the record holds, or raises Unfit."""
+
+# No second or millisecond figure is longer than thirty years, and no count needs more than 63 bits.
+LONGEST = 1e9
+LARGEST = 2**63
+
+
+class Unfit(ValueError):
+    """What a field cannot hold, or, with `what` empty, a field that is not there. path: its name.
+
+    what: what it should be.
+    """
+
+    def __init__(self, value: object, what: str, path: str = "") -> None:
+        self.value, self.what, self.path = value, what, path
+        super().__init__(
+            f"has {path} {reprlib.repr(value)}, which is not {what}; save the run again"
+            if what
+            else f"is not from this suite (no {path}); give a run that "
+            "`pytest tests/perf --benchmark-save=NAME` saved"
+        )
+
+
+def missing(path: str) -> Unfit:
+    """The error for a field that is not there."""
+    return Unfit(None, "", path)
+
+
+def fitting(value: Any, kind: Kind, path: str) -> Any:
+    """What `kind` makes of `value`; an Unfit says that it stands under `path`."""
+    try:
+        return kind(value)
+    except Unfit as error:
+        inner = error.path
+        dot = "" if inner.startswith("[") or not inner else "."
+        raise Unfit(error.value, error.what, f"{path}{dot}{inner}") from error
+
+
+def is_name(given: Any) -> bool:
+    """Whether `given` can stand in the CSV, where no field is ever quoted."""
+    return (
+        isinstance(given, str) and given.strip() != "" and given.isprintable() and ";" not in given
+    )
+
+
+def is_time(given: Any) -> bool:
+    """Whether `given` can be how long a call takes, in seconds or in milliseconds."""
+    return _is_number(given) and 0 < given < LONGEST
+
+
+def _is_number(given: Any) -> bool:
+    if isinstance(given, float):
+        return math.isfinite(given)
+    return _is_whole(given)
+
+
+def _is_whole(given: Any) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and -LARGEST < given < LARGEST
+
+
+def _kind(fits: Callable[[Any], bool], what: str) -> Kind:
+    def check(given: Any) -> Any:
+        if not fits(given):
+            raise Unfit(given, what)
+        return given
+
+    return check
+
+
+whole = _kind(_is_whole, "a whole number")
+positive = _kind(lambda given: _is_whole(given) and given > 0, "a positive whole number")
+count = _kind(lambda given: _is_whole(given) and given >= 0, "a whole number of at least 0")
+amount = _kind(lambda given: _is_number(given) and given >= 0, "a number of at least 0")
+seconds = _kind(is_time, "a time in seconds")
+name = _kind(is_name, "a name: printable text without ';'")
+flag = _kind(lambda given: isinstance(given, bool), "true or false")
+scalar = _kind(
+    lambda given: given is None or isinstance(given, str | bool) or _is_number(given),
+    "text, a finite number, true, false or null",
+)
+an_object = _kind(lambda given: isinstance(given, dict), "an object")
+a_list = _kind(lambda given: isinstance(given, list), "a list")
+
+
+def text(given: Any) -> str:
+    """Text that any output takes: JSON can hold halves of characters."""
+    if not isinstance(given, str):
+        raise Unfit(given, "text")
+    return given.encode(errors="replace").decode()
+
+
+def one_of(*allowed: str) -> Kind:
+    """One of these words."""
+    return _kind(lambda given: given in allowed, " or ".join(map(repr, allowed)))
+
+
+def or_none(kind: Kind) -> Kind:
+    """What `kind` takes, or null."""
+    return lambda given: None if given is None else kind(given)
+
+
+def list_of(kind: Kind) -> Kind:
+    """A list of such values, as a tuple."""
+    return lambda given: tuple(
+        fitting(each, kind, f"[{place}]") for place, each in enumerate(a_list(given))
+    )
+
+
+def by_name(kind: Kind) -> Kind:
+    """An object of such values, by their names."""
+    return lambda given: {
+        key: fitting(each, kind, key if key.isprintable() else ascii(key))
+        for key, each in an_object(given).items()
+    }

@@ -1,0 +1,65 @@
+"""Which runs may be pooled: what tells two runs apart beyond what each says. Imports no torch.
+
+Runs are pooled where their conditions are equal. Several batch sizes in one run are several
+conditions; two versions of a package that cases ran on, or two digests of a model's weights, are
+two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+
+from .record import RunRecord
+
+# Enough of a digest to tell any two apart, and short enough for the title of a column.
+SHOWN = 12
+
+
+def by_batch_size(run: RunRecord) -> list[RunRecord]:
+    """The run as one for each batch size that it has, each with a condition of its own."""
+    if run.fingerprint is None or "," not in str(run.fingerprint.get("batch_size")):
+        return [run]
+    sizes_of_failed = [case.batch_size for case in run.failed]
+    return [
+        replace(
+            run,
+            fingerprint={**run.fingerprint, "batch_size": size},
+            cases=tuple(case for case in run.cases if case.batch_size == size),
+            failed=tuple(case for case in run.failed if case.batch_size == size),
+        )
+        for size in dict.fromkeys([case.batch_size for case in run.cases] + sizes_of_failed)
+    ]
+
+
+def told_apart(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]:
+    """The same runs, with those conditions of their cases in their fingerprints that differ.
+
+    Only what a run's cases ran on counts, not what else was installed: a run of PyTorch alone is
+    the same before and after OpenVINO came to the machine. It reads None for what no case ran on.
+    """
+    values: dict[str, set[str | None]] = {}
+    for run in chain.from_iterable(sides):
+        for name, value in _conditions_of_cases(run).items():
+            values.setdefault(name, set()).add(value)
+    several = [name for name, found in values.items() if len(found) > 1]
+    return [[_with_conditions(run, several) for run in side] for side in sides]
+
+
+def _conditions_of_cases(run: RunRecord) -> dict[str, str | None]:
+    """The versions of packages and the digests of weights that its cases ran on."""
+    digests = {
+        f"weights of {case.model}": case.weights_digest and case.weights_digest[:SHOWN]
+        for case in run.cases
+    }
+    return {**run.packages, **digests}
+
+
+def _with_conditions(run: RunRecord, names: Sequence[str]) -> RunRecord:
+    if run.fingerprint is None or not names:
+        return run
+    known = _conditions_of_cases(run)
+    return replace(
+        run, fingerprint={**run.fingerprint, **{name: known.get(name) for name in names}}
+    )

@@ -1,0 +1,306 @@
+"""What is known of a run and of its cases, as JSON holds it and back. Imports no torch.
+
+A saved run is what pytest-benchmark 5.3 writes, with what deploybench adds to it; a run that was
+broken off is a folder (checkpoint.py) that holds the same in parts. Each field says beside its type
+what it may hold. The history of what is added, by machine_info.deploybench.format:
+
+3 (deploybench 0.3.0)
+    deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for whatever else ended a
+    case. Before, a reason that begins with "different" tells a wrong answer.
+    extra_info: weights_digest.
+
+2 (deploybench 0.2.0)
+    fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
+    and the version of Python. batch_size names several by commas where the run has several.
+    deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
+    backend, batch_size, column and reason of cases that gave no number; peak; notices; noise, the
+    machine's own before and after the run.
+    extra_info: batch_size, second_call_ms, memory_bytes, device_memory_bytes, cold_start_seconds,
+    cold_start_peak_bytes, flops, weight_bytes, needs_python, packages, turns, precision, device_ms,
+    disturbed, attempts.
+    params: batch_size too, where the run has several.
+
+1 (deploybench 0.1.0)
+    machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
+    must be equal for two runs to be pooled.
+    benchmarks[]: params {model, backend}, plain strings; stats.data, the seconds of every call;
+    options.timer, the clock; extra_info: column and column_order, check, artifact_sha256,
+    artifact_bytes, export_seconds, load_seconds, first_call_ms, stopped_by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ..errors import FileError
+from . import kinds
+from .fields import as_json, object_of, optional, refused, required, stored, stored_fields
+
+FORMAT = 3
+READABLE = (1, 2, 3)
+
+WRONG, FAILED = "wrong", "failed"
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a case's answers to so many `inputs` agreed with the reference.
+
+    error: the largest distance from it. margin: the smallest gap between its best classes, None for
+    tasks without classes. Both in units of eager's own error.
+    """
+
+    verdict: str = stored(kinds.text)
+    error: float = stored(kinds.amount)
+    margin: float | None = stored(kinds.or_none(kinds.amount))
+    inputs: int = stored(kinds.count)
+    reason: str = stored(kinds.text, "")
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One model through one backend in one run.
+
+    backend: its name; None for a log, which gives only the title. column: the title of its column
+    in a table. column_order: that column's place from left to right; None for a log, whose columns
+    come in the order of the logs. samples_seconds: of each call; of a log, the one figure it gives.
+    clock: what timed them. What an older run does not tell is None, or empty.
+
+    batch_size: inputs a call. flops, weight_bytes: of one call. export_seconds: None where nothing
+    is exported. memory_bytes: by how much the resident memory grew in loading and two calls.
+    device_memory_bytes: the most on the GPU meanwhile; None on a CPU, and where torch does not
+    allocate it. cold_start_seconds, cold_start_peak_bytes: from a process's start to its first
+    answer, and the most that it had resident; None unless asked for. needs_python: whether it was
+    run from Python. packages: the versions of those that it ran on beyond requirements.txt.
+    stopped_by: the bound that ended its timing. precision: half the width of the median's interval
+    as a share. turns: how many of the samples each turn gave. device_ms: of further calls, by CUDA
+    events. disturbed: by what. attempts: how often its model was timed. weights_digest: of the
+    state dict that the user gave; None for random and pretrained weights.
+    """
+
+    model: str
+    backend: str | None
+    column: str
+    column_order: int | None
+    samples_seconds: tuple[float, ...]
+    _: KW_ONLY
+    clock: str | None = None
+    check: Check | None = stored(object_of(Check), None)
+    batch_size: int | None = stored(kinds.positive, None)
+    flops: int | None = stored(kinds.count, None)
+    weight_bytes: int | None = stored(kinds.count, None)
+    artifact_sha256: str | None = stored(kinds.text, None)
+    artifact_bytes: int | None = stored(kinds.count, None)
+    export_seconds: float | None = stored(kinds.amount, None)
+    load_seconds: float | None = stored(kinds.amount, None)
+    first_call_ms: float | None = stored(kinds.amount, None)
+    second_call_ms: float | None = stored(kinds.amount, None)
+    memory_bytes: int | None = stored(kinds.count, None)
+    device_memory_bytes: int | None = stored(kinds.count, None)
+    cold_start_seconds: float | None = stored(kinds.amount, None)
+    cold_start_peak_bytes: int | None = stored(kinds.count, None)
+    needs_python: bool | None = stored(kinds.flag, None)
+    packages: Mapping[str, str | None] = stored(kinds.by_name(kinds.or_none(kinds.text)), dict)
+    stopped_by: str | None = stored(kinds.text, None)
+    precision: float | None = stored(kinds.amount, None)
+    turns: tuple[int, ...] | None = stored(kinds.list_of(kinds.positive), None)
+    device_ms: tuple[float, ...] = stored(kinds.list_of(kinds.amount), ())
+    disturbed: tuple[str, ...] = stored(kinds.list_of(kinds.text), ())
+    attempts: int | None = stored(kinds.count, None)
+    weights_digest: str | None = stored(kinds.text, None)
+
+    @cached_property
+    def samples_ms(self) -> tuple[float, ...]:
+        """Milliseconds of each call."""
+        return tuple(1e3 * sample for sample in self.samples_seconds)
+
+    @cached_property
+    def latency_ms(self) -> float:
+        """The median of the calls."""
+        return median(self.samples_ms)
+
+    def extra_info(self) -> dict[str, Any]:
+        """What pytest-benchmark is to save of it beside the samples."""
+        return {"column": self.column, "column_order": self.column_order, **as_json(self)}
+
+    def to_json(self) -> dict[str, Any]:
+        """An entry of a saved run's `benchmarks`."""
+        return {
+            "params": {"model": self.model, "backend": self.backend},
+            "stats": {"data": list(self.samples_seconds)},
+            "options": {"timer": self.clock},
+            "extra_info": self.extra_info(),
+        }
+
+    @classmethod
+    def from_json(cls, content: Any, place: str) -> CaseRecord:
+        """The case of such an entry. Raises FileError, which begins with `place`."""
+        with refused(place):
+            model, backend = (
+                required(content, f"params.{key}", kinds.name) for key in ("model", "backend")
+            )
+            info = required(content, "extra_info", kinds.an_object)
+            column = required(content, "extra_info.column", kinds.name)
+            order = required(content, "extra_info.column_order", kinds.whole)
+        place = f"{place}: {model} in {column}"
+        with refused(place):
+            samples = required(content, "stats.data", kinds.list_of(kinds.seconds))
+            clock = optional(optional(content, "options", kinds.an_object, {}), "timer", kinds.text)
+            found = stored_fields(cls, info)
+        case = cls(model, backend, column, order, samples, clock=clock, **found)
+        if not samples:
+            raise FileError(f"{place} has no samples; save the run again")
+        if case.turns is not None and sum(case.turns) != len(samples):
+            raise FileError(
+                f"{place} has turns that do not add up to its {len(samples)} samples; save the run "
+                "again"
+            )
+        return case
+
+
+@dataclass(frozen=True)
+class FailedCase:
+    """A case that gave no number, and why. kind: WRONG for a wrong answer, FAILED for all else.
+
+    backend, batch_size: None where the run does not tell.
+    """
+
+    model: str = stored(kinds.name)
+    column: str = stored(kinds.name)
+    reason: str = stored(kinds.text)
+    kind: str = stored(kinds.one_of(WRONG, FAILED), FAILED)
+    backend: str | None = stored(kinds.name, None)
+    batch_size: int | None = stored(kinds.positive, None)
+
+    @classmethod
+    def from_json(cls, content: Any) -> FailedCase:
+        """The case of an entry of `deploybench.failed`. Raises Unfit for what cannot be one."""
+        found = stored_fields(cls, kinds.an_object(content))
+        kind = WRONG if found["reason"].startswith("different") else FAILED
+        return cls(**{"kind": kind, **found})
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What the device does at best in a second: operations, and bytes read or written."""
+
+    flops_per_second: float = stored(kinds.amount)
+    bytes_per_second: float = stored(kinds.amount)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What was seen of the machine, what it does to the numbers, and what to do."""
+
+    seen: str = stored(kinds.text)
+    effect: str = stored(kinds.text)
+    mend: str = stored(kinds.text)
+
+    def line(self) -> str:
+        """All three in one line."""
+        return f"{self.seen}: {self.effect}; {self.mend}"
+
+
+@dataclass(frozen=True)
+class MachineNoise:
+    """How a fixed piece of work ran. spread: interquartile range as a share of the median."""
+
+    median_seconds: float = stored(kinds.amount, key="median")
+    spread: float = stored(kinds.amount)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The machine's own, before the run and after it; None where it was not measured."""
+
+    before: MachineNoise | None = stored(object_of(MachineNoise), None)
+    after: MachineNoise | None = stored(object_of(MachineNoise), None)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one process measured.
+
+    path: of its file or folder. fingerprint: what must be equal for two runs to be pooled; None for
+    a log, which does not tell. identity: the run's random name, by which it is known in whatever
+    file. failed: the cases that gave no number. peak: of the device. notices: what was seen of the
+    machine. version: of deploybench that saved it. What an older run does not tell is None.
+    """
+
+    path: Path
+    fingerprint: Mapping[str, Value] | None
+    cases: tuple[CaseRecord, ...] = ()
+    identity: str | None = stored(kinds.text, None, key="run")
+    failed: tuple[FailedCase, ...] = stored(kinds.list_of(FailedCase.from_json), ())
+    peak: Peak | None = stored(object_of(Peak), None)
+    notices: tuple[Notice, ...] = stored(kinds.list_of(object_of(Notice)), ())
+    noise: Noise | None = stored(object_of(Noise), None)
+    version: str | None = None
+    format: int = FORMAT
+
+    @property
+    def condition(self) -> str | None:
+        """The fingerprint as text: runs may be pooled where it is equal. None for a log.
+
+        As text, since in Python 1 == True, and a name that is missing reads like one that is None.
+        """
+        return None if self.fingerprint is None else json.dumps(self.fingerprint, sort_keys=True)
+
+    @property
+    def packages(self) -> Mapping[str, str | None]:
+        """The versions of what its cases ran on, beyond what every run needs."""
+        return {name: version for case in self.cases for name, version in case.packages.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """A saved run, as far as deploybench writes it."""
+        about = {
+            "format": self.format,
+            "version": self.version,
+            "fingerprint": dict(self.fingerprint or {}),
+        }
+        return {
+            "machine_info": {"deploybench": about},
+            "deploybench": as_json(self),
+            "benchmarks": [case.to_json() for case in self.cases],
+        }
+
+    @classmethod
+    def from_json(cls, content: Any, path: Path) -> RunRecord:
+        """The run of a saved run's JSON, which was read from `path`.
+
+        Raises FileError for what is not a run of this suite, or holds what cannot be a result.
+        """
+        with refused(str(path)):
+            about = required(content, "machine_info.deploybench", kinds.an_object)
+            # The format first: what else a newer one holds, and where, is not known here.
+            form = required(content, "machine_info.deploybench.format", kinds.whole)
+            version = optional(about, "version", kinds.text)
+            if form not in READABLE:
+                raise FileError(
+                    f"{path} has format {form}, this version reads 1 to {FORMAT}; read it with "
+                    f"deploybench {version or 'of its own version'} or newer"
+                )
+            fingerprint = required(
+                content, "machine_info.deploybench.fingerprint", kinds.by_name(kinds.scalar)
+            )
+            benchmarks = required(content, "benchmarks", kinds.a_list)
+            own = stored_fields(cls, optional(content, "deploybench", kinds.an_object, {}))
+        cases = tuple(
+            CaseRecord.from_json(benchmark, f"{path}, benchmark {number}")
+            for number, benchmark in enumerate(benchmarks, start=1)
+        )
+        seen: set[tuple[str, str, int | None]] = set()
+        for case in cases:
+            if (case.model, case.column, case.batch_size) in seen:
+                raise FileError(
+                    f"{path} holds {case.model} in {case.column} twice; save the run again"
+                )
+            seen.add((case.model, case.column, case.batch_size))
+        return cls(path, fingerprint, cases, **own, version=version, format=form)

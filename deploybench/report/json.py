@@ -1,0 +1,42 @@
+"""A gate's report as JSON, for programs. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from ..analysis.interval import WIDEST, Effect
+from ..analysis.regression import Cell, Report
+
+
+def gate_report(report: Report, everything: bool = True) -> str:
+    """All that is known of every cell; null for what is not, and for an interval beyond tenfold."""
+    document = {
+        "exit_code": report.exit_code,
+        "counts": dict(report.counts),
+        "differences": list(report.differences),
+        "cells": [_as_object(cell) for cell in report.cells],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _as_object(cell: Cell) -> dict[str, object]:
+    effect = cell.effect
+    return {
+        "model": cell.model,
+        "column": cell.column,
+        "verdict": cell.verdict,
+        "baseline_ms": cell.baseline,
+        "candidate_ms": cell.candidate,
+        "change": None if effect is None else math.expm1(effect.estimate),
+        "interval": None if effect is None else _interval(effect),
+        "runs": None if effect is None else list(effect.runs),
+        "tolerance": cell.tolerance,
+        "beside": list(cell.beside),
+        "note": cell.note,
+    }
+
+
+def _interval(effect: Effect) -> list[float] | None:
+    known = effect.high <= WIDEST
+    return [math.expm1(bound) for bound in (effect.low, effect.high)] if known else None

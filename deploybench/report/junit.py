@@ -1,0 +1,37 @@
+"""A gate's report as JUnit's XML, for CI. Imports no torch."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, WRONG, Report
+
+FAILURES = (SLOWER, MISSING, WRONG, NOT_COMPARABLE)
+
+
+def gate_report(report: Report, everything: bool = True) -> str:
+    """A test case for each cell, whatever `everything` says; those in FAILURES fail."""
+    failures = [cell for cell in report.cells if cell.verdict in FAILURES]
+    root = ElementTree.Element("testsuites")
+    suite = ElementTree.SubElement(
+        root,
+        "testsuite",
+        name="deploybench.gate",
+        tests=str(len(report.cells)),
+        failures=str(len(failures)),
+    )
+    for cell in report.cells:
+        case = ElementTree.SubElement(suite, "testcase", classname=cell.column, name=cell.model)
+        effect = [str(cell.effect)] if cell.effect is not None else []
+        words = " ".join(filter(None, (cell.verdict, *effect, cell.note)))
+        if cell.verdict in FAILURES:
+            ElementTree.SubElement(case, "failure", message=_printable(words))
+        else:
+            ElementTree.SubElement(case, "system-out").text = _printable(words)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _printable(words: str) -> str:
+    # XML has no place for control characters, not even escaped.
+    return "".join(character if character.isprintable() else " " for character in words)

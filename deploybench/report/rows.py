@@ -1,0 +1,33 @@
+"""The cells of a gate's report as rows of text, for formats with a table. Imports no torch."""
+
+from __future__ import annotations
+
+from ..analysis.regression import SAME, VERDICTS, Cell, Report
+
+HEADER = ["Model", "Backend", "Baseline", "Candidate", "Effect", "Verdict", "Note"]
+
+
+def shown(report: Report, everything: bool) -> list[Cell]:
+    """The cells to list: those that are not the same, or all."""
+    return [cell for cell in report.cells if everything or cell.verdict != SAME]
+
+
+def counts(report: Report) -> str:
+    """How many cells got each verdict, the worst first."""
+    found = report.counts
+    parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
+    return f"{len(report.cells)} cells: {', '.join(parts) or 'none'}"
+
+
+def row(cell: Cell) -> list[str]:
+    """A cell below that header."""
+    figures = [_milliseconds(each) for each in (cell.baseline, cell.candidate)]
+    return [cell.model, cell.column, *figures, _effect(cell), cell.verdict, cell.note or "-"]
+
+
+def _milliseconds(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.2f} ms"
+
+
+def _effect(cell: Cell) -> str:
+    return "-" if cell.effect is None else str(cell.effect)
