@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+DOCS_VENV := .venv-docs
 RESULTS := results
 RUNS := 1
 
 .DELETE_ON_ERROR:
-.PHONY: setup setup-all test bench clean
+.PHONY: setup setup-all test bench docs clean
 
 setup: $(VENV)/.installed
 	@$(PY) -m deploybench.native.build
@@ -47,5 +48,16 @@ bench: setup
 	    echo && echo "median milliseconds of a call (images per second where throughput was asked for); CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
 	fi; rm -rf $(RESULTS)/unfinished; exit $$status
 
+# The documentation as a website that needs no network. It has an environment of its own, so that
+# what builds it and what is measured never share a package.
+docs: $(DOCS_VENV)/.installed
+	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d site/.doctrees . site
+	@echo "open site/docs/index.html"
+
+$(DOCS_VENV)/.installed: requirements-docs.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --requirement requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf cpp/build $(RESULTS)
+	rm -rf cpp/build $(RESULTS) site

@@ -1,3 +1,22 @@
 """Is a deployed PyTorch vision model still the same model, and how fast is it here?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .models import Model
+
+if TYPE_CHECKING:
+    from .runner.run import run
+
 __version__ = "0.2.0"
+__all__ = ["Model", "__version__", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # A run needs torch, which takes seconds to import; naming a model does not.
+    if name == "run":
+        from .runner.run import run
+
+        return run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

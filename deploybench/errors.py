@@ -7,6 +7,7 @@ tools print that line and nothing else; a traceback means a bug in deploybench i
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -36,6 +37,20 @@ class BackendFailed(DeploybenchError):
 
 class WrongAnswer(DeploybenchError):
     """An output that is not the reference's answer, where only a right one may be used."""
+
+
+def release_frames(error: BaseException) -> None:
+    """Let go of what the frames of an error, and of those behind it, hold: a model's tensors, say.
+
+    An error that is kept for later would keep them alive, after running out of memory too.
+    """
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        traceback.clear_frames(behind.__traceback__)
+        behind.__traceback__ = None
+        behind = behind.__cause__ or behind.__context__
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") -> UsageError:

@@ -12,7 +12,7 @@ from typing import Any
 from . import backends, settings
 from .errors import UsageError
 from .machine import allocator
-from .models import torchvision_zoo, weights
+from .models import references, weights
 
 
 def positive(option: str) -> Callable[[str], int]:
@@ -65,7 +65,7 @@ class Option:
 
 MODELS = Option(
     "models",
-    torchvision_zoo.select,
+    references.select,
     "article",
     "NAMES",
     "article (the 31 of the article), all (every torchvision classification model), or names and "
@@ -74,7 +74,7 @@ MODELS = Option(
 BACKENDS = Option(
     "backends",
     backends.select,
-    backends.DEFAULT,
+    ",".join(backends.default_names()),
     "NAMES",
     f"names by commas, or all; there are: {', '.join(backends.registry())}",
 )

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 
 from .errors import BackendFailed, UsageError
 from .machine import allocator as memory_allocator
 
 DTYPES = ("float32", "float16", "bfloat16")
+GRAD_MODES = ("inference", "no_grad")
+BASELINE = "eager"
+"""The backend that all others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Settings:
 
     device: "cpu" or "cuda:N".
     threads: intra-op threads. interop_threads: inter-op threads.
-    grad_mode: "inference" (torch.inference_mode in Python, c10::InferenceMode in C++).
+    grad_mode: one of GRAD_MODES: "inference" is torch.inference_mode in Python and
+    c10::InferenceMode in C++.
     cudnn_tf32: TF32 allowed in cuDNN convolutions.
     matmul_precision: "highest", "high" or "medium", as torch.set_float32_matmul_precision takes it.
     cudnn_benchmark: cuDNN tries its algorithms out and keeps the fastest.
@@ -121,11 +126,18 @@ def default_threads() -> int:
     return max(1, torch.get_num_threads() // workers)
 
 
+def calling(settings: Settings) -> AbstractContextManager[object]:
+    """The grad mode of `settings`, to be entered around calls of a model."""
+    import torch
+
+    return torch.inference_mode() if settings.grad_mode == "inference" else torch.no_grad()
+
+
 def apply(settings: Settings) -> None:
     """Put `settings` in force in this process.
 
     The grad mode is entered by each session around its calls and is not process-wide. Raises
-    BackendFailed when torch reports a different value afterwards.
+    BackendFailed when torch reports a different value afterwards, and for an unknown grad mode.
     """
     import torch
 
@@ -139,8 +151,11 @@ def apply(settings: Settings) -> None:
     torch.set_float32_matmul_precision(settings.matmul_precision)
     torch.backends.cudnn.benchmark = settings.cudnn_benchmark
     torch.backends.cudnn.deterministic = settings.cudnn_deterministic
+    with calling(settings):
+        grad_mode = "inference" if torch.is_inference_mode_enabled() else "no_grad"
     in_force = replace(
         settings,
+        grad_mode=grad_mode,
         device=f"cuda:{torch.cuda.current_device()}" if settings.on_cuda else settings.device,
         threads=torch.get_num_threads(),
         interop_threads=torch.get_num_interop_threads(),

@@ -12,26 +12,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import options
 from deploybench.command import run_command
 from deploybench.files import replacing
-from deploybench.models import torchvision_zoo
+from deploybench.models import references
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write one file per model."""
-    models = torchvision_zoo.select(",".join(arguments.model))
+    models = references.select(",".join(arguments.model))
     source = options.WEIGHTS.value(arguments.weights)
     device = options.DEVICE.value(arguments.device)
 
     from deploybench.backends.scripted import Scripted
-    from deploybench.models import images, weights
+    from deploybench.models import weights
     from deploybench.settings import resolve
 
     backend = Scripted(resolve(device))
     arguments.out.mkdir(parents=True, exist_ok=True)
     for model in models:
-        module = torchvision_zoo.build(model)
+        module = model.built()
         weights.apply(module, model, source)
-        example = images.batch(torchvision_zoo.input_size(model), 1)
-        path = arguments.out / f"{model}.ts"
+        example = model.batch(1)
+        path = arguments.out / f"{model.name}.ts"
         with replacing(path) as unfinished:
             backend.export(module.to(backend.settings.device), example, unfinished)
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")

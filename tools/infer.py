@@ -12,22 +12,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.errors import UsageError
-from deploybench.models import torchvision_zoo
+from deploybench.models import references, torchvision_zoo
+from deploybench.settings import BASELINE
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print five lines, each a label and its percentage."""
-    models = torchvision_zoo.select(arguments.model)
+    models = references.select(arguments.model)
     chosen = backends.select(arguments.backend)
     for kind, names in (("model", models), ("backend", chosen)):
         if len(names) != 1:
             raise UsageError(f"{kind} names {len(names)} {kind}s; give one")
 
     from deploybench.models import images
-    from deploybench.runner.workbench import Plan, Workbench
+    from deploybench.runner.prepared_model import Plan
+    from deploybench.runner.workbench import Workbench
     from deploybench.settings import resolve
 
-    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0]))
+    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0].name))
     plan = Plan(
         settings=resolve(
             options.DEVICE.value(arguments.device), options.THREADS.value(arguments.threads)
@@ -54,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
     parser.add_argument(
         "--backend",
-        default="eager",
-        help=f"one of {', '.join(backends.registry())} (default: eager)",
+        default=BASELINE,
+        help=f"one of {', '.join(backends.registry())} (default: {BASELINE})",
     )
     for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)

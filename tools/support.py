@@ -71,7 +71,7 @@ def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]
 
 def conditions(arguments: argparse.Namespace) -> dict[str, str]:
     """What all findings of one page have in common."""
-    needed = {name for backend in backends.registry().values() for name in backend.packages}
+    needed = {name for backend in backends.registry().values() for name in backend.packages()}
     names = ("torch", "torchvision", *sorted(needed))
     versions = {name: packages.installed_version(name) or "absent" for name in names}
     return {"device": arguments.device, "dtype": arguments.dtype, **versions}

@@ -29,8 +29,8 @@ from deploybench import settings
 from deploybench.models import torchvision_zoo, weights
 from deploybench.native.build import BUILD, build_target, ensure_runner
 from deploybench.native.process import scrubbed_environment
-from deploybench.runner.workbench import Plan, Workbench
-from deploybench.timing.protocol import timed_calls
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 MODELS = "alexnet,mobilenet_v2,resnet18,resnet50,squeezenet1_1"
 # What deploybench/machine/allocator.py sets, as glibc takes it from the environment of any program.
@@ -118,15 +118,18 @@ def take_turns(
     model: str, plan: Plan, bench: Workbench, turns: int, calls: int
 ) -> dict[str, list[float]]:
     """By way of calling the model, the median seconds of each turn."""
-    with bench.case(model, "eager") as eager, bench.case(model, "cpp") as cpp:
+    with (
+        bench.case(torchvision_zoo.model(model), "eager") as eager,
+        bench.case(torchvision_zoo.model(model), "cpp") as cpp,
+    ):
         assert cpp.artifact is not None
-        images = eager.subject.images[: plan.batch_size]
+        images = eager.prepared.inputs[: plan.batch_size]
         bare_cpp = BareLoop(cpp.artifact.path, images, plan)
         batch = images.to(plan.settings.device)
         ways = {
-            "eager": lambda count: median(timed_calls(eager.session, count)),
-            "bare Python loop": lambda count: bare_python_loop(eager.subject.module, batch, count),
-            "cpp": lambda count: median(timed_calls(cpp.session, count)),
+            "eager": lambda count: median(eager.session.timed(count)),
+            "bare Python loop": lambda count: bare_python_loop(eager.prepared.module, batch, count),
+            "cpp": lambda count: median(cpp.session.timed(count)),
             "bare C++ loop": bare_cpp,
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import backends, settings
 from deploybench.models import torchvision_zoo, weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 from deploybench.tasks.agreement import Agreement, judge
 from validation.faults import FAULTS
 
@@ -38,11 +39,11 @@ def plant(models: list[str]) -> None:
     least = float("inf")
     with Workbench(plan()) as bench:
         for model in models:
-            subject = bench.subject(model)
-            reference = subject.reference(len(subject.images))
+            prepared = bench.prepared(torchvision_zoo.model(model))
+            reference = prepared.reference(len(prepared.inputs))
             for fault in FAULTS:
-                for name, output in fault(subject):
-                    agreement = judge(output, reference)
+                for name, output in fault(prepared):
+                    agreement = judge(output, reference, prepared.task)
                     planted += 1
                     caught += not agreement.agrees
                     least = min(least, agreement.error)
@@ -54,7 +55,7 @@ def plant(models: list[str]) -> None:
 
 def answer(bench: Workbench, model: str, backend: str) -> list[tuple[str, Agreement]]:
     """What the gate says of one case, before its save and after it."""
-    with bench.case(model, backend) as case:
+    with bench.case(torchvision_zoo.model(model), backend) as case:
         verdicts = [("loaded", case.check(1))]
         if (before := case.check_before_save(1)) is not None:
             verdicts.append(("before the save", before))
@@ -98,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--planted", default=PLANTED, help="models to plant in; '' for none")
     parser.add_argument("--honest", default="article", help="models to run as is; '' for none")
-    parser.add_argument("--backends", default=backends.DEFAULT)
+    parser.add_argument("--backends", default=",".join(backends.default_names()))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--processes", type=int, default=1, help="seeds at a time")

@@ -1,9 +1,9 @@
 """Faults that a deployment can have, planted one at a time, for the gate to catch.
 
-Each fault takes a subject and yields pairs of a name and the logits that a model with that fault
-gives to the subject's images: float32 [inputs, classes] on the CPU. A fault that a model cannot
-have, such as dropout left on where there is none, yields nothing. The subject's module is as it was
-when the generator is exhausted.
+Each fault takes a prepared model and yields pairs of a name and the logits that a model with that
+fault gives to its inputs: float32 [inputs, classes] on the CPU. A fault that a model cannot have,
+such as dropout left on where there is none, yields nothing. The module is as it was when the
+generator is exhausted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from deploybench.models import images, torchvision_zoo, weights
-from deploybench.runner.workbench import Subject
+from deploybench.runner.prepared_model import PreparedModel
 
 Outputs = Iterator[tuple[str, Tensor]]
 LAYERS = (nn.Conv2d, nn.Linear)
@@ -47,84 +47,84 @@ def changed(tensor: Tensor, new: Tensor) -> Iterator[None]:
             tensor.copy_(old)
 
 
-def weights_scaled(subject: Subject) -> Outputs:
+def weights_scaled(prepared: PreparedModel) -> Outputs:
     """One layer's weights multiplied by 1.01."""
-    for name, layer in first_middle_last(subject.module, LAYERS):
+    for name, layer in first_middle_last(prepared.module, LAYERS):
         with changed(layer.weight, layer.weight * 1.01):
-            yield f"weights of {name} scaled by 1.01", predict(subject.module, subject.images)
+            yield f"weights of {name} scaled by 1.01", predict(prepared.module, prepared.inputs)
 
 
-def largest_weight_lost(subject: Subject) -> Outputs:
+def largest_weight_lost(prepared: PreparedModel) -> Outputs:
     """The largest weight of one layer set to 0."""
-    for name, layer in first_middle_last(subject.module, LAYERS):
+    for name, layer in first_middle_last(prepared.module, LAYERS):
         without = layer.weight.detach().clone()
         without.view(-1)[without.abs().argmax()] = 0
         with changed(layer.weight, without):
-            yield f"largest weight of {name} set to 0", predict(subject.module, subject.images)
+            yield f"largest weight of {name} set to 0", predict(prepared.module, prepared.inputs)
 
 
-def bias_lost(subject: Subject) -> Outputs:
+def bias_lost(prepared: PreparedModel) -> Outputs:
     """The biases of one layer set to 0."""
-    for name, layer in first_middle_last(subject.module, LAYERS + NORMS):
+    for name, layer in first_middle_last(prepared.module, LAYERS + NORMS):
         if layer.bias is not None:
             with changed(layer.bias, torch.zeros_like(layer.bias)):
-                yield f"bias of {name} lost", predict(subject.module, subject.images)
+                yield f"bias of {name} lost", predict(prepared.module, prepared.inputs)
 
 
-def layer_left_out(subject: Subject) -> Outputs:
+def layer_left_out(prepared: PreparedModel) -> Outputs:
     """One normalisation, or for want of any one activation, replaced by nothing."""
-    left_out = first_middle_last(subject.module, NORMS)
-    for name, layer in left_out or first_middle_last(subject.module, (nn.ReLU,)):
-        parent = subject.module.get_submodule(name.rpartition(".")[0])
+    left_out = first_middle_last(prepared.module, NORMS)
+    for name, layer in left_out or first_middle_last(prepared.module, (nn.ReLU,)):
+        parent = prepared.module.get_submodule(name.rpartition(".")[0])
         own = name.rpartition(".")[2]
         setattr(parent, own, nn.Identity())
         try:
-            yield f"{name} left out", predict(subject.module, subject.images)
+            yield f"{name} left out", predict(prepared.module, prepared.inputs)
         finally:
             setattr(parent, own, layer)
 
 
-def _left_in_training(subject: Subject, kinds: tuple[type, ...], name: str) -> Outputs:
-    modules = [child for child in subject.module.modules() if isinstance(child, kinds)]
+def _left_in_training(prepared: PreparedModel, kinds: tuple[type, ...], name: str) -> Outputs:
+    modules = [child for child in prepared.module.modules() if isinstance(child, kinds)]
     modules = [child for child in modules if getattr(child, "p", 1) > 0]
     if modules:
-        state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+        state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
         for child in modules:
             child.train()
         torch.manual_seed(0)
         # Not in inference mode: training mode updates the running statistics in place.
         with torch.no_grad():
-            output = subject.module(subject.images)
-        subject.module.eval().load_state_dict(state)
+            output = prepared.module(prepared.inputs)
+        prepared.module.eval().load_state_dict(state)
         yield name, output
 
 
-def batch_norm_in_training_mode(subject: Subject) -> Outputs:
+def batch_norm_in_training_mode(prepared: PreparedModel) -> Outputs:
     """Batch norm that uses the batch's own statistics."""
-    return _left_in_training(subject, (nn.BatchNorm2d,), "batch norm in training mode")
+    return _left_in_training(prepared, (nn.BatchNorm2d,), "batch norm in training mode")
 
 
-def dropout_left_on(subject: Subject) -> Outputs:
+def dropout_left_on(prepared: PreparedModel) -> Outputs:
     """Dropout that still drops."""
-    return _left_in_training(subject, (nn.Dropout,), "dropout left on")
+    return _left_in_training(prepared, (nn.Dropout,), "dropout left on")
 
 
-def wrong_input(subject: Subject) -> Outputs:
+def wrong_input(prepared: PreparedModel) -> Outputs:
     """The right model on an input that was prepared wrongly."""
     mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (images.MEAN, images.STD))
     prepared = {
-        "red and blue swapped": subject.images.flip(1),
-        "normalisation forgotten": subject.images * std + mean,
-        "input transposed": subject.images.transpose(2, 3).contiguous(),
-        "input ignored": torch.zeros_like(subject.images),
+        "red and blue swapped": prepared.inputs.flip(1),
+        "normalisation forgotten": prepared.inputs * std + mean,
+        "input transposed": prepared.inputs.transpose(2, 3).contiguous(),
+        "input ignored": torch.zeros_like(prepared.inputs),
     }
     for name, batch in prepared.items():
-        yield name, predict(subject.module, batch)
+        yield name, predict(prepared.module, batch)
 
 
-def wrong_output(subject: Subject) -> Outputs:
+def wrong_output(prepared: PreparedModel) -> Outputs:
     """The right logits, handed on wrongly."""
-    logits = predict(subject.module, subject.images)
+    logits = predict(prepared.module, prepared.inputs)
     swapped = logits.clone()
     swapped[[0, 1]] = swapped[[1, 0]]
     one_nan = logits.clone()
@@ -135,32 +135,32 @@ def wrong_output(subject: Subject) -> Outputs:
     yield "one NaN", one_nan
 
 
-def wrong_weights(subject: Subject) -> Outputs:
+def wrong_weights(prepared: PreparedModel) -> Outputs:
     """Weights of another seed, and weights as they were a small training step ago."""
-    other = torchvision_zoo.build(subject.name)
-    weights.apply(other, subject.name, weights.parse("random"), seed=12345)
-    yield "logits of another seed", predict(other, subject.images)
-    state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+    other = torchvision_zoo.build(prepared.name)
+    weights.apply(other, prepared.model, weights.parse("random"), seed=12345)
+    yield "logits of another seed", predict(other, prepared.inputs)
+    state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in subject.module.parameters():
+        for parameter in prepared.module.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.mul_(1 + 1e-3 * noise)
-    output = predict(subject.module, subject.images)
-    subject.module.load_state_dict(state)
+    output = predict(prepared.module, prepared.inputs)
+    prepared.module.load_state_dict(state)
     yield "yesterday's weights", output
 
 
-def half_precision(subject: Subject) -> Outputs:
+def half_precision(prepared: PreparedModel) -> Outputs:
     """Arithmetic in 16 bits, its result called float32."""
-    state = {key: value.clone() for key, value in subject.module.state_dict().items()}
+    state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
     for dtype in (torch.float16, torch.bfloat16):
-        output = predict(subject.module.to(dtype), subject.images.to(dtype)).float()
-        subject.module.float().load_state_dict(state)
+        output = predict(prepared.module.to(dtype), prepared.inputs.to(dtype)).float()
+        prepared.module.float().load_state_dict(state)
         yield f"{dtype} called float32", output
 
 
-FAULTS: tuple[Callable[[Subject], Outputs], ...] = (
+FAULTS: tuple[Callable[[PreparedModel], Outputs], ...] = (
     weights_scaled,
     largest_weight_lost,
     bias_lost,

@@ -32,9 +32,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import backends, settings
 from deploybench.analysis import table
-from deploybench.backends.base import InProcessSession, Session
+from deploybench.backends.session import InProcessSession, Session
 from deploybench.records.record import CaseRecord, RunRecord
-from deploybench.timing.protocol import Measurement, Protocol, Timing, measure_in_turn, timed_calls
+from deploybench.timing.interleaving import Timing, measure_interleaved
+from deploybench.timing.protocol import Measurement, Protocol
 
 MILLISECONDS = (0.1, 1.0, 10.0, 100.0)
 DECIMALS = 3
@@ -89,7 +90,7 @@ class Wait(nn.Module):
 def measured(session: Session) -> Measurement:
     """The suite's own measurement of a session."""
     timing = Timing(session, [BATCH], Protocol(), lambda *_: None)
-    measure_in_turn([timing])
+    measure_interleaved([timing])
     return timing.result()
 
 
@@ -146,10 +147,10 @@ def on_cpu(names: Sequence[str]) -> list[bool]:
             nothing = 0.0
             for milliseconds in (0.0, *MILLISECONDS):
                 module = Wait(round(1e6 * milliseconds)).eval()
-                path = Path(folder) / f"wait.{backend.artifact_name}"
-                if backend.artifact_name:
+                path = Path(folder) / f"wait.{backend.format.suffix}"
+                if backend.format is not None:
                     backend.export(module, BATCH, path)
-                session = backend.load(module, path if backend.artifact_name else None)
+                session = backend.load(module, path if backend.format else None)
                 measurement = measured(session)
                 if milliseconds:
                     beside = seconds_beside(session) or nothing
@@ -217,7 +218,7 @@ def on_gpu(device: str) -> list[bool]:
 def few_calls(session: InProcessSession) -> list[float]:
     """Seconds of 20 calls; what they left on the device is waited for afterwards."""
     session.put(BATCH)
-    seconds = timed_calls(session, 20)
+    seconds = session.timed(20)
     torch.cuda.synchronize()
     return seconds
 

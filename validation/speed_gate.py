@@ -34,7 +34,7 @@ SLOWED = ("squeezenet1_1", "PyTorch")
 # A pytest plugin that slows one cell down: after each call it waits for a share of the call's time.
 PLANT = """
 import os, time
-from deploybench.backends.base import InProcessSession
+from deploybench.backends.session import InProcessSession
 from deploybench.backends.eager import Eager
 
 share = float(os.environ["SLOWED_BY"])

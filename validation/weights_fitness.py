@@ -57,7 +57,7 @@ def fitness(name: str, seed: int) -> Fitness:
     """Measure one model."""
     module = torchvision_zoo.build(name)
     start = time.perf_counter()
-    weights.apply(module, name, weights.parse("random"), seed)
+    weights.apply(module, torchvision_zoo.model(name), weights.parse("random"), seed)
     seconds = time.perf_counter() - start
     batch = images.batch(torchvision_zoo.input_size(name), 8, seed)
     with torch.inference_mode():

@@ -16,10 +16,10 @@ from statistics import fmean, geometric_mean, median, stdev
 
 from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
+from ..settings import BASELINE
 from .labels import DISTURBED, labels, place
 from .paired_ratios import beside, turn_figures
 
-BASELINE = "eager"
 HOLDS_ONE = "~"
 
 
@@ -65,8 +65,8 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
                 found.setdefault(column, {}).setdefault(case.model, []).append(pair)
     if not found:
         raise FileError(
-            "no run holds eager beside another backend of the same model; "
-            "save one with --backends eager,scripted,cpp"
+            f"no run holds {BASELINE} beside another backend of the same model; save one with "
+            f"--backends {BASELINE},..."
         )
     return {
         title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}

@@ -1,7 +1,4 @@
-"""The registry: every file of this package that defines a Backend is one, by being there.
-
-Files whose names begin with an underscore are shared support, not backends.
-"""
+"""The registry: every file of this package that defines a Backend is one, by being there."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ from functools import cache
 from ..errors import unknown_name
 from .base import Backend
 
-DEFAULT = "eager,scripted,cpp"
+SUPPORT = ("base", "session")
+"""Files beside the backends that are none, as are those whose names begin with an underscore."""
 
 
 @cache
@@ -20,7 +18,7 @@ def registry() -> dict[str, type[Backend]]:
     """Every backend by its name, in the order of the table's columns."""
     found: list[type[Backend]] = []
     for entry in pkgutil.iter_modules(__path__):
-        if entry.name.startswith("_") or entry.name == "base":
+        if entry.name.startswith("_") or entry.name in SUPPORT:
             continue
         module = importlib.import_module(f"{__name__}.{entry.name}")
         found += [
@@ -31,6 +29,11 @@ def registry() -> dict[str, type[Backend]]:
             and member.__module__ == module.__name__
         ]
     return {backend.name: backend for backend in sorted(found, key=lambda each: each.order)}
+
+
+def default_names() -> list[str]:
+    """The backends that are measured where none are named."""
+    return [name for name, backend in registry().items() if backend.default]
 
 
 def select(spec: str) -> list[str]:

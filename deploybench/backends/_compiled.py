@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ._inductor import PrivateCache, one_kind_of_error
-from .base import Backend, InProcessSession
+from ..formats.inductor import PrivateCache, one_kind_of_error
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +34,7 @@ class CompiledSession(InProcessSession):
 
         assert self._input is not None
         # Given as an option of torch.compile it is read too late, and weights stay inputs.
-        freezing = torch._inductor.config.patch(freezing=not self.on_cuda)
+        freezing = torch._inductor.config.patch(freezing=not self._settings.on_cuda)
         with freezing, one_kind_of_error():
             super().run()
         self._compiled_for = self._input.shape
@@ -74,6 +75,7 @@ class InMode(Backend):
 
     def close(self) -> None:
         """Remove what was compiled."""
+        super().close()
         if self._cache is not None:
             self._cache.close()
             self._cache = None

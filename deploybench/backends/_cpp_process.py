@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BackendUnavailable
-from .base import Backend, SelfTimedSession
+from .base import Backend
+from .session import Session
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
-class CppSession(SelfTimedSession):
-    """A model that the C++ process holds."""
+class CppSession(Session):
+    """A model that the C++ process holds, which times its own calls in a tight loop."""
+
+    clock = "synchronized_clock_of_own_process"
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -77,6 +80,7 @@ class InCppProcess(Backend):
         """Build the C++ program if that is still to be done."""
         from ..native.build import ensure_runner
 
+        super().require()
         ensure_runner()
 
     def load(self, module: nn.Module, artifact: Path | None) -> CppSession:
@@ -88,6 +92,10 @@ class InCppProcess(Backend):
 
     def close(self) -> None:
         """End the process."""
+        super().close()
+        self._end_process()
+
+    def _end_process(self) -> None:
         if self._runner is not None:
             self._runner.close()
             self._runner = None
@@ -111,6 +119,6 @@ class InCppProcess(Backend):
         from ..native.process import Runner
 
         if self._runner is None or not self._runner.alive:
-            self.close()
+            self._end_process()
             self._runner = Runner(ensure_runner(), self.settings)
         return self._runner

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from .. import processes
 from ..errors import BackendFailed
-from ._inductor import PrivateCache
-from ._package import ARTIFACT, CHECK_INPUTS, save_package
-from .base import Backend, InProcessSession
+from ..formats.aotinductor import CHECK_INPUTS, AotInductorPackage
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from ..settings import Settings
 
@@ -30,26 +30,13 @@ class Aoti(Backend):
     name = "aoti"
     title = "AOTInductor"
     order = 100
-    artifact_name = ARTIFACT
-    any_batch_size = False
+    format = AotInductorPackage
     allocates_through_torch = False  # a package's weights come from CUDA itself
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._cache: PrivateCache | None = None
         self._crash: str | None = None
         os.environ[CHECK_INPUTS] = "1"
-
-    def require(self) -> None:
-        """Find the compiler that a package is built with."""
-        from ..native.build import find_compiler
-
-        find_compiler()
-        self._cache = self._cache or PrivateCache()
-
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
-        """Compile `module` and write the package to `path`."""
-        save_package(module, example, path)
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Load the package."""
@@ -73,9 +60,3 @@ class Aoti(Backend):
                 f"loading a package ends a Python process here ({self._crash}); "
                 "aoti-cpp runs the same package without Python"
             )
-
-    def close(self) -> None:
-        """Remove what was compiled on the way."""
-        if self._cache is not None:
-            self._cache.close()
-            self._cache = None

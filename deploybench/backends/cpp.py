@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
-
+from ..formats.torchscript import ScriptedFile
 from ._cpp_process import InCppProcess
-from ._torchscript import save_scripted
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 class Cpp(InCppProcess):
@@ -19,8 +12,5 @@ class Cpp(InCppProcess):
     name = "cpp"
     title = "TorchScript (C++)"
     order = 20
-    artifact_name = "scripted.ts"
-
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
-        """Script `module` and save it to `path`."""
-        return save_scripted(module, path)
+    default = True
+    format = ScriptedFile

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BackendUnavailable
-from .base import Backend, InProcessSession
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
     import torch

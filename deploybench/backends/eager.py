@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .base import Backend, InProcessSession
+from ..settings import BASELINE
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 class Eager(Backend):
     """The baseline of every comparison; it has no artifact."""
 
-    name = "eager"
+    name = BASELINE
     title = "PyTorch"
     order = 0
+    default = True
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Open a session on the module itself."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BackendFailed, BackendUnavailable
-from ._inductor import one_kind_of_error
-from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
-from .base import Backend, InProcessSession
+from ..formats.inductor import one_kind_of_error
+from ..formats.onnx import OnnxFile, require_packages
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -53,27 +54,23 @@ class OnnxRuntime(Backend):
     name = "onnxruntime"
     title = "ONNX Runtime"
     order = 120
-    artifact_name = ARTIFACT
-    any_batch_size = False
+    format = OnnxFile
     # Tensors cross as NumPy's, which knows no bfloat16.
     dtypes = ("float32", "float16")
     channels_last = False
-    packages = ("onnxruntime", *EXPORTER)
+    runtime_packages = ("onnxruntime",)
     allocates_through_torch = False
 
     def require(self) -> None:
         """Find the packages, and the provider for the run's device."""
-        require_packages(self.packages)
+        require_packages(self.runtime_packages)
+        super().require()
         import onnxruntime
 
         if self._provider not in onnxruntime.get_available_providers():
             raise BackendUnavailable(
                 f"this onnxruntime has no {self._provider}: pip install onnxruntime-gpu"
             )
-
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
-        """Export `module` to `path`."""
-        save_onnx(module, example, path)
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Open the file; raises BackendFailed where another provider took its place."""

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from ..errors import BackendUnavailable
+from ..formats.onnx import OnnxFile
 from ._cpp_process import InCppProcess
-from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from ._openvino import require_openvino
 
 
 class OpenVinoCpp(InCppProcess):
@@ -19,22 +13,15 @@ class OpenVinoCpp(InCppProcess):
     name = "openvino-cpp"
     title = "OpenVINO (C++)"
     order = 140
-    artifact_name = ARTIFACT
-    any_batch_size = False
+    format = OnnxFile
     dtypes = ("float32",)
     channels_last = False
-    packages = ("openvino", *EXPORTER)
+    runtime_packages = ("openvino",)
 
     def require(self) -> None:
         """Find the packages, ask for a CPU, and build the library that the process opens."""
         from ..native.build import build_target, package_folder
 
-        require_packages(self.packages)
-        if self.settings.on_cuda:
-            raise BackendUnavailable("OpenVINO is run on CPUs here: run with --device cpu")
+        require_openvino(self.settings)
         super().require()
         build_target("openvino_program", OPENVINO_DIR=package_folder("openvino"))
-
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
-        """Export `module` to `path`."""
-        save_onnx(module, example, path)

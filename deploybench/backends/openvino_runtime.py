@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BackendUnavailable
-from ._onnx import ARTIFACT, EXPORTER, require_packages, save_onnx
-from .base import Backend, InProcessSession
+from ..formats.onnx import OnnxFile
+from ._openvino import require_openvino
+from .base import Backend
+from .session import InProcessSession
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,21 +20,15 @@ class OpenVino(Backend):
     name = "openvino"
     title = "OpenVINO"
     order = 130
-    artifact_name = ARTIFACT
-    any_batch_size = False
+    format = OnnxFile
     dtypes = ("float32",)
     channels_last = False
-    packages = ("openvino", *EXPORTER)
+    runtime_packages = ("openvino",)
 
     def require(self) -> None:
         """Find the packages, and ask for a CPU."""
-        require_packages(self.packages)
-        if self.settings.on_cuda:
-            raise BackendUnavailable("OpenVINO is run on CPUs here: run with --device cpu")
-
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
-        """Export `module` to `path`."""
-        save_onnx(module, example, path)
+        require_openvino(self.settings)
+        super().require()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Compile the file for this processor."""

@@ -1,1 +1,5 @@
-"""What a model is, where models and their weights come from, and the images they are run on."""
+"""What a model is, where models and their weights come from, and the inputs they are run on."""
+
+from .model import Model
+
+__all__ = ["Model"]

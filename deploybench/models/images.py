@@ -8,7 +8,8 @@ between the statistics of natural images and the response properties of cortical
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +33,45 @@ def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
     """
     # All of it at once, so that what cannot be had is refused before work goes into it.
     images = torch.empty(count, 3, size, size)
+    for index in range(count):
+        images[index] = _image(size, seed, index)
+    return images
+
+
+@lru_cache(maxsize=16)
+def _image(size: int, seed: int, index: int) -> Tensor:
+    """One image of a batch, which must not be changed: every model is given the same few."""
+    random = np.random.default_rng([seed, index])
+    if index == 0:
+        pixels = _centre_crop(_photograph(), size)
+    elif index % 2:
+        pixels = _photograph_crop(_photograph(), size, random)
+    else:
+        pixels = _noise(size, random)
+    normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
+    return torch.from_numpy(normalised.transpose(2, 0, 1)).float()
+
+
+@cache
+def _photograph() -> Image.Image:
     with Image.open(PHOTOGRAPH) as photograph:
         photograph.load()
-    for index in range(count):
-        random = np.random.default_rng([seed, index])
-        if index == 0:
-            pixels = _centre_crop(photograph, size)
-        elif index % 2:
-            pixels = _photograph_crop(photograph, size, random)
-        else:
-            pixels = _noise(size, random)
-        normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
-        images[index] = torch.from_numpy(normalised.transpose(2, 0, 1))
-    return images
+        return photograph
+
+
+def of_shape(shape: Sequence[int], count: int, seed: int = 0) -> Tensor:
+    """Distinct inputs of a shape: float32 [count, *shape].
+
+    Images as `batch` makes them for square ones of three channels, else numbers drawn from a normal
+    distribution with mean 0 and deviation 1.
+    """
+    if len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]:
+        return batch(shape[1], count, seed)
+    drawn = [
+        np.random.default_rng([seed, index]).standard_normal(tuple(shape), dtype=np.float32)
+        for index in range(count)
+    ]
+    return torch.from_numpy(np.stack(drawn))
 
 
 def _centre_crop(photograph: Image.Image, size: int) -> np.ndarray:

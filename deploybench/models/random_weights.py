@@ -45,6 +45,12 @@ SPREAD_OVER_CLASSES = 0.5
 """Standard deviation over the classes of the logits' mean over the images."""
 
 
+SIGNS = np.uint64(0x8000_8000_8000_8000)
+"""What turns 64 random bits into the four integers that numpy's Generator makes of them."""
+CHUNK = 2**15
+"""How many numbers are made at a time: so few that they stay in the processor's cache."""
+
+
 def randomize(module: nn.Module, images: Tensor, seed: int) -> None:
     """Give a built module weights fit for checking, in place.
 
@@ -55,7 +61,7 @@ def randomize(module: nn.Module, images: Tensor, seed: int) -> None:
     draw = Draw(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            parameter.copy_(first_guess(name, parameter.shape, draw))
+            first_guess(name, parameter, draw)
         with Calibration(module.parameters()) as calibration:
             module(images)
         calibration.set_head(draw)
@@ -73,27 +79,48 @@ class Draw:
         They are cubes of uniform numbers: made from integers by multiplication alone, hence the
         same bytes everywhere, quickly drawn, and with tails like trained weights' (kurtosis 3.8).
         """
-        random = np.random.default_rng([self._seed, zlib.crc32(name.encode())])
-        integers = random.integers(-(2**15), 2**15, size=tuple(shape), dtype=np.int16)
-        uniform = torch.from_numpy(integers).float().mul_(2.0**-15)
-        return uniform.mul_(uniform.square()).mul_(math.sqrt(7))
+        numbers = torch.empty(tuple(shape))
+        self._fill(name, numbers.view(-1).numpy())
+        return numbers
+
+    def into(self, name: str, tensor: Tensor) -> Tensor:
+        """Put the same numbers into `tensor`, and return it."""
+        if tensor.is_cpu and tensor.is_contiguous() and tensor.dtype == torch.float32:
+            self._fill(name, tensor.detach().view(-1).numpy())
+            return tensor
+        return tensor.copy_(self(name, tensor.shape))
+
+    def _fill(self, name: str, numbers: np.ndarray) -> None:
+        seed = [self._seed, zlib.crc32(name.encode())]
+        generator = np.random.default_rng(seed).bit_generator
+        scratch = np.empty(CHUNK, np.float32)
+        for start in range(0, len(numbers), CHUNK):
+            part = numbers[start : start + CHUNK]
+            square = scratch[: len(part)]
+            words = generator.random_raw(-(-len(part) // 4)) ^ SIGNS
+            integers = words.astype("<u8", copy=False).view("<i2")[: len(part)]
+            np.multiply(integers, np.float32(2.0**-15), out=part)
+            np.multiply(part, part, out=square)
+            part *= square
+            part *= np.float32(math.sqrt(7))
 
 
-def first_guess(name: str, shape: torch.Size, draw: Draw) -> Tensor:
-    """A parameter's value before any data is seen, by the last part of its name."""
-    numbers = draw(name, shape)
+def first_guess(name: str, parameter: Tensor, draw: Draw) -> None:
+    """Set a parameter as it is before any data is seen, by the last part of its name."""
+    numbers, shape = draw.into(name, parameter), parameter.shape
     kind = name.rpartition(".")[2]
     if kind == "layer_scale":
-        return numbers.mul_(BIAS).add_(1.0).mul_(DAMPING)
-    if kind == "logit_scale":
-        return numbers.mul_(BIAS).add_(math.log(10.0))
-    if kind in ("class_token", "pos_embedding", "relative_position_bias_table"):
-        return numbers.mul_(0.5)
-    if kind.endswith("bias"):
-        return numbers.mul_(BIAS)
-    if len(shape) == 1:
-        return numbers.mul_(BIAS).add_(1.0)
-    return numbers.mul_(math.prod(shape[1:]) ** -0.5)
+        numbers.mul_(BIAS).add_(1.0).mul_(DAMPING)
+    elif kind == "logit_scale":
+        numbers.mul_(BIAS).add_(math.log(10.0))
+    elif kind in ("class_token", "pos_embedding", "relative_position_bias_table"):
+        numbers.mul_(0.5)
+    elif kind.endswith("bias"):
+        numbers.mul_(BIAS)
+    elif len(shape) == 1:
+        numbers.mul_(BIAS).add_(1.0)
+    else:
+        numbers.mul_(math.prod(shape[1:]) ** -0.5)
 
 
 class Calibration(TorchFunctionMode):

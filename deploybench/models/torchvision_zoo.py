@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, unknown_name
+from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torchvision.models import WeightsEnum
+
+ZOO = "torchvision"
 
 ARTICLE = (
     "alexnet",
@@ -50,6 +57,36 @@ ARTICLE = (
     "wide_resnet50_2",
 )
 """The 31 models of the article, sorted by name."""
+
+
+@dataclass(frozen=True)
+class TorchvisionModel(Model):
+    """A model of torchvision's zoo, which has weights and a preprocessing of its own."""
+
+    def pretrained_state(self) -> tuple[Mapping[str, Any], Path]:
+        """What torchvision has for it, checked against the hash in its file's name."""
+        from .weights import download
+
+        return download(self.name, pretrained(self.name))
+
+
+def model(name: str) -> TorchvisionModel:
+    """The model of that name. Raises UsageError, naming the nearest, for one that is not there."""
+    if name not in ARTICLE and name not in (names := all_models()):
+        raise unknown_name("model", name, names)
+    return TorchvisionModel(
+        name,
+        build=partial(build, name),
+        inputs=partial(_images, name),
+        weights=OF_THE_RUN,
+        reference=f"{ZOO}:{name}",
+    )
+
+
+def _images(name: str, count: int, seed: int) -> Tensor:
+    from . import images
+
+    return images.batch(input_size(name), count, seed)
 
 
 def all_models() -> list[str]:

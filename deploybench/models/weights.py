@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from ..errors import FileError, unknown_name
-from . import torchvision_zoo
+from .model import AS_BUILT, Model
 
 if TYPE_CHECKING:
     from torch import nn
+    from torchvision.models import WeightsEnum
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 """Prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
@@ -37,6 +38,9 @@ class WeightSource:
     folder: Path | None = None
 
 
+RANDOM = WeightSource("random")
+
+
 def parse(spec: str) -> WeightSource:
     """The source that "random", "pretrained" or the path of a folder stands for.
 
@@ -49,21 +53,37 @@ def parse(spec: str) -> WeightSource:
     raise unknown_name("weights", spec, ("random", "pretrained"), ", a folder of state dicts")
 
 
-def apply(module: nn.Module, name: str, source: WeightSource, seed: int = 0) -> None:
-    """Give a module that `torchvision_zoo.build(name)` made its weights, in place.
+def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) -> str | None:
+    """Give a module that `model` built its weights, in place.
 
-    seed: of random weights. Raises FileError naming the file and the first thing wrong with it.
+    seed: of random weights. Returns a digest of the weights that a folder had, which tells two
+    files apart whatever they are called; None for all others. Raises FileError naming the file and
+    the first thing wrong with it.
     """
+    if model.weights == AS_BUILT:
+        return None
     if source.folder is not None:
-        path = _find(source.folder, name)
-        load(module, _read(path), path)
-    elif source.label == "pretrained":
-        load(module, *_pretrained(name))
-    else:
-        from . import images
-        from .random_weights import randomize
+        path = _find(source.folder, model.name)
+        return _digest(load(module, _read(path), path))
+    if source.label == "pretrained":
+        load(module, *model.pretrained_state())
+        return None
+    from .random_weights import randomize
 
-        randomize(module, images.batch(torchvision_zoo.input_size(name), 8, seed), seed)
+    randomize(module, model.batch(8, seed), seed)
+    return None
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    """A sha256 of the names, dtypes, shapes and bytes of a state dict's tensors."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(entries):
+        tensor = entries[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -91,11 +111,13 @@ def _read(path: Path) -> Any:
         raise FileError(f"weights file '{path}' cannot be read: {_first_line(error)}") from error
 
 
-def _pretrained(name: str) -> tuple[Any, Path]:
-    """The state dict that torchvision has for a model, and the file in torch's cache it is in."""
+def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:
+    """The state dict of torchvision's `weights`, and the file in torch's cache it is in.
+
+    name: of the model, for errors. Raises FileError where it cannot be had or is damaged.
+    """
     import torch
 
-    weights = torchvision_zoo.pretrained(name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if path.exists():
         _check_hash(path)
@@ -123,8 +145,8 @@ def _check_hash(path: Path) -> None:
         )
 
 
-def load(module: nn.Module, state: Any, path: Path) -> None:
-    """Load a state dict that came from `path`, as torchvision's own loading does."""
+def load(module: nn.Module, state: Any, path: Path) -> Mapping[str, Any]:
+    """Load a state dict that came from `path`, as torchvision does; what was loaded, by name."""
     entries = _entries(state, path)
     # torch keeps the versions of the layers here; safetensors has no place for them.
     versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
@@ -141,6 +163,7 @@ def load(module: nn.Module, state: Any, path: Path) -> None:
             raise FileError(
                 f"weights file '{path}' {what} '{keys[0]}'{others}; is it of another model?"
             )
+    return entries
 
 
 def _entries(state: Any, path: Path) -> OrderedDict[str, Any]:

@@ -19,32 +19,18 @@ import pytest
 
 from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, Unsupported, UsageError
-from ..models.weights import WeightSource
+from ..runner.options import RunOptions
 from ..settings import resolve_device
 from .progress import Progress
 
 pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """The suite's options as pytest was given them."""
+@dataclass(frozen=True, kw_only=True)
+class PytestOptions(RunOptions):
+    """A run's options as pytest was given them. strict_backends: skips are failures."""
 
-    models: list[str]
-    backends: list[str]
-    device: str
-    weights: WeightSource
-    batch_size: tuple[int, ...]
-    threads: int | None
-    metric: str
-    dtype: str
-    tf32: str | None
-    allocator: str | None
-    channels_last: bool
-    include_copies: bool
-    cold_start: bool
     strict_backends: bool
-    keep_artifacts: Path | None
 
     def command_line(self, model: str, backend: str) -> str:
         """The options that a run of a single test must repeat, for pasting into a shell."""
@@ -53,7 +39,7 @@ class RunOptions:
             "--backends": backend,
             "--weights": self.weights.label,
             "--device": self.device,
-            "--batch-size": ",".join(map(str, self.batch_size)),
+            "--batch-size": ",".join(map(str, self.batch_sizes)),
             "--threads": str(self.threads) if self.threads else None,
             "--dtype": self.dtype,
             "--tf32": self.tf32,
@@ -63,7 +49,7 @@ class RunOptions:
         return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])
 
 
-OPTIONS = pytest.StashKey[RunOptions]()
+OPTIONS = pytest.StashKey[PytestOptions]()
 TIMED = pytest.StashKey[dict[str, tuple[str, str, int]]]()
 """Model, backend and batch size of each timed test that is to run, by its node id."""
 
@@ -104,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def _read_options(config: pytest.Config) -> RunOptions:
+def _read_options(config: pytest.Config) -> PytestOptions:
     values: dict[str, Any] = {
         option.key: option.value(
             config.getini(option.key) or None
@@ -117,12 +103,13 @@ def _read_options(config: pytest.Config) -> RunOptions:
         resolve_device(values["device"])
     for key in options.FLAGS:
         values[key] = bool(config.getoption(key) or config.getini(key))
+    values["batch_sizes"] = values.pop("batch_size")
     values["strict_backends"] |= os.environ.get("CI", "").lower() in ("true", "1")
     keep = config.getoption("keep_artifacts")
     if keep == "":
         raise UsageError("--keep-artifacts '' is no folder; name one")
     keep = keep or config.getini("keep_artifacts")
-    return RunOptions(**values, keep_artifacts=Path(keep) if keep else None)
+    return PytestOptions(**values, keep_artifacts=Path(keep) if keep else None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -133,16 +120,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not {"model", "backend", "batch_size"} <= set(metafunc.fixturenames):
         return
     run = metafunc.config.stash[OPTIONS]
-    if len(run.batch_size) == 1:
-        cases = [(model, backend) for model in run.models for backend in run.backends]
+    if len(run.batch_sizes) == 1:
+        cases = [(model.name, backend) for model in run.models for backend in run.backends]
         metafunc.parametrize(("model", "backend"), cases, ids=["-".join(case) for case in cases])
         return
     metafunc.parametrize(
         ("model", "backend", "batch_size"),
         [
-            pytest.param(model, backend, str(size), id=f"{model}-{backend}-batch{size}")
+            pytest.param(model.name, backend, str(size), id=f"{model.name}-{backend}-batch{size}")
             for model in run.models
-            for size in run.batch_size
+            for size in run.batch_sizes
             for backend in run.backends
         ],
         indirect=["batch_size"],
@@ -203,13 +190,13 @@ def _take_repeated(config: pytest.Config, items: list[pytest.Item]) -> list[pyte
 def _case(config: pytest.Config, item: pytest.Function) -> tuple[str, str, int]:
     """Model, backend and batch size of a timed test."""
     given = item.callspec.params
-    only_size = config.stash[OPTIONS].batch_size[0]
+    only_size = config.stash[OPTIONS].batch_sizes[0]
     size = int(str(given.get("batch_size", only_size)))
     return str(given["model"]), str(given["backend"]), size
 
 
 def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
-    return isinstance(item, pytest.Function) and "comparison" in item.fixturenames
+    return isinstance(item, pytest.Function) and "timed_run" in item.fixturenames
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,61 +1,49 @@
-"""What the tests ask for: a workbench, a comparison, and how verdicts and latencies are entered."""
+"""What the tests ask for: a workbench, a timed run, and how verdicts and latencies are entered."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ..errors import UsageError, WrongAnswer
-from ..settings import resolve
+from ..models import Model
 from ..timing.protocol import THROUGHPUT
-from . import OPTIONS, TIMED, RunOptions
+from . import OPTIONS, TIMED, PytestOptions
 from .progress import LATENCY_PROPERTY
 from .replay import replay
 from .saving import SAVING
 
 if TYPE_CHECKING:
-    from ..runner.scheduler import Comparison, Outcome
-    from ..runner.workbench import Plan, Workbench
+    from ..runner.options import RunOptions
+    from ..runner.run import Run
+    from ..runner.scheduler import Outcome
+    from ..runner.workbench import Workbench
     from ..tasks.agreement import Agreement
-    from ..timing.protocol import Protocol
 
 Recorder = Callable[[str, object], None]
 
 
-def make_plan(run: RunOptions, inputs: int) -> Plan:
-    """The plan of a run with these options; imports torch."""
-    from ..runner.workbench import Plan
-
-    return Plan(
-        settings=resolve(
-            run.device,
-            run.threads,
-            dtype=run.dtype,
-            tf32=run.tf32,
-            channels_last=run.channels_last,
-            allocator=run.allocator,
-        ),
-        weights=run.weights,
-        batch_size=run.batch_size[0],
-        inputs=inputs,
-        keep=run.keep_artifacts,
-    )
+@pytest.fixture(scope="session")
+def run_options(request: pytest.FixtureRequest) -> PytestOptions:
+    """The suite's options."""
+    return request.config.stash[OPTIONS]
 
 
 @pytest.fixture(scope="session")
-def run_options(request: pytest.FixtureRequest) -> RunOptions:
-    """The suite's options."""
-    return request.config.stash[OPTIONS]
+def models(run_options: RunOptions) -> dict[str, Model]:
+    """The models of the run by their names."""
+    return {model.name: model for model in run_options.models}
 
 
 @pytest.fixture
 def batch_size(request: pytest.FixtureRequest, run_options: RunOptions) -> int:
     """Inputs per call: of this test where there are several, else of the run."""
-    return int(getattr(request, "param", run_options.batch_size[0]))
+    return int(getattr(request, "param", run_options.batch_sizes[0]))
 
 
 @pytest.fixture(scope="package")
@@ -69,76 +57,54 @@ def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]
     """What opens a model through a backend; one for each folder of tests."""
     from ..runner.workbench import Workbench
 
-    with Workbench(make_plan(run_options, check_inputs)) as bench:
+    with Workbench(replace(run_options, inputs=check_inputs).plan()) as bench:
         yield bench
 
 
-@pytest.fixture(scope="session")
-def protocol(request: pytest.FixtureRequest, run_options: RunOptions) -> Protocol:
-    """How each case is measured: pytest-benchmark's own options set the bounds."""
-    from ..timing.protocol import Protocol
-
+@pytest.fixture(scope="package")
+def timed_options(
+    request: pytest.FixtureRequest, run_options: RunOptions, check_inputs: int
+) -> RunOptions:
+    """The options of a timed run: pytest-benchmark's own options set the bounds."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         raise UsageError("tests/perf under -n: cases would disturb each other; run it without -n")
     given = request.config.getoption
-    return Protocol(
+    return replace(
+        run_options,
+        inputs=check_inputs,
         min_rounds=given("benchmark_min_rounds"),
         max_seconds=float(given("benchmark_max_time")),
         # Older versions of pytest-benchmark have neither.
-        precision=given("benchmark_precision", None) or Protocol.precision,
-        confidence=given("benchmark_confidence", None) or Protocol.confidence,
-        metric=run_options.metric,
-        include_copies=run_options.include_copies,
+        precision=given("benchmark_precision", None),
+        confidence=given("benchmark_confidence", None),
     )
 
 
 @pytest.fixture(scope="package")
-def comparison(
-    request: pytest.FixtureRequest,
-    run_options: RunOptions,
-    workbench: Workbench,
-    protocol: Protocol,
-) -> Iterator[Comparison]:
-    """What times all backends of a model side by side; watches the machine meanwhile."""
-    from ..machine.interference import Watch
-    from ..machine.notices import after_run, before_run, measure_machine_noise
-    from ..runner.fingerprint import fingerprint
-    from ..runner.scheduler import Comparison
-    from ..timing.roofline import peak
+def timed_run(
+    request: pytest.FixtureRequest, timed_options: RunOptions, models: dict[str, Model]
+) -> Iterator[Run]:
+    """What times all backends of a model interleaved, and watches the machine meanwhile."""
+    from ..runner.run import Run
 
     saving = request.config.stash[SAVING]
-    best = peak(workbench.plan.settings)
-    saving.peak = best
-    saving.begin(fingerprint(workbench.plan, protocol, run_options.batch_size))
-    device = workbench.plan.settings.device
-    watch = Watch(device)
-    saving.notices += before_run(watch)
-    noise_before = measure_machine_noise(device)
-    backends: dict[tuple[str, int], list[str]] = {}
-    for model, backend, batch_size in request.config.stash[TIMED].values():
-        backends.setdefault((model, batch_size), []).append(backend)
-    compared = Comparison(
-        workbench,
-        protocol,
-        backends,
-        watch,
-        saving.taken_over,
-        saving.put,
-        cold_start=run_options.cold_start,
-    )
-    yield compared
-    if best and (again := peak(workbench.plan.settings)):
-        saving.peak = best.best(again)
-    noise_after = measure_machine_noise(device)
-    saving.noise = (noise_before, noise_after)
-    saving.notices += after_run(
-        noise_before, noise_after, repeated=compared.repeated, disturbed=compared.disturbed
-    )
+    timed = request.config.stash[TIMED].values()
+    cases = [(models[model], backend, size) for model, backend, size in timed]
+    run = Run(timed_options, cases, saving.taken_over, saving.put)
+    try:
+        with run:
+            # Before the journal begins, which is all that a broken run leaves.
+            saving.peak = run.recorded_peak()
+            saving.begin(run.conditions)
+            yield run
+    finally:
+        saving.peak = run.recorded_peak()
+        saving.noise, saving.notices = run.recorded_noise(), run.recorded_notices()
 
 
 @pytest.fixture
 def require_agreement(
-    request: pytest.FixtureRequest, run_options: RunOptions, record_property: Recorder
+    request: pytest.FixtureRequest, run_options: PytestOptions, record_property: Recorder
 ) -> Callable[[Agreement, str], None]:
     """A function that records a verdict as properties of the test and fails it if it is no match.
 
@@ -161,7 +127,7 @@ def require_agreement(
 def record_latency(
     request: pytest.FixtureRequest,
     record_property: Recorder,
-    protocol: Protocol,
+    timed_run: Run,
     batch_size: int,
 ) -> Callable[[Outcome], None]:
     """A function that enters a case's samples into pytest-benchmark's saved run, once.
@@ -176,10 +142,10 @@ def record_latency(
         case = outcome.result
         samples = case.samples_seconds
         if request.config.stash[SAVING].enter(case):
-            fixture = replay(request, samples, str(case.clock), case.model, protocol)
+            fixture = replay(request, samples, str(case.clock), case.model, timed_run.protocol)
             fixture.extra_info.update(case.extra_info())
         figure = f"{case.latency_ms:9.2f} ms"
-        if protocol.metric == THROUGHPUT:
+        if timed_run.protocol.metric == THROUGHPUT:
             figure = f"{batch_size / median(samples):9.1f} images/s"
         marks = "; ".join(("", *case.disturbed))
         verdict = case.check.verdict if case.check else ""

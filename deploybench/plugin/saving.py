@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -28,18 +28,12 @@ from ..records.record import (
     WRONG,
     CaseRecord,
     FailedCase,
-    MachineNoise,
     Noise,
     Notice,
     Peak,
     RunRecord,
 )
 from . import TIMED
-
-if TYPE_CHECKING:
-    from ..machine.notices import MachineNoise as NoiseOfMachine
-    from ..machine.notices import Notice as NoticeOfMachine
-    from ..timing import roofline
 
 
 @dataclass
@@ -60,10 +54,10 @@ class Saving:
     fingerprint: Mapping[str, Any] | None = None
     unfinished: Journal | None = None
     failed: list[FailedCase] = field(default_factory=list)
-    notices: list[NoticeOfMachine] = field(default_factory=list)
-    noise: tuple[NoiseOfMachine, NoiseOfMachine] | None = None
+    notices: Sequence[Notice] = ()
+    noise: Noise | None = None
     taken_over: dict[tuple[str, str, int], CaseRecord] = field(default_factory=dict)
-    peak: roofline.Peak | None = None
+    peak: Peak | None = None
     _entered: set[tuple[str, str | None, int | None]] = field(default_factory=set)
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
@@ -81,15 +75,14 @@ class Saving:
 
     def record(self) -> RunRecord:
         """What is known of the run as a whole, without its cases."""
-        noise = [MachineNoise(each.median, each.spread) for each in self.noise or ()]
         return RunRecord(
             self.unfinished.folder if self.unfinished else self.storage,
             self.fingerprint,
             identity=self.run,
             failed=tuple(self.failed),
-            peak=Peak(**asdict(self.peak)) if self.peak else None,
-            notices=tuple(Notice(**asdict(notice)) for notice in self.notices),
-            noise=Noise(*noise),
+            peak=self.peak,
+            notices=tuple(self.notices),
+            noise=self.noise,
             version=__version__,
         )
 

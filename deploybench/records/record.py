@@ -53,13 +53,13 @@ Value = str | int | float | bool | None
 class Check:
     """How a case's answers to so many `inputs` agreed with the reference.
 
-    error: the largest distance from it. margin: the smallest gap between its best classes. Both in
-    units of eager's own error.
+    error: the largest distance from it. margin: the smallest gap between its best classes, None for
+    tasks without classes. Both in units of eager's own error.
     """
 
     verdict: str = stored(kinds.text)
     error: float = stored(kinds.amount)
-    margin: float = stored(kinds.amount)
+    margin: float | None = stored(kinds.or_none(kinds.amount))
     inputs: int = stored(kinds.count)
     reason: str = stored(kinds.text, "")
 
@@ -202,6 +202,10 @@ class Notice:
     seen: str = stored(kinds.text)
     effect: str = stored(kinds.text)
     mend: str = stored(kinds.text)
+
+    def line(self) -> str:
+        """All three in one line."""
+        return f"{self.seen}: {self.effect}; {self.mend}"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torchvision
 
 if TYPE_CHECKING:
     from ..timing.protocol import Protocol
-    from .workbench import Plan
+    from .prepared_model import Plan
 
 Value = str | int | float | bool | None
 

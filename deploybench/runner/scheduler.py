@@ -1,7 +1,7 @@
-"""All backends of one model, opened, checked, and timed in turn.
+"""Models one after another, and all backends of a model opened, checked and timed interleaved.
 
-They are timed side by side, so that what slows the machine down for a while hits all alike and
-their ratios stand. A model that other work disturbed is timed again, a bounded number of times.
+What slows the machine down for a while then hits all backends alike, and their ratios stand. A
+model that was disturbed is timed again, a bounded number of times.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 
-from ..errors import BackendFailed, BackendUnavailable, DeploybenchError
+from ..errors import BackendFailed, BackendUnavailable, DeploybenchError, release_frames
 from ..machine import packages
 from ..machine.interference import Disturbance, Watch
+from ..models import Model
 from ..records.record import CaseRecord, Check
 from ..tasks.agreement import Agreement
-from ..timing.protocol import Measurement, Protocol, Timing, measure_in_turn
-from .workbench import Case, Workbench, one_line
+from ..timing.interleaving import Timing, measure_interleaved
+from ..timing.protocol import Measurement, Protocol
+from .opened_case import OpenedCase
+from .workbench import Workbench, one_line
 
 ATTEMPTS = 2
 # Where repeating has not helped so many models, other work goes on all the time.
@@ -37,8 +40,8 @@ class Outcome:
     failure: Exception | None = None
 
 
-class Comparison:
-    """Times models one after another, and all the backends of a model in turn.
+class Scheduler:
+    """Times models one after another, and all backends of a model interleaved.
 
     backends: by model and batch size, those to be compared. watch: who else uses the machine.
     known: results by model, backend and batch size that another run has found already; they count
@@ -71,10 +74,10 @@ class Comparison:
         self.repeated = 0
         self.disturbed = 0
 
-    def outcome(self, model: str, backend: str, batch_size: int) -> Outcome:
+    def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
         """How that case ended; asking for a model's first case times all of them."""
-        if self._compared != (model, batch_size) or backend not in self._outcomes:
-            self._compared, self._outcomes = (model, batch_size), {}
+        if self._compared != (model.name, batch_size) or backend not in self._outcomes:
+            self._compared, self._outcomes = (model.name, batch_size), {}
             asked = self._backends.get(self._compared) or [backend]
             able = [each for each in asked if self._can_run(each)]
             known = self._known_of(model, batch_size, able)
@@ -93,43 +96,44 @@ class Comparison:
         return True
 
     def _known_of(
-        self, model: str, batch_size: int, backends: Sequence[str]
+        self, model: Model, batch_size: int, backends: Sequence[str]
     ) -> dict[str, CaseRecord] | None:
         """What another run has found of these backends; None unless it is all of them.
 
         Turns that were timed another day are no pair to those of today.
         """
-        known = {each: self._known.get((model, each, batch_size)) for each in backends}
+        known = {each: self._known.get((model.name, each, batch_size)) for each in backends}
         whole = {each: result for each, result in known.items() if result and self._whole(result)}
         return whole if len(whole) == len(backends) else None
 
     def _whole(self, result: CaseRecord) -> bool:
         return not self._cold_start or result.cold_start_seconds is not None
 
-    def _compare(self, model: str, batch_size: int, backends: Sequence[str]) -> None:
+    def _compare(self, model: Model, batch_size: int, backends: Sequence[str]) -> None:
         with ExitStack() as stack:
-            opened: dict[str, tuple[Case, Agreement]] = {}
+            opened: dict[str, tuple[OpenedCase, Agreement]] = {}
             for backend in backends:
                 try:
                     case = stack.enter_context(self._workbench.case(model, backend, batch_size))
-                    with one_line(model, backend):
+                    with one_line(model.name, backend):
                         agreement = case.check(batch_size)
                 except DeploybenchError as error:
+                    release_frames(error)
                     self._outcomes[backend] = Outcome(failure=error)
                     continue
                 self._outcomes[backend] = Outcome(agreement)
                 if agreement.agrees:
                     opened[backend] = case, agreement
             if opened:
-                self._time(model, opened)
-                self._save(model, batch_size)
+                self._time(model.name, opened)
+                self._save(model.name, batch_size)
             if self._cold_start:
                 # After all were saved: whatever ends the run meanwhile leaves them whole.
                 for case, agreement in opened.values():
                     self._start_cold(case, agreement)
-                self._save(model, batch_size)
+                self._save(model.name, batch_size)
 
-    def _time(self, model: str, opened: Mapping[str, tuple[Case, Agreement]]) -> None:
+    def _time(self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]) -> None:
         """Time the cases that gave the right answer; the least disturbed attempt counts."""
         best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
         attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
@@ -159,14 +163,14 @@ class Comparison:
         found = {backend: outcome.result for backend, outcome in self._outcomes.items()}
         self._saved(model, batch_size, {name: each for name, each in found.items() if each})
 
-    def _start_cold(self, case: Case, agreement: Agreement) -> None:
+    def _start_cold(self, case: OpenedCase, agreement: Agreement) -> None:
         """Add what a fresh process takes to a case that was timed."""
         backend = case.backend.name
         result = self._outcomes[backend].result
         if result is None:
             return
         try:
-            with one_line(case.subject.name, backend):
+            with one_line(case.prepared.name, backend):
                 cold = case.cold_start()
         except DeploybenchError as error:
             self._outcomes[backend] = Outcome(agreement, failure=error)
@@ -177,7 +181,7 @@ class Comparison:
         self._outcomes[backend] = Outcome(agreement, started)
 
     def _attempt(
-        self, model: str, opened: Mapping[str, tuple[Case, Agreement]]
+        self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]
     ) -> tuple[Disturbance, dict[str, Measurement | Exception]]:
         timings = {backend: case.timing(self._protocol) for backend, (case, _) in opened.items()}
         start = self._watch.look()
@@ -191,41 +195,42 @@ class Comparison:
                         raise spoiled
                     measured[backend] = timing.result()
             except DeploybenchError as error:
+                release_frames(error)
                 measured[backend] = error
         return disturbance, measured
 
     @staticmethod
     def _measure(
-        opened: Mapping[str, tuple[Case, Agreement]], timings: Sequence[Timing]
+        opened: Mapping[str, tuple[OpenedCase, Agreement]], timings: Sequence[Timing]
     ) -> BackendFailed | None:
         """Time all in turn; what is wrong with the figures of those that call the module itself."""
-        (subject,) = {case.subject for case, _ in opened.values()}
+        (prepared,) = {case.prepared for case, _ in opened.values()}
         try:
-            with subject.lent_to("one of the timed backends"):
-                measure_in_turn(timings)
+            with prepared.lent_to("one of the timed backends"):
+                measure_interleaved(timings)
         except BackendFailed as error:
             return error
         return None
 
 
 def describe(
-    case: Case,
+    case: OpenedCase,
     agreement: Agreement,
     measurement: Measurement,
     disturbed: Sequence[str],
     attempts: int,
 ) -> CaseRecord:
     """What is known of a case once it was timed."""
-    artifact, work = case.artifact, case.subject.work()
+    artifact, work = case.artifact, case.prepared.work()
     return CaseRecord(
-        case.subject.name,
+        case.prepared.name,
         case.backend.name,
         case.backend.title,
         case.backend.order,
         measurement.samples,
         clock=measurement.clock,
         check=Check(**asdict(agreement)),
-        batch_size=case.subject.plan.batch_size,
+        batch_size=case.prepared.plan.batch_size,
         flops=work.flops,
         weight_bytes=work.weight_bytes,
         artifact_sha256=artifact.sha256 if artifact else None,
@@ -237,7 +242,8 @@ def describe(
         memory_bytes=case.memory_bytes,
         device_memory_bytes=case.device_memory_bytes,
         needs_python=case.backend.needs_python,
-        packages=packages.installed_versions(case.backend.packages),
+        packages=packages.installed_versions(case.backend.packages()),
+        weights_digest=case.prepared.weights_digest,
         stopped_by=measurement.stopped_by,
         precision=measurement.precision if isfinite(measurement.precision) else None,
         turns=measurement.turns,

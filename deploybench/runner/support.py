@@ -6,6 +6,7 @@ no torch; `python -m deploybench.runner.support_worker` does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -20,8 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import psutil
 
 from ..errors import FileError, UsageError
 from ..files import replacing
@@ -96,6 +95,7 @@ def survey(
     arguments: of the worker, after the model and its backends. deadline: seconds for each case.
     """
     one_at_a_time, stopped = threading.Lock(), threading.Event()
+    workers: set[subprocess.Popen[bytes]] = set()
 
     def take(model: str) -> None:
         def note(backend: str, finding: Finding) -> None:
@@ -105,7 +105,7 @@ def survey(
                 found(model, backend, finding)
 
         if not stopped.is_set():
-            survey_model(model, due[model], arguments, deadline, note)
+            survey_model(model, due[model], arguments, deadline, note, workers)
 
     with ThreadPoolExecutor(processes) as pool:
         try:
@@ -113,8 +113,8 @@ def survey(
         except BaseException:
             # Whoever waits for a worker sees it end, and notes nothing of it.
             stopped.set()
-            for worker in psutil.Process().children(recursive=True):
-                worker.kill()
+            for worker in list(workers):
+                _kill(worker)
             raise
 
 
@@ -124,11 +124,14 @@ def survey_model(
     arguments: Sequence[str],
     deadline: float,
     found: Callable[[str, Finding], None],
+    workers: set[subprocess.Popen[bytes]] | None = None,
 ) -> None:
     """Try `model` through each of `backends`; `found` is called with each as it is known.
 
     arguments: of the worker, after the model and its backends. deadline: seconds for each.
+    workers: gets the process while it runs.
     """
+    workers = set() if workers is None else workers
     remaining = list(backends)
     while remaining:
         command = [
@@ -138,13 +141,16 @@ def survey_model(
             model,
             ",".join(remaining),
         ]
-        for backend, finding in _findings([*command, *arguments], deadline, remaining):
+        for backend, finding in _findings([*command, *arguments], deadline, remaining, workers):
             found(backend, finding)
             remaining.remove(backend)
 
 
 def _findings(
-    command: Sequence[str], deadline: float, backends: Sequence[str]
+    command: Sequence[str],
+    deadline: float,
+    backends: Sequence[str],
+    workers: set[subprocess.Popen[bytes]],
 ) -> Iterator[tuple[str, Finding]]:
     """What a worker says, line by line; where it ends early, that of the case in hand."""
     due = list(backends)
@@ -158,6 +164,7 @@ def _findings(
         cwd=Path(__file__).parents[2],
         env={**os.environ, "TMPDIR": folder.name},
     )
+    workers.add(worker)
     try:
         for line in _lines(worker, deadline):
             said = json.loads(line)
@@ -166,7 +173,11 @@ def _findings(
         if due:
             yield due[0], _how_it_ended(worker, deadline)
     finally:
-        _end(worker)
+        workers.discard(worker)
+        _kill(worker)
+        worker.wait()
+        if worker.stdout is not None:
+            worker.stdout.close()
         folder.cleanup()
 
 
@@ -195,12 +206,10 @@ def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> Finding:
     return Finding(CRASHES, f"ended {how}")
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    if worker.poll() is None:
+def _kill(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker with all that it has started, which its process group holds."""
+    with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
         os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-    if worker.stdout is not None:
-        worker.stdout.close()
 
 
 def to_markdown(survey: Survey, backends: Sequence[str]) -> str:

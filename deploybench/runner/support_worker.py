@@ -12,20 +12,22 @@ import os
 
 from .. import settings
 from ..errors import BackendUnavailable, DeploybenchError
-from ..models import torchvision_zoo, weights
+from ..models import Model, references, weights
+from .prepared_model import Plan
 from .support import FAILS, NO_EXPORT, SKIPPED, Finding
-from .workbench import Plan, Workbench
+from .workbench import Workbench
 
 
-def examine(bench: Workbench, model: str, name: str) -> Finding:
+def examine(bench: Workbench, model: Model, name: str) -> Finding:
     """What becomes of `model` through the backend `name`."""
     try:
         backend = bench.backend(name)
     except BackendUnavailable as error:
         return Finding(SKIPPED, str(error))
-    subject = bench.subject(model)
+    prepared = bench.prepared(model)
     try:
-        subject.artifact(backend)
+        with prepared.lent_to(name):
+            prepared.artifact(backend)
     except Exception as error:  # whatever an exporter raises is the finding
         return Finding(NO_EXPORT, _first_line(error))
     try:
@@ -53,7 +55,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int)
     given = parser.parse_args()
-    (model,) = torchvision_zoo.select(given.model)
+    (model,) = references.select(given.model)
     chosen = settings.resolve(given.device, given.threads, dtype=given.dtype)
     # What libraries print has no place among the lines.
     lines = os.fdopen(os.dup(1), "w")

@@ -1,17 +1,20 @@
-"""Whether two outputs are the same answer, and by what margin.
+"""Whether two outputs are the same answer, and by what margin, for any tensors in any nesting.
 
 The rule is relative: each model brings its own yardstick. A reference is computed in float64, and
-the distance of eager float32 from it, the largest absolute difference over all inputs and classes,
-is one unit. An output agrees with the reference when its own largest difference is at most
-ERROR_LIMIT units and its five best classes are the reference's, place by place, where two classes
-may have traded places only if their reference logits lie closer than that tolerance.
+the distance of eager from it, the largest absolute difference over all inputs and elements of a
+tensor, is that tensor's unit. An output agrees with the reference when none of its tensors is
+farther away than ERROR_LIMIT units and its task finds nothing else wrong, as another best class.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ..nested import flatten
+from .task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,49 +28,92 @@ DIFFERENT = "different"
 ERROR_LIMIT = 8.0
 
 # By dtype, how far rounding can take eager from the float64 reference, as a share of the largest
-# logit. Beyond it eager is wrong, and its error as the unit would excuse any answer. The largest
+# value. Beyond it eager is wrong, and its error as the unit would excuse any answer. The largest
 # shares of the article's 31 models on a CPU are 1.7e-5 in float32 and 0.27 in bfloat16; 15 of them
 # have at most 0.025 in float16. TF32, which float32 may use, rounds 2**13 times as coarsely.
 PLAUSIBLE_ERROR = {"float32": 0.1, "float16": 0.15, "bfloat16": 0.5}
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What the answer is, and how exactly float32 can be expected to hit it.
+class TensorReference:
+    """What one tensor of the output is, and how exactly the run's dtype can be expected to hit it.
 
-    logits: float64 [inputs, classes]. eager: float32 [inputs, classes], the run's own baseline.
-    error: the unit, in logits: eager's largest absolute distance from `logits`.
+    expected: [inputs, ...], float64 where the output has floating-point numbers. eager: the same in
+    the output's own dtype, the run's baseline. unit: eager's largest absolute distance from
+    `expected`; 0 where the output has whole numbers or flags, which must be equal.
     """
 
-    logits: Tensor
+    expected: Tensor
     eager: Tensor
-    error: float
+    unit: float
 
     @classmethod
-    def of(cls, logits: Tensor, eager: Tensor) -> Reference:
-        """A reference from the float64 `logits` and the `eager` logits of the same inputs."""
-        measured = (
-            (eager.double() - logits).abs().nan_to_num(math.inf, posinf=math.inf).max().item()
-        )
+    def of(cls, expected: Tensor, eager: Tensor) -> TensorReference:
+        """A reference from what float64 and eager make of the same inputs."""
         import torch
 
-        # Where eager hits the reference by luck, the unit is still the spacing of its own numbers.
-        spacing = torch.finfo(eager.dtype).eps * logits.abs().max().item()
-        # Logits that are all 0 have no spacing; _malformed() refuses them, but has to get so far.
-        return cls(logits, eager, max(measured, spacing) or torch.finfo(eager.dtype).tiny)
+        if not eager.is_floating_point():
+            return cls(expected, eager, 0.0)
+        distance = (eager.double() - expected).abs().nan_to_num(math.inf, posinf=math.inf)
+        measured = distance.max().item() if distance.numel() else 0.0
+        # Where eager hits the reference by luck, the unit is still the spacing of its own numbers;
+        # values that are all 0 have no spacing.
+        limits = torch.finfo(eager.dtype)
+        largest = expected.abs().max().item() if expected.numel() else 0.0
+        return cls(expected, eager, max(measured, limits.eps * largest, limits.tiny))
 
     @property
-    def margin(self) -> float:
-        """The smallest gap between neighbours among the first six classes, in units of error.
+    def limit(self) -> float:
+        """The largest distance from `expected` that is still rounding."""
+        return ERROR_LIMIT * self.unit
 
-        It says how much room there was before rounding alone could have changed the five best.
-        """
-        first_six = self.logits.topk(min(6, self.logits.shape[1]), dim=1).values
-        return (first_six[:, :-1] - first_six[:, 1:]).min().item() / self.error
+    def rows(self, rows: slice) -> TensorReference:
+        """The reference of some of the inputs, with the unit of all."""
+        return TensorReference(self.expected[rows], self.eager[rows], self.unit)
+
+    @property
+    def implausible(self) -> str:
+        """What makes eager no yardstick, in words; empty if it is one."""
+        if not self.eager.is_floating_point():
+            return ""
+        dtype = str(self.eager.dtype).removeprefix("torch.")
+        nothing = "so that there is nothing to compare with"
+        if not math.isfinite(self.unit):
+            return f"eager itself gives no finite numbers in {dtype}, {nothing}"
+        largest = self.expected.abs().max().item() if self.expected.numel() else 0.0
+        share = self.unit / max(largest, self.unit)
+        allowed = PLAUSIBLE_ERROR.get(dtype, 1.0)
+        if share > allowed and largest > 0:
+            return (
+                f"eager itself is {share:.2g} of the largest value away from float64, more than "
+                f"rounding in {dtype} can explain ({allowed:g}), {nothing}"
+            )
+        return ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model's output is, tensor by tensor.
+
+    tensors: by path, as nested.flatten has them; "" for an output that is one tensor.
+    """
+
+    tensors: Mapping[str, TensorReference]
+
+    @classmethod
+    def of(cls, expected: Any, eager: Any) -> Reference:
+        """A reference from the nested outputs of float64 and of eager for the same inputs."""
+        found = flatten(eager)
+        return cls(
+            {
+                path: TensorReference.of(tensor, found[path])
+                for path, tensor in flatten(expected).items()
+            }
+        )
 
     def rows(self, rows: slice) -> Reference:
-        """The reference of some of the inputs, with the unit of all."""
-        return Reference(self.logits[rows], self.eager[rows], self.error)
+        """The reference of some of the inputs, with the units of all."""
+        return Reference({path: each.rows(rows) for path, each in self.tensors.items()})
 
 
 @dataclass(frozen=True)
@@ -76,13 +122,14 @@ class Agreement:
 
     verdict: EXACT (equal to eager to the bit), EQUAL_WITHIN_ROUNDING or DIFFERENT.
     error: the largest distance from the float64 reference, in units of eager's.
-    margin: the smallest gap among the reference's first six classes, in the same units.
+    margin: how much room the task had before rounding alone could have changed its answer, in the
+    same units; None for tasks that have no such thing.
     inputs: how many inputs were compared. reason: what is wrong, in words, when DIFFERENT.
     """
 
     verdict: str
     error: float
-    margin: float
+    margin: float | None
     inputs: int
     reason: str = ""
 
@@ -92,83 +139,89 @@ class Agreement:
         return self.verdict != DIFFERENT
 
 
-def judge(output: Tensor, reference: Reference) -> Agreement:
-    """Compare `output`, logits [inputs, classes] on the CPU, with `reference`."""
+def judge(output: Any, reference: Reference, task: Task) -> Agreement:
+    """Compare `output`, on the CPU, with `reference`, by the distance of each tensor and by `task`.
+
+    output: a tensor [inputs, ...], or any nesting of tuples, lists and dicts of such.
+    """
     import torch
 
-    reason = _malformed(output, reference)
-    error = float("inf")
+    found: Mapping[str, Tensor] = {}
+    try:
+        found = flatten(output)
+        reason = _malformed(found, reference, task)
+    except TypeError as wrong:
+        reason = f"the output cannot be compared: {wrong}"
+    error = math.inf
     if not reason:
-        error = (output.double() - reference.logits).abs().max().item() / reference.error
-        reason = _wrong_class(output, reference) or _too_far(output, reference, error)
+        distances = {path: _distance(found[path], each) for path, each in reference.tensors.items()}
+        error = max(distances.values())
+        reason = task.fault(found, reference) or _too_far(found, reference, distances, task)
     if reason:
         verdict = DIFFERENT
-    elif torch.equal(output, reference.eager):
+    elif all(torch.equal(found[path], each.eager) for path, each in reference.tensors.items()):
         verdict = EXACT
     else:
         verdict = EQUAL_WITHIN_ROUNDING
-    return Agreement(verdict, error, reference.margin, len(reference.logits), reason)
+    inputs = max((len(each.expected) for each in reference.tensors.values()), default=0)
+    return Agreement(verdict, error, task.margin(reference), inputs, reason)
 
 
-def _malformed(output: Tensor, reference: Reference) -> str:
+def _malformed(output: Mapping[str, Tensor], reference: Reference, task: Task) -> str:
     """What makes `output` no answer at all; empty if it is one."""
-    expected = reference.eager
-    if not math.isfinite(reference.error):
-        return (
-            f"eager itself gives no finite logits in {expected.dtype}, so that there is nothing to "
-            "compare with"
-        )
-    if (reference.logits == reference.logits[:, :1]).all():
-        return "eager gives the same logit for every class, which tells no answer from another"
-    share = reference.error / max(reference.logits.abs().max().item(), reference.error)
-    dtype = str(expected.dtype).removeprefix("torch.")
-    if share > PLAUSIBLE_ERROR.get(dtype, 1.0):
-        return (
-            f"eager itself is {share:.2g} of the largest logit away from float64, more than "
-            f"rounding in {dtype} can explain ({PLAUSIBLE_ERROR[dtype]:g}), so that there is "
-            "nothing to compare with"
-        )
+    for each in reference.tensors.values():
+        if each.implausible:
+            return each.implausible
+    if reason := task.tells_nothing(reference):
+        return reason
+    if output.keys() != reference.tensors.keys():
+        names = [sorted(each) for each in (output, reference.tensors)]
+        return f"the output has the parts {names[0]} where {names[1]} were expected"
+    for path, each in reference.tensors.items():
+        if reason := _malformed_tensor(path, output[path], each, task):
+            return reason
+    return ""
+
+
+def _malformed_tensor(path: str, output: Tensor, reference: TensorReference, task: Task) -> str:
+    expected, part = reference.eager, f"'{path}' has " if path else ""
     if output.shape != expected.shape:
-        return f"shape {list(output.shape)} where {list(expected.shape)} was expected"
+        return f"{part}shape {list(output.shape)} where {list(expected.shape)} was expected"
     if output.dtype != expected.dtype:
-        return f"dtype {output.dtype} where {expected.dtype} was expected"
-    for name, found in (("NaN", output.isnan()), ("infinity", output.isinf())):
-        if found.any():
-            row, column = found.nonzero()[0].tolist()
-            count = found.sum().item()
-            return f"{count} logits are {name}, the first for class {column} of input {row}"
+        return f"{part}dtype {output.dtype} where {expected.dtype} was expected"
+    if output.is_floating_point():
+        for name, wrong in (("NaN", output.isnan()), ("infinity", output.isinf())):
+            if wrong.any():
+                first = task.place(path, tuple(wrong.nonzero()[0].tolist()))
+                return f"{wrong.sum().item()} {task.values} are {name}, the first for {first}"
     if len(output) > 1 and (output == output[0]).all() and (expected != expected[0]).any():
         return f"the output is the same for all {len(output)} inputs"
     return ""
 
 
-def _wrong_class(output: Tensor, reference: Reference) -> str:
-    """The first of the five best classes that is wrong, with both logits; empty if none is."""
-    tolerance = ERROR_LIMIT * reference.error
-    count = min(5, output.shape[1])
-    answered = output.topk(count, dim=1).indices
-    expected = reference.logits.topk(count, dim=1).indices
-    gaps = reference.logits.gather(1, expected) - reference.logits.gather(1, answered)
-    wrong = (answered != expected) & (gaps.abs() > tolerance)
-    if not wrong.any():
-        return ""
-    row, place = (int(index) for index in wrong.nonzero()[0])
-    got, want = int(answered[row, place]), int(expected[row, place])
-    return (
-        f"place {place + 1} of input {row} is class {got} with logit {output[row, got]:.6g}, "
-        f"where the reference has class {want} with {reference.logits[row, want]:.6g} "
-        f"and gives class {got} {reference.logits[row, got]:.6g}"
-    )
+def _distance(output: Tensor, reference: TensorReference) -> float:
+    """The largest distance from the reference, in its units; for whole numbers 0 or infinity."""
+    if not output.numel():
+        return 0.0
+    if not output.is_floating_point():
+        return 0.0 if (output == reference.expected).all() else math.inf
+    return float((output.double() - reference.expected).abs().max().item() / reference.unit)
 
 
-def _too_far(output: Tensor, reference: Reference, error: float) -> str:
-    """The class whose logit is farthest off, if that is beyond the limit; empty if it is not."""
-    if error <= ERROR_LIMIT:
+def _too_far(
+    output: Mapping[str, Tensor], reference: Reference, distances: Mapping[str, float], task: Task
+) -> str:
+    """The element that is farthest off, if that is beyond the limit; empty if it is not."""
+    path = max(distances, key=lambda each: distances[each])
+    if distances[path] <= ERROR_LIMIT:
         return ""
-    distance = (output.double() - reference.logits).abs()
-    row, column = divmod(int(distance.argmax()), output.shape[1])
-    return (
-        f"class {column} of input {row} has logit {output[row, column]:.6g} where the reference "
-        f"has {reference.logits[row, column]:.6g}: {error:.3g} times eager's error, "
-        f"{ERROR_LIMIT:g} are allowed"
-    )
+    import torch
+
+    found, expected = output[path], reference.tensors[path].expected
+    distance = (found.double() - expected.double()).abs()
+    index = tuple(int(each) for each in torch.unravel_index(distance.argmax(), distance.shape))
+    where = f"{task.place(path, index)} has {task.value} {found[index].item():.6g}"
+    told = f"{where} where the reference has {expected[index].item():.6g}"
+    if math.isinf(distances[path]):
+        return f"{told}: these must be equal"
+    return f"{told}: {distances[path]:.3g} times eager's error, {ERROR_LIMIT:g} are allowed"

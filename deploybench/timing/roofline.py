@@ -11,13 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..backends.base import InProcessSession
-from ..models import torchvision_zoo
+from ..backends.session import InProcessSession
 from ..settings import Settings
-from .protocol import timed_calls
 
 ATTEMPTS = 5
 # By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
@@ -53,18 +51,18 @@ class Peak:
         )
 
 
-def work(model: str, batch_size: int, dtype: str) -> Work:
-    """Count the work of one call. Nothing is computed: the tensors have shapes alone.
+def work(build: Callable[[], nn.Module], batch: Tensor) -> Work:
+    """Count the work of one call on `batch`, in whose dtype the module that `build` makes computes.
 
-    A multiplication and an addition are two operations, as torch.utils.flop_counter has it.
+    Nothing is computed: the tensors have shapes alone. A multiplication and an addition are two
+    operations, as torch.utils.flop_counter has it.
     """
-    size = torchvision_zoo.input_size(model)
     with torch.device("meta"):
-        module = torchvision_zoo.build(model).to(getattr(torch, dtype))
-        batch = torch.empty(batch_size, 3, size, size, dtype=getattr(torch, dtype))
+        module = build().to("meta", batch.dtype)
+        shaped = torch.empty(batch.shape, dtype=batch.dtype)
     # With gradients on, attention is made of operations that the counter knows.
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
-        module(batch)
+        module(shaped)
     weights = [*module.parameters(), *module.buffers()]
     return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
 
@@ -129,7 +127,7 @@ def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Se
     session = InProcessSession(call, settings)
     session.put(given)
     # The first has to find memory for its result.
-    return min(timed_calls(session, 1 + ATTEMPTS)[1:])
+    return min(session.timed(1 + ATTEMPTS)[1:])
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def test_top5(model, backend, batch_size, workbench, require_agreement):
-    with workbench.case(model, backend, batch_size) as case:
+def test_top5(model, backend, batch_size, workbench, models, require_agreement):
+    with workbench.case(models[model], backend, batch_size) as case:
         sizes = {batch_size}
         if case.backend.any_batch_size:
             sizes.add(1)

@@ -1,7 +1,8 @@
-"""Every command of the README, run as it stands in a checkout of its own.
+"""The README and the pages of docs/: their commands run, their tables and links are right.
 
-The models are cut down to one by PYTEST_ADDOPTS, which the README's own options override. Commands
-over all models only collect, and so does `make test`, which would otherwise run this test again.
+Every command of a block marked `sh` is run once, as it stands, in a checkout of its own. The models
+are cut down to one by PYTEST_ADDOPTS, which a command's own options override. Commands over all
+models only collect, and so does `make test`, which would otherwise run this test again.
 """
 
 from __future__ import annotations
@@ -17,17 +18,71 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+INDEX = ROOT / "docs" / "index.md"
+PAGES = [ROOT / "README.md", INDEX, *sorted(set((ROOT / "docs").glob("*.md")) - {INDEX})]
 SHORT = "--models=resnet18 --benchmark-max-time=0.01"
+# Commands that take long, and no other command builds on what they leave.
+SLOW = ("make bench RUNS=5", "make bench ARGS=\"-k 'resnet18 and not cpp'\"")
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and not line.startswith(("#", "source "))]
+def commands(*pages: Path) -> list[str]:
+    """Each command of the blocks marked `sh`, once, in the order of the pages."""
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
+    ]
+    lines = [line.strip() for block in blocks for line in joined(block).splitlines()]
+    found = [line for line in lines if line and not line.startswith(("#", "source "))]
+    return list(dict.fromkeys(found))
+
+
+def joined(block: str) -> str:
+    """The block with each command in one line."""
+    return re.sub(r"\\\n\s*", "", block)
+
+
+def cases() -> list[object]:
+    return [
+        pytest.param(command, marks=pytest.mark.slow if command in SLOW else ())
+        for command in commands(*PAGES)
+    ]
+
+
+class Checkout:
+    """A copy of the tree to run commands in; each command is run once and its result kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ran: dict[str, subprocess.CompletedProcess[str]] = {}
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        if command not in self._ran:
+            self._ran[command] = self._run(command)
+        return self._ran[command]
+
+    def _run(self, command: str) -> subprocess.CompletedProcess[str]:
+        collect = " --collect-only" if command == "make test" or "--models all" in command else ""
+        environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+        environment |= {
+            "PYTEST_ADDOPTS": SHORT + collect,
+            "PIP_NO_INDEX": "1",
+            "TORCH_HOME": str(self.folder / "torch_home"),
+        }
+        environment["PATH"] = f"{self.folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory) -> Path:
+def checkout(tmp_path_factory) -> Checkout:
     """The tree as git would give it, with this interpreter's packages and the built program."""
     from deploybench.models import torchvision_zoo, weights
     from deploybench.native import build
@@ -55,38 +110,18 @@ def checkout(tmp_path_factory) -> Path:
         shutil.copy2(built, folder / "cpp" / "build" / built.name)
     (folder / "my_weights").mkdir()
     module = torchvision_zoo.build("resnet18")
-    weights.apply(module, "resnet18", weights.parse("random"), seed=7)
+    weights.apply(module, torchvision_zoo.model("resnet18"), weights.parse("random"), seed=7)
     torch.save(module.state_dict(), folder / "my_weights" / "resnet18.pth")
-    return folder
-
-
-def run(command: str, checkout: Path) -> subprocess.CompletedProcess[str]:
-    collect = " --collect-only" if command == "make test" or "--models all" in command else ""
-    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-    environment |= {
-        "PYTEST_ADDOPTS": SHORT + collect,
-        "PIP_NO_INDEX": "1",
-        "TORCH_HOME": str(checkout / "torch_home"),
-    }
-    environment["PATH"] = f"{checkout / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=checkout,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return Checkout(folder)
 
 
 def test_the_two_commands_come_first():
-    assert commands()[:2] == ["make bench", "make test"]
+    assert commands(ROOT / "README.md")[:2] == ["make bench", "make test"]
 
 
-@pytest.mark.parametrize("command", commands())
-def test_a_command_of_the_readme_runs(checkout, command):
-    ran = run(command, checkout)
+@pytest.mark.parametrize("command", cases())
+def test_a_command_of_the_readme_and_the_docs_runs(checkout, command):
+    ran = checkout.run(command)
     printed = ran.stdout + ran.stderr
     assert "Traceback" not in printed
     if "pretrained" in command and ran.returncode:
@@ -97,7 +132,7 @@ def test_a_command_of_the_readme_runs(checkout, command):
 
 
 def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
-    ran = run("make bench", checkout)
+    ran = checkout.run("make bench")
     *_, title, rule, row, _, last = ran.stdout.splitlines()
     assert title.split("  ")[0] == "Model"
     assert set(rule) == {"-"}
@@ -107,16 +142,16 @@ def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
         "median milliseconds of a call (images per second where throughput was asked for); "
         "CSV: results/bench.csv; runs: results/bench-*.json"
     )
-    assert (checkout / "results" / "bench.csv").read_text().startswith("Model;PyTorch;")
+    assert (checkout.folder / "results" / "bench.csv").read_text().startswith("Model;PyTorch;")
 
 
 def test_a_make_bench_that_measures_nothing_leaves_the_results_before_it(checkout):
-    results = checkout / "results"
+    results = checkout.folder / "results"
     results.mkdir(exist_ok=True)
     before = {results / "bench.csv": "Model;PyTorch\n", results / "bench-1.json": "{}"}
     for path, text in before.items():
         path.write_text(text)
-    ran = run("make bench ARGS=--models=resnet81", checkout)
+    ran = checkout.run("make bench ARGS=--models=resnet81")
     assert ran.returncode != 0
     assert "unknown model 'resnet81': did you mean 'resnet18'?" in ran.stdout + ran.stderr
     assert {path: path.read_text() for path in before} == before
@@ -124,11 +159,117 @@ def test_a_make_bench_that_measures_nothing_leaves_the_results_before_it(checkou
 
 def test_both_backends_print_the_same_five_lines(checkout):
     lines = [
-        run(command, checkout).stdout
-        for command in commands()
+        checkout.run(command).stdout
+        for command in commands(*PAGES)
         if command.startswith("python tools/infer.py")
     ]
     assert len(lines) == 2
     assert lines[0] == lines[1]
     assert len(lines[0].splitlines()) == 5
     assert all(re.fullmatch(r".+ \d+\.\d\d%", line) for line in lines[0].splitlines())
+
+
+def test_the_readme_fits_on_130_lines():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+def table(page: Path, title: str) -> list[list[str]]:
+    """The rows of the page's table whose first column is called `title`, as lists of cells."""
+    lines = page.read_text().splitlines()
+    (head,) = (number for number, line in enumerate(lines) if line.startswith(f"| {title} |"))
+    rows = []
+    for line in lines[head + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_the_table_of_options_has_every_option_that_pytest_lists():
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    group = re.search(r"^deploybench:.*\n((?: .*\n|\n)+?)(?=^\S)", listed, re.M)
+    assert group
+    names = re.findall(r"^  (--[a-z0-9-]+)", group[1], re.M)
+    documented = [row[0].strip("`") for row in table(ROOT / "docs" / "options.md", "Option")]
+    assert sorted(documented) == sorted(names)
+
+
+def test_the_table_of_options_has_their_defaults():
+    from deploybench import options
+
+    defaults = {row[0]: row[2] for row in table(ROOT / "docs" / "options.md", "Option")}
+    for option in (*options.ALL, *options.OF_A_RUN):
+        if option.default is not None:
+            assert defaults[f"`--{option.name}`"] == f"`{option.default}`"
+    for flag in options.FLAGS:
+        assert re.fullmatch("off(;.*)?", defaults[f"`--{flag.replace('_', '-')}`"])
+
+
+def test_the_table_of_backends_is_the_registry():
+    from deploybench import backends
+
+    documented = [row[:2] for row in table(ROOT / "docs" / "backends.md", "Backend")]
+    assert documented == [
+        [f"`{name}`", backend.title] for name, backend in backends.registry().items()
+    ]
+
+
+def links(page: Path) -> list[str]:
+    """The targets of the page's links within the repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may name, as GitHub and the site make it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_every_relative_link_of_a_page_leads_somewhere(page):
+    for target in links(page):
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.is_file(), target
+        assert linked.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_every_page_can_be_reached_from_the_index():
+    reached, ahead = set(), [INDEX]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached and page.suffix == ".md" and page.is_file():
+            reached.add(page)
+            ahead += [(page.parent / target.partition("#")[0]).resolve() for target in links(page)]
+    assert set(PAGES) <= reached
+
+
+def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    python = ROOT / ".venv-docs" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("the documentation's packages are missing; install them with: make docs")
+    built = subprocess.run(
+        [python, "-m", "sphinx", "--fail-on-warning", "-q", "-c", "docs", ".", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert {page.stem for page in PAGES} <= {page.stem for page in pages}
+    # A link to another site is only followed by a reader; the rest is loaded by the browser.
+    loaded = r"""<(?:script|img|iframe)[^>]*\ssrc="http|<link[^>]*\shref="http|@import|url\(http"""
+    for page in [*pages, *tmp_path.rglob("*.css")]:
+        assert not re.search(loaded, page.read_text()), page

@@ -78,3 +78,26 @@ def test_workers_share_the_threads(monkeypatch):
     assert settings.default_threads() == 2
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "16")
     assert settings.default_threads() == 1
+
+
+@pytest.mark.parametrize(("grad_mode", "inference"), [("inference", True), ("no_grad", False)])
+def test_the_grad_mode_that_is_reported_is_the_one_that_calls_are_made_in(grad_mode, inference):
+    from deploybench.backends.session import InProcessSession
+
+    seen = []
+
+    def forward(batch):
+        seen.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+        return batch
+
+    chosen = replace(settings.resolve("cpu"), grad_mode=grad_mode)
+    settings.apply(chosen)
+    session = InProcessSession(forward, chosen)
+    session.predict(torch.zeros(1))
+    session.timed(1)
+    assert seen == [(inference, False)] * 2
+
+
+def test_a_grad_mode_that_is_not_one_is_refused():
+    with pytest.raises(BackendFailed, match=r"grad_mode=no_grad where enabled was asked"):
+        settings.apply(replace(settings.resolve("cpu"), grad_mode="enabled"))

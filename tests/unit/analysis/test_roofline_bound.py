@@ -11,6 +11,7 @@ import torch
 from deploybench import settings
 from deploybench.analysis import roofline_bound
 from deploybench.errors import FileError
+from deploybench.models import torchvision_zoo
 from deploybench.records.record import CaseRecord, Peak, RunRecord
 from deploybench.timing import roofline
 
@@ -65,13 +66,18 @@ def test_a_run_that_does_not_tell_has_no_floor(given):
         roofline_bound.to_rows([given])
 
 
+def work(model: str, batch_size: int, dtype: torch.dtype) -> roofline.Work:
+    batch = torch.empty(batch_size, 3, 224, 224, dtype=dtype)
+    return roofline.work(torchvision_zoo.model(model).built, batch)
+
+
 def test_work_is_counted_as_on_paper():
     # A convolution of k x k from a to b channels over n places takes 2 k k a b n; resnet18's sum is
     # 1.814e9 multiplications and additions, and it has 11.69e6 parameters.
-    once = roofline.work("resnet18", 1, "float32")
+    once = work("resnet18", 1, torch.float32)
     assert once.flops == pytest.approx(2 * 1.814e9, rel=1e-3)
     assert once.weight_bytes == pytest.approx(4 * 11.70e6, rel=1e-2)
-    twice = roofline.work("resnet18", 2, "float16")
+    twice = work("resnet18", 2, torch.float16)
     assert twice.flops == 2 * once.flops
     assert twice.weight_bytes == pytest.approx(once.weight_bytes / 2, rel=1e-4)
 
@@ -79,7 +85,7 @@ def test_work_is_counted_as_on_paper():
 def test_attention_is_counted():
     # vit_b_16: 17.56e9 multiplications and additions by its authors' count, which leaves out the
     # products of queries, keys and values.
-    assert roofline.work("vit_b_16", 1, "float32").flops > 2 * 17.5e9
+    assert work("vit_b_16", 1, torch.float32).flops > 2 * 17.5e9
 
 
 def test_a_device_has_rates(monkeypatch):

@@ -15,8 +15,9 @@ import torch._inductor.codecache
 from deploybench import backends, processes, settings
 from deploybench.backends.aoti import LOAD
 from deploybench.errors import BackendFailed, BackendUnavailable
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -163,5 +164,5 @@ def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
 @pytest.mark.slow
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench, bench.case("resnet18", "aoti") as case:
+    with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), "aoti") as case:
         assert case.check(1).agrees

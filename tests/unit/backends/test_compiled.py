@@ -12,9 +12,9 @@ import torch._inductor.codecache
 
 from deploybench import backends, settings
 from deploybench.errors import BackendFailed, BackendUnavailable
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
-from deploybench.timing.protocol import timed_calls
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 NAME = "compiled"
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
@@ -63,7 +63,7 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
             with torch.inference_mode():
                 expected = [module(batch) for batch in batches]
             torch.testing.assert_close(answers, expected)
-            assert len(timed_calls(session, 3)) == 3
+            assert len(session.timed(3)) == 3
             torch.testing.assert_close(session.output(), expected[1])
             session.close()
         finally:
@@ -137,5 +137,5 @@ def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
 @pytest.mark.slow
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench, bench.case("resnet18", NAME) as case:
+    with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), NAME) as case:
         assert case.check(1).agrees

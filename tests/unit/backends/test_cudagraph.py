@@ -7,7 +7,6 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import BackendUnavailable
-from deploybench.timing.protocol import timed_calls
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
 
@@ -52,7 +51,7 @@ def test_it_answers_each_input_and_captures_anew_for_another_shape():
     batches = [torch.randn(2, 3, 4), torch.randn(2, 3, 4), torch.randn(3, 3, 4)]
     session = backend.load(module, None)
     session.put(batches[0])
-    assert len(timed_calls(session, 3)) == 3
+    assert len(session.timed(3)) == 3
     answers = [session.predict(batch) for batch in batches]
     with torch.inference_mode():
         expected = [module(batch.cuda()).cpu() for batch in batches]

@@ -8,8 +8,9 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import FileError
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 
 @pytest.fixture
@@ -20,18 +21,18 @@ def backend():
 def test_resnet18_gives_eagers_answer_before_the_save_and_after():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
     with Workbench(plan) as bench:
-        with bench.case("resnet18", "frozen") as case:
+        with bench.case(torchvision_zoo.model("resnet18"), "frozen") as case:
             parameters = {name: each.clone() for name, each in module_state(case)}
             assert case.check_before_save(1).agrees
             assert case.check(1).agrees
         assert all(torch.equal(each, parameters[name]) for name, each in module_state(case))
         # The program in memory outlives the session, for others that deploy the same file.
-        with bench.case("resnet18", "frozen") as case:
+        with bench.case(torchvision_zoo.model("resnet18"), "frozen") as case:
             assert case.check_before_save(1).agrees
 
 
 def module_state(case):
-    return case.subject.module.state_dict().items()
+    return case.prepared.module.state_dict().items()
 
 
 def test_a_sweep_over_models_keeps_none_of_their_weights(backend, tmp_path):

@@ -10,8 +10,9 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import BackendFailed, BackendUnavailable
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench, one_line
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench, one_line
 
 needs_packages = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "openvino")),
@@ -26,7 +27,10 @@ def make():
 @needs_packages
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench, bench.case("resnet18", "openvino") as case:
+    with (
+        Workbench(plan) as bench,
+        bench.case(torchvision_zoo.model("resnet18"), "openvino") as case,
+    ):
         assert case.check(1).agrees
 
 

@@ -7,16 +7,17 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import FileError
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
     with Workbench(plan) as bench:
-        with bench.case("resnet18", "frozen") as frozen:
+        with bench.case(torchvision_zoo.model("resnet18"), "frozen") as frozen:
             assert frozen.check(1).agrees
-        with bench.case("resnet18", "optimized") as case:
+        with bench.case(torchvision_zoo.model("resnet18"), "optimized") as case:
             assert case.artifact is frozen.artifact
             assert case.check_before_save(1).agrees
             assert case.check(1).agrees

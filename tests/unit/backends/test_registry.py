@@ -11,8 +11,9 @@ import torch
 from deploybench import backends, settings
 from deploybench.backends.base import Backend
 from deploybench.errors import FileError, UsageError
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 from deploybench.timing.memory import DeviceMemory
 
 NAMES = list(backends.registry())
@@ -74,20 +75,19 @@ def test_names_and_titles_are_read_without_torch():
 
 @pytest.mark.parametrize("name", ["eager", "scripted", "cpp"])
 def test_a_session_answers_and_times_itself(name, tmp_path):
-    from deploybench.timing.protocol import timed_calls
 
     module, batch = Doubling().eval(), torch.arange(12.0).reshape(2, 6)
     backend = backends.registry()[name](settings.resolve("cpu"))
     backend.require()
     try:
         artifact = None
-        if backend.artifact_name:
-            artifact = tmp_path / backend.artifact_name
+        if backend.format is not None:
+            artifact = tmp_path / backend.format.suffix
             backend.export(module, batch, artifact)
         session = backend.load(module, artifact)
         assert torch.equal(session.predict(batch), module(batch))
         assert torch.equal(session.predict(batch + 1), module(batch + 1))
-        samples = timed_calls(session, 3)
+        samples = session.timed(3)
         assert len(samples) == 3
         assert min(samples) > 0
         assert torch.equal(session.output(), module(batch + 1))
@@ -134,7 +134,10 @@ def test_what_torch_does_not_allocate_has_no_figure_of_gpu_memory(monkeypatch, t
         backends.registry()["eager"], "allocates_through_torch", through_torch, raising=False
     )
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=1)
-    with Workbench(plan) as bench, bench.case("squeezenet1_1", "eager") as case:
+    with (
+        Workbench(plan) as bench,
+        bench.case(torchvision_zoo.model("squeezenet1_1"), "eager") as case,
+    ):
         assert case.device_memory_bytes == told
 
 

@@ -7,17 +7,18 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import FileError
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 
 
 def test_resnet18_gives_eagers_answer_before_the_save_and_after():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench, bench.case("resnet18", "traced") as case:
+    with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), "traced") as case:
         assert case.check_before_save(1).agrees
         assert case.check(1).agrees
         assert case.artifact.bytes > 4 * sum(
-            each.numel() for each in case.subject.module.parameters()
+            each.numel() for each in case.prepared.module.parameters()
         )
 
 

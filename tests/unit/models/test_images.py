@@ -31,6 +31,11 @@ def test_the_same_bytes_every_time_and_on_every_machine():
     assert not torch.equal(images.batch(64, 4, seed=1)[1:], images.batch(64, 4)[1:])
 
 
+def test_a_batch_that_was_changed_leaves_the_next_as_it_was():
+    images.batch(64, 2).zero_()
+    assert images.batch(64, 2).any()
+
+
 def test_the_first_is_the_photograph():
     batch = images.batch(224, 2, seed=5)
     assert (batch[0] - images.read_image(images.PHOTOGRAPH)).abs().mean() < 0.1

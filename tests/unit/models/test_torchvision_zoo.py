@@ -69,7 +69,7 @@ def test_models_with_auxiliary_classifiers_give_plain_logits_scripted_too(name):
     from deploybench.models import images, weights
 
     module = torchvision_zoo.build(name)
-    weights.apply(module, name, weights.parse("random"))
+    weights.apply(module, torchvision_zoo.model(name), weights.parse("random"))
     batch = images.batch(torchvision_zoo.input_size(name), 2)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

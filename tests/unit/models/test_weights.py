@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import pickle
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from deploybench.errors import FileError, UsageError
 from deploybench.models import images, torchvision_zoo, weights
+from deploybench.models.random_weights import Draw, first_guess
 
 MODEL = "shufflenet_v2_x0_5"
+ZOO_MODEL = torchvision_zoo.model(MODEL)
 RANDOM = weights.parse("random")
 
 
 def randomized(name: str, seed: int = 0) -> torch.nn.Module:
     module = torchvision_zoo.build(name)
-    weights.apply(module, name, RANDOM, seed)
+    weights.apply(module, torchvision_zoo.model(name), RANDOM, seed)
     return module
 
 
@@ -36,6 +41,43 @@ def test_random_weights_make_logits_that_tell_inputs_and_classes_apart(name):
     first_six = reference.topk(6, dim=1).values
     gap = (first_six[:, :-1] - first_six[:, 1:]).median()
     assert gap > 100 * (eager - reference).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("resnet18", "88bccff1390508f8"),
+        ("mobilenet_v2", "92d4120a31174856"),
+        ("squeezenet1_1", "b53b7134819202b9"),
+        ("alexnet", "5a892ca3da0eeaa1"),
+        ("swin_t", "d44987d48e379d53"),
+        ("convnext_tiny", "b936650230fa9a35"),
+    ],
+)
+def test_what_is_drawn_is_the_same_bytes_on_every_machine(name, digest):
+    drawn = hashlib.sha256()
+    for parameter_name, parameter in torchvision_zoo.build(name).named_parameters():
+        first_guess(parameter_name, parameter.detach(), Draw(3))
+        drawn.update(parameter.detach().numpy().data)
+    assert drawn.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3), (5, 1, 7), (40_961,), (3, 2**15)])
+def test_numbers_are_drawn_as_numpys_generator_draws_them(shape):
+    random = np.random.default_rng([9, zlib.crc32(b"name")])
+    integers = torch.tensor(random.integers(-(2**15), 2**15, shape, np.int16))
+    uniform = integers.float() * 2.0**-15
+    assert torch.equal(Draw(9)("name", shape), uniform * uniform.square() * math.sqrt(7))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.empty(4, 6).t(), torch.empty(6, 4, dtype=torch.float64), torch.empty(6, 4)],
+    ids=["with gaps", "float64", "plain"],
+)
+def test_numbers_are_put_into_a_tensor_however_it_lies(tensor):
+    assert Draw(0).into("name", tensor) is tensor
+    assert torch.equal(tensor, Draw(0)("name", (6, 4)).to(tensor.dtype))
 
 
 def test_a_seed_gives_the_same_weights_again_and_another_seed_others():
@@ -62,7 +104,7 @@ def test_a_folder_of_state_dicts(tmp_path, state, suffix):
     path = tmp_path / f"{MODEL}{suffix}"
     torch.save(state, path) if suffix == ".pth" else save_file(state, path)
     module = torchvision_zoo.build(MODEL)
-    weights.apply(module, MODEL, weights.parse(str(tmp_path)))
+    weights.apply(module, ZOO_MODEL, weights.parse(str(tmp_path)))
     loaded = module.state_dict()
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
@@ -125,7 +167,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def refuse(folder: Path, path: Path, words: str) -> None:
     with pytest.raises(FileError) as caught:
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse(str(folder)))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse(str(folder)))
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -151,19 +193,19 @@ def cached(tmp_path, monkeypatch, state):
 
 def test_pretrained_weights_come_from_torch_home(cached, state):
     module = torchvision_zoo.build(MODEL)
-    weights.apply(module, MODEL, weights.parse("pretrained"))
+    weights.apply(module, ZOO_MODEL, weights.parse("pretrained"))
     assert torch.equal(module.state_dict()["fc.bias"], state["fc.bias"])
 
 
 def test_a_cached_file_that_is_not_what_its_name_says_is_refused(cached):
     cached.write_bytes(cached.read_bytes() + b"x")
     with pytest.raises(FileError, match="damaged or not the original"):
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse("pretrained"))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse("pretrained"))
 
 
 def test_without_a_network_the_file_and_where_to_put_it_are_named(cached):
     cached.unlink()
     with pytest.raises(FileError, match="could not be downloaded") as caught:
-        weights.apply(torchvision_zoo.build(MODEL), MODEL, weights.parse("pretrained"))
+        weights.apply(torchvision_zoo.build(MODEL), ZOO_MODEL, weights.parse("pretrained"))
     assert cached.name in str(caught.value)
     assert str(cached.parent) in str(caught.value)

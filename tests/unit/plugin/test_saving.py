@@ -122,8 +122,8 @@ def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
 
 
 OWN_TEST = """
-def test_{number}(model, backend, batch_size, comparison, record_latency):
-    record_latency(comparison.outcome(model, backend, batch_size))
+def test_{number}(model, backend, batch_size, models, timed_run, record_latency):
+    record_latency(timed_run.outcome(models[model], backend, batch_size))
 """
 # As pytest-repeat does it: the number of the repetition is one more parameter.
 REPEAT = """
@@ -185,7 +185,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
     run_until_saved(command, storage)
     (unfinished,) = (storage / "unfinished").iterdir()
-    before = {case.backend: case.samples_seconds for case in reading.read(unfinished).cases}
+    begun = reading.read(unfinished)
+    assert begun.peak is not None
+    before = {case.backend: case.samples_seconds for case in begun.cases}
     assert set(before) == {"eager", "scripted"}
 
     command += ["--resume", unfinished.name]

@@ -8,31 +8,32 @@ from itertools import permutations
 import pytest
 import torch
 
-from deploybench import backends, settings
-from deploybench.backends.base import Backend, InProcessSession
-from deploybench.errors import BackendFailed
+from deploybench import Model, backends, settings
+from deploybench.backends.base import Backend
+from deploybench.backends.session import InProcessSession
+from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.machine.interference import Watch
-from deploybench.models import weights
-from deploybench.runner.scheduler import Comparison
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models.weights import RANDOM
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.scheduler import Scheduler
+from deploybench.runner.workbench import Workbench
 from deploybench.timing.protocol import Protocol
 
-MODEL = "squeezenet1_1"
+from ..tiny import MODEL, Tiny, scale_head
+
 FACTORS = (1.2, 2.0, 10.0, 0.0, -1.0)
-
-
-def scale_last_layer(module, factor):
-    with torch.no_grad():
-        list(module.parameters())[-1].mul_(factor)
-        list(module.parameters())[-2].mul_(factor)
+COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in COMPILING else name
+    for name in backends.registry()
+]
 
 
 class Saboteur(Backend):
     """Changes the module in one of the moments that it has it in its hands."""
 
     name, title, order = "saboteur", "Saboteur", 5
-    artifact_name = None
-    moment, harm = "load", staticmethod(lambda module: scale_last_layer(module, 2.0))
+    moment, harm = "load", staticmethod(lambda module: scale_head(module, 2.0))
 
     def load(self, module, artifact):
         if self.moment == "load":
@@ -52,27 +53,15 @@ class Saboteur(Backend):
 def bench(monkeypatch):
     registry = {**backends.registry(), "saboteur": Saboteur}
     monkeypatch.setattr("deploybench.runner.workbench.registry", lambda: registry)
-    plan = Plan(settings.resolve("cpu", threads=1), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench:
+    with Workbench(Plan(settings.resolve("cpu", threads=1), RANDOM, inputs=2)) as bench:
         yield bench
 
 
 def compare(bench, names):
-    comparison = Comparison(
-        bench, Protocol(max_seconds=0.0), {(MODEL, 1): list(names)}, Watch("cpu")
+    comparison = Scheduler(
+        bench, Protocol(max_seconds=0.0), {(MODEL.name, 1): list(names)}, Watch("cpu")
     )
     return {name: comparison.outcome(MODEL, name, 1) for name in names}
-
-
-def scaled_while_saving(monkeypatch, factor):
-    """Plant the change in torch.jit.save, as an exporter of TorchScript would make it."""
-    save = torch.jit.save
-
-    def save_and_scale(program, path):
-        scale_last_layer(program, factor)
-        save(program, path)
-
-    monkeypatch.setattr(torch.jit, "save", save_and_scale)
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -80,15 +69,44 @@ def scaled_while_saving(monkeypatch, factor):
 def test_an_export_that_scales_the_model_is_never_right_in_any_order(
     bench, monkeypatch, order, factor
 ):
-    scaled_while_saving(monkeypatch, factor)
-    outcomes = compare(bench, order)
-    for name, outcome in outcomes.items():
+    save = torch.jit.save
+
+    def scale_and_save(program, path):
+        scale_head(program, factor)
+        save(program, path)
+
+    monkeypatch.setattr(torch.jit, "save", scale_and_save)
+    for name, outcome in compare(bench, order).items():
         if name == "eager":
             assert outcome.failure is None
             assert outcome.agreement.verdict == "exact"
         else:
             assert outcome.result is None
             assert f"{name} changed the model that it was given" in str(outcome.failure)
+
+
+@pytest.mark.parametrize("first", ["eager", "other"])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_no_backend_can_change_the_model_unseen(bench, monkeypatch, name, first):
+    try:
+        bench.backend(name)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    chosen = backends.registry()[name]
+    step = "load" if chosen.format is None else "export"
+    harmless = getattr(chosen, step)
+
+    def harmful(self, module, *rest):
+        scale_head(module, 1.2)
+        return harmless(self, module, *rest)
+
+    monkeypatch.setattr(chosen, step, harmful)
+    order = dict.fromkeys(("eager", name) if first == "eager" else (name, "eager"))
+    outcomes = compare(bench, order)
+    assert outcomes[name].result is None
+    assert f"{name} changed the model" in str(outcomes[name].failure)
+    if name != "eager":
+        assert outcomes["eager"].agreement.verdict == "exact"
 
 
 @pytest.mark.parametrize("moment", ["load", "call 1", "call 2", "call 3"])
@@ -114,11 +132,11 @@ def test_a_change_while_timing_leaves_no_figure_to_what_calls_the_model_itself(b
 
 HARMS = {
     "a buffer": lambda module: module.features[0].register_buffer("late", torch.ones(1)),
-    "the structure": lambda module: setattr(module, "classifier", torch.nn.Flatten()),
+    "the structure": lambda module: setattr(module, "features", torch.nn.Conv2d(3, 8, 1)),
     "the mode": lambda module: module.train(),
     "one weight": lambda module: module.features[0].weight.data[0, 0, 0].zero_(),
     "a parameter for another": lambda module: setattr(
-        module.features[0], "weight", torch.nn.Parameter(-module.features[0].weight)
+        module.head, "weight", torch.nn.Parameter(-module.head.weight)
     ),
 }
 
@@ -126,11 +144,11 @@ HARMS = {
 @pytest.mark.parametrize("harm", HARMS)
 def test_every_kind_of_change_is_found_and_undone(bench, monkeypatch, harm):
     monkeypatch.setattr(Saboteur, "harm", staticmethod(HARMS[harm]))
-    subject = bench.subject(MODEL)
-    module, before = subject.module, copy.deepcopy(subject.module.state_dict())
+    prepared = bench.prepared(MODEL)
+    module, before = prepared.module, copy.deepcopy(prepared.module.state_dict())
     with pytest.raises(BackendFailed, match="changed the model"), bench.case(MODEL, "saboteur"):
         pass
-    assert bench.subject(MODEL).module is module
+    assert bench.prepared(MODEL).module is module
     after = module.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -144,7 +162,7 @@ def test_a_file_that_was_exported_with_the_change_is_not_handed_to_another(bench
     export = frozen.export
 
     def export_and_scale(self, module, example, path):
-        scale_last_layer(module, 1.2)
+        scale_head(module, 1.2)
         return export(self, module, example, path)
 
     monkeypatch.setattr(frozen, "export", export_and_scale)
@@ -154,14 +172,38 @@ def test_a_file_that_was_exported_with_the_change_is_not_handed_to_another(bench
         assert case.check(1).agrees
 
 
-def test_a_model_that_cannot_be_built_the_same_again_is_given_to_nobody(bench, monkeypatch):
-    subject = bench.subject(MODEL)
-    build = subject._build
-    monkeypatch.setattr(subject, "_build", lambda: build().train())
-    with pytest.raises(BackendFailed, match="changed the model"), bench.case(MODEL, "saboteur"):
+def test_a_model_that_cannot_be_built_the_same_again_is_given_to_nobody(bench):
+    built = []
+
+    def build():
+        built.append(1)
+        module = Tiny()
+        scale_head(module, len(built))
+        return module
+
+    model = Model("changing", build=build, inputs=(3, 32, 32))
+    with pytest.raises(BackendFailed, match="changed the model"), bench.case(model, "saboteur"):
         pass
     with (
         pytest.raises(BackendFailed, match=r"saboteur changed .* cannot be built the same again"),
-        bench.case(MODEL, "eager"),
+        bench.case(model, "eager"),
+    ):
+        pass
+
+
+def test_a_model_that_changes_itself_when_called_is_refused(bench):
+    class Counts(Tiny):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x):
+            self.calls.add_(1)
+            return super().forward(x)
+
+    model = Model("counting", build=Counts, inputs=(3, 32, 32))
+    with (
+        pytest.raises(BackendFailed, match="counting changes its own state when it is called"),
+        bench.case(model, "eager"),
     ):
         pass

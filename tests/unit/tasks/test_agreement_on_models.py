@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from deploybench import settings
-from deploybench.models import weights
-from deploybench.runner.workbench import Plan, Workbench
+from deploybench.models import torchvision_zoo, weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
 from deploybench.tasks.agreement import EXACT, judge
 from validation.faults import FAULTS, predict
 
@@ -14,21 +15,21 @@ MODELS = ("resnet18", "mobilenet_v3_small", "densenet121", "vit_b_16", "inceptio
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def subject(request):
+def prepared(request):
     plan = Plan(settings=settings.resolve("cpu"), weights=weights.parse("random"))
     with Workbench(plan) as bench:
-        yield bench.subject(request.param)
+        yield bench.prepared(torchvision_zoo.model(request.param))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_planted_fault_is_caught(subject, fault):
+def test_a_planted_fault_is_caught(prepared, fault):
     # One batch for all, on both sides, so that only the fault can make a difference.
-    reference = subject.reference(len(subject.images))
+    reference = prepared.reference(len(prepared.inputs))
     missed = {
         name: agreement.error
-        for name, output in fault(subject)
-        if (agreement := judge(output, reference)).agrees
+        for name, output in fault(prepared)
+        if (agreement := judge(output, reference, prepared.task)).agrees
     }
     assert not missed
-    mended = judge(predict(subject.module, subject.images), reference)
+    mended = judge(predict(prepared.module, prepared.inputs), reference, prepared.task)
     assert mended.verdict == EXACT, "a fault stayed in the model after its test"

@@ -9,27 +9,29 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import quantile_test
 
-from deploybench.backends.base import InProcessSession, SelfTimedSession
+from deploybench.backends.session import InProcessSession, Session
 from deploybench.errors import WrongAnswer
 from deploybench.settings import Settings
+from deploybench.timing.interleaving import Timing, measure_interleaved
 from deploybench.timing.protocol import (
     THROUGHPUT,
     Measurement,
     Protocol,
-    Timing,
     half_width,
-    measure_in_turn,
-    queued_calls,
-    timed_calls,
 )
 
 SETTINGS = Settings(device="cpu", threads=1, interop_threads=1)
 BATCHES = [torch.zeros(1), torch.ones(1)]
 
 
-class Scripted(SelfTimedSession):
+class Scripted(Session):
     """Another process, played by a list of latencies."""
+
+    clock = "synchronized_clock_of_own_process"
 
     def __init__(self, *seconds: float) -> None:
         self.seconds = itertools.cycle(seconds)
@@ -58,7 +60,7 @@ class Scripted(SelfTimedSession):
 
 def measure(session, protocol, check=lambda *_: None, calls_made=0) -> Measurement:
     timing = Timing(session, BATCHES, protocol, check, calls_made)
-    measure_in_turn([timing])
+    measure_interleaved([timing])
     return timing.result()
 
 
@@ -122,7 +124,7 @@ def test_a_wrong_answer_of_a_timed_call_ends_that_measurement_alone():
 
     wrong = Timing(Scripted(0.01), BATCHES, Protocol(), refuse)
     right = Timing(Scripted(0.01), BATCHES, Protocol(), lambda *_: None)
-    measure_in_turn([wrong, right])
+    measure_interleaved([wrong, right])
     assert len(right.result().samples) >= 20
     with pytest.raises(WrongAnswer):
         wrong.result()
@@ -144,7 +146,7 @@ def test_sessions_are_timed_in_turn():
     timings = [
         Timing(Noting(name), BATCHES, Protocol(), lambda *_: None, calls_made=9) for name in "ab"
     ]
-    measure_in_turn(timings)
+    measure_interleaved(timings)
     assert order == ["a", "b"] * 4
 
 
@@ -157,6 +159,23 @@ def test_throughput_has_one_sample_a_turn_with_the_calls_back_to_back():
 @pytest.mark.parametrize("rounds", [2, 7])
 def test_the_interval_of_too_few_calls_is_without_bounds(rounds):
     assert half_width([1.0] * rounds, 0.99) == float("inf")
+
+
+@given(
+    samples=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=300),
+    confidence=st.sampled_from([0.6, 0.8, 0.9, 0.95, 0.99, 0.999]),
+)
+def test_the_interval_of_the_median_is_scipys_to_the_bit(samples, confidence):
+    theirs = quantile_test(samples, p=0.5).confidence_interval(confidence_level=confidence)
+    width = (theirs.high - theirs.low) / 2 / np.median(samples)
+    assert half_width(samples, confidence) == (np.inf if np.isnan(width) else width)
+
+
+@pytest.mark.parametrize("count", [300, 1000, 5001, 10_000])
+def test_the_interval_of_many_samples_is_scipys_too(count):
+    samples = np.random.default_rng(count).lognormal(size=count)
+    theirs = quantile_test(samples, p=0.5).confidence_interval(confidence_level=0.99)
+    assert half_width(samples, 0.99) == (theirs.high - theirs.low) / 2 / np.median(samples)
 
 
 def test_the_interval_of_the_median_holds_it_as_often_as_it_says():
@@ -179,7 +198,7 @@ def test_the_clock_is_read_between_synchronisations():
 
     session = Session(lambda batch: events.append("call") or batch, SETTINGS)
     session.put(torch.zeros(1))
-    timed_calls(session, 2)
+    session.timed(2)
     assert events == ["synchronize", "call", "synchronize"] * 2
 
 
@@ -198,14 +217,14 @@ def test_what_the_device_still_has_to_do_is_counted():
 
     session = Queueing(lambda batch: batch, SETTINGS)
     session.put(torch.zeros(1))
-    assert min(timed_calls(session, 3)) >= 0.02
+    assert min(session.timed(3)) >= 0.02
 
 
 def test_garbage_collection_stays_off_during_the_calls_and_comes_back():
     states = []
     session = InProcessSession(lambda batch: states.append(gc.isenabled()) or batch, SETTINGS)
     session.put(torch.zeros(1))
-    timed_calls(session, 1)
+    session.timed(1)
     assert states == [False]
     assert gc.isenabled()
 
@@ -216,7 +235,7 @@ def test_calls_run_in_inference_mode():
         lambda batch: states.append(torch.is_inference_mode_enabled()) or batch, SETTINGS
     )
     session.put(torch.zeros(1))
-    timed_calls(session, 1)
+    session.timed(1)
     session.predict(torch.zeros(1))
     assert states == [True, True]
 
@@ -230,7 +249,7 @@ def test_queued_calls_are_waited_for_once():
 
     session = Session(lambda batch: events.append("call") or batch, SETTINGS)
     session.put(torch.zeros(1))
-    assert queued_calls(session, 3) > 0
+    assert session.queued(3) > 0
     assert events == ["synchronize", "call", "call", "call", "synchronize"]
 
 
@@ -249,7 +268,7 @@ def test_copies_are_timed_where_they_are_asked_for():
     session = Session(lambda batch: batch, SETTINGS)
     session.put(torch.zeros(1))
     events.clear()
-    timed_calls(session, 1)
+    session.timed(1)
     assert events == []
-    timed_calls(session, 1, include_copies=True)
+    session.timed(1, include_copies=True)
     assert events == ["put", "output"]

@@ -2,7 +2,8 @@
 
 import torch
 
-from deploybench.backends.base import Backend, InProcessSession
+from deploybench.backends.base import Backend
+from deploybench.backends.session import InProcessSession
 
 
 class Hungry(Backend):

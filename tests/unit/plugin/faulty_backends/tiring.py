@@ -1,6 +1,7 @@
 """Right for as long as it is checked beforehand, wrong when hot."""
 
-from deploybench.backends.base import Backend, InProcessSession
+from deploybench.backends.base import Backend
+from deploybench.backends.session import InProcessSession
 
 
 class Tiring(Backend):

@@ -4,7 +4,8 @@ import copy
 
 import torch
 
-from deploybench.backends.base import Backend, InProcessSession
+from deploybench.backends.base import Backend
+from deploybench.backends.session import InProcessSession
 
 
 class Wrong(Backend):

@@ -22,10 +22,10 @@ from .. import processes, settings
 from ..backends import registry
 from ..backends.base import Backend, Session
 from ..errors import BackendFailed
-from ..models import torchvision_zoo
+from ..models import Model, references
 from ..native.process import scrubbed_environment
 from ..settings import Settings
-from .protocol import stopwatch
+from ..timing.protocol import stopwatch
 
 DEADLINE = 900.0
 ANSWERED = "answered; the peak of its resident bytes: "
@@ -44,13 +44,12 @@ class ColdStart:
 
 
 def start(
-    backend: Backend, model: str, module: nn.Module, artifact: Path | None, batch: Tensor
+    backend: Backend, model: Model, module: nn.Module, artifact: Path | None, batch: Tensor
 ) -> ColdStart:
     """Start a process that opens the artifact and answers `batch`.
 
-    module: the model named `model` with its weights, for backends that have no artifact.
-
-    Raises BackendFailed when the process does not answer.
+    module: the model with its weights, for backends that have no artifact. Raises BackendFailed
+    when the process does not answer, or cannot find the model.
     """
     if not backend.needs_python:
         fresh = type(backend)(backend.settings)
@@ -58,13 +57,18 @@ def start(
             return _answered_by(fresh, module, artifact, batch)
         finally:
             fresh.close()
+    if artifact is None and model.reference is None:
+        raise BackendFailed(
+            f"{model.name} has no reference by which a fresh process could build it: import it "
+            "from a module and name it as package.module:ATTRIBUTE"
+        )
     with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
         given, weights = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
         torch.save(batch, given)
         if artifact is None:
             torch.save(module.state_dict(), weights)
-        command = [sys.executable, "-m", __name__, backend.name, model, str(artifact or weights)]
-        command += [str(given), json.dumps(asdict(backend.settings))]
+        command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
+        command += [str(artifact or weights), str(given), json.dumps(asdict(backend.settings))]
         # What it leaves behind goes with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
@@ -107,12 +111,14 @@ def main() -> None:
     backend.require()
     file = Path(given.file)
     module = nn.Module()
-    if backend.artifact_name is None:
-        module = torchvision_zoo.build(given.model).to(chosen.device, getattr(torch, chosen.dtype))
+    if backend.format is None:
+        module = (
+            references.find(given.model).built().to(chosen.device, getattr(torch, chosen.dtype))
+        )
         if chosen.channels_last:
             module = module.to(memory_format=torch.channels_last)
         module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
-    artifact = None if backend.artifact_name is None else file
+    artifact = None if backend.format is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
     print(ANSWERED + json.dumps(processes.peak_resident_bytes(os.getpid())), flush=True)
     # The answer is all that was asked for; what tears a runtime down is not waited for.

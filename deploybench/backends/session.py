@@ -1,0 +1,184 @@
+"""A session: a loaded model with an input in place, which times its own calls.
+
+One set of methods serves models in this process and in another one. Every session times a call the
+same way: synchronise with the device, read the clock, call, synchronise, read the clock.
+"""
+
+from __future__ import annotations
+
+import gc
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .. import settings
+from ..nested import map_tensors
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Session(ABC):
+    """A loaded model with an input in place, ready to be called again and again.
+
+    Inputs are tensors with a leading batch dimension on the CPU, of the run's dtype; images are
+    [batch, channels, height, width], normalised. Outputs are what the model gives, a tensor or any
+    nesting of tuples, lists and dicts of tensors, on the CPU.
+
+    clock: the name of what times the calls, for the saved run.
+    """
+
+    clock: ClassVar[str]
+
+    @abstractmethod
+    def put(self, batch: Tensor) -> None:
+        """Place `batch` on the device, where the calls that follow take it from."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Call the model once on the input in place and keep the output on the device."""
+
+    @abstractmethod
+    def output(self) -> Any:
+        """Fetch the output of the latest call."""
+
+    @abstractmethod
+    def timed(self, count: int, include_copies: bool = False) -> list[float]:
+        """Call the model `count` times; the seconds of each, device synchronised at both ends.
+
+        include_copies: with the input's way to the device and the output's way back.
+        """
+
+    @abstractmethod
+    def queued(self, count: int, include_copies: bool = False) -> float:
+        """Call the model `count` times with one synchronise at the end; the seconds in all."""
+
+    @abstractmethod
+    def device_timed(self, count: int) -> list[float]:
+        """Seconds of each of `count` calls between two CUDA events; none where there is no CUDA."""
+
+    def predict(self, batch: Tensor) -> Any:
+        """Place `batch`, call the model once and fetch its output."""
+        self.put(batch)
+        self.run()
+        return self.output()
+
+    def peak_device_bytes(self) -> int | None:
+        """The most bytes on the GPU since the load; None where this process's own are meant."""
+        return None
+
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the session's own process had resident; None where it has none."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most sessions hold nothing that needs closing
+        """Give back what the session holds."""
+
+
+class InProcessSession(Session):
+    """A session that calls `forward`, a function from a batch to an output, in this process."""
+
+    clock = "synchronized_perf_counter"
+
+    def __init__(self, forward: Callable[[Tensor], Any], run_settings: Settings) -> None:
+        self._forward = forward
+        self._settings = run_settings
+        self._batch: Tensor | None = None
+        self._input: Tensor | None = None
+        self._output: Any = None
+
+    def put(self, batch: Tensor) -> None:
+        """Place `batch` on the device."""
+        self._batch = batch
+        self._input = batch.to(self._settings.device)
+
+    def run(self) -> None:
+        """Call the model; enter `calling()` around a series of calls."""
+        assert self._input is not None, "put() comes before run()"
+        self._output = self._forward(self._input)
+
+    def output(self) -> Any:
+        """Fetch the output of the latest call."""
+        assert self._output is not None, "run() comes before output()"
+        return map_tensors(lambda tensor: tensor.cpu(), self._output)
+
+    def predict(self, batch: Tensor) -> Any:
+        """Place `batch`, call the model once and fetch its output."""
+        with self.calling():
+            return super().predict(batch)
+
+    def timed(self, count: int, include_copies: bool = False) -> list[float]:
+        """Seconds of each of `count` calls, by this process's clock."""
+        call = self._run_with_copies if include_copies else self.run
+        samples = []
+        with self.calling(), _no_garbage_collection():
+            for _ in range(count):
+                self.synchronize()
+                start = perf_counter()
+                call()
+                self.synchronize()
+                samples.append(perf_counter() - start)
+        return samples
+
+    def queued(self, count: int, include_copies: bool = False) -> float:
+        """Seconds of `count` calls in all, by this process's clock."""
+        call = self._run_with_copies if include_copies else self.run
+        with self.calling(), _no_garbage_collection():
+            self.synchronize()
+            start = perf_counter()
+            for _ in range(count):
+                call()
+            self.synchronize()
+            return perf_counter() - start
+
+    def device_timed(self, count: int) -> list[float]:
+        """Seconds of each of `count` calls between two CUDA events; none on a CPU."""
+        if not self._settings.on_cuda:
+            return []
+        import torch
+
+        samples = []
+        with self.calling():
+            for _ in range(count):
+                start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+                start.record()
+                self.run()
+                end.record()
+                self.synchronize()
+                samples.append(start.elapsed_time(end) / 1e3)
+        return samples
+
+    def _run_with_copies(self) -> None:
+        assert self._batch is not None, "put() comes before a call with copies"
+        self.put(self._batch)
+        self.run()
+        self.output()
+
+    def calling(self) -> AbstractContextManager[object]:
+        """The grad mode of the run, entered once around a series of calls."""
+        return settings.calling(self._settings)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what the calls have queued.
+
+        That is the current stream alone: what others do on the device is no part of a call, and a
+        backend that left its work on another stream would give a wrong answer.
+        """
+        if self._settings.on_cuda:
+            import torch
+
+            torch.cuda.current_stream(self._settings.device).synchronize()
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

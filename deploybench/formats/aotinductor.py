@@ -1,0 +1,54 @@
+"""Packages of AOTInductor: the model compiled ahead of time for inputs of one shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .base import ExportedFormat
+from .inductor import PrivateCache, one_kind_of_error
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# Without it a package answers an input that it was not made for with garbage.
+CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
+
+
+class AotInductorPackage(ExportedFormat):
+    """torch.export, then AOTInductor. What is compiled on the way lies in a private cache."""
+
+    suffix = "aoti.pt2"
+    any_batch_size = False
+
+    def __init__(self) -> None:
+        self._cache: PrivateCache | None = None
+
+    def require(self) -> None:
+        """Find the compiler that a package is built with."""
+        from ..native.build import find_compiler
+
+        find_compiler()
+        self._cache = self._cache or PrivateCache()
+
+    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+        """Export `module` for inputs like `example`, compile it and write the package to `path`."""
+        import torch
+        from torch._inductor import aoti_compile_and_package
+
+        PrivateCache.empty()
+        on_cpu = example.device.type == "cpu"
+        with one_kind_of_error(), torch.no_grad():
+            exported = torch.export.export(module, (example,))
+            aoti_compile_and_package(
+                exported,
+                package_path=str(path),
+                # Folds weights and lays them out once; on a GPU it gains nothing.
+                inductor_configs={"freezing": True} if on_cpu else {},
+            )
+
+    def close(self) -> None:
+        """Remove what was compiled on the way."""
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None

@@ -1,0 +1,98 @@
+"""A model opened through one backend: loaded, with an input in place, to be checked and timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backends.base import Backend
+from ..backends.session import InProcessSession, Session
+from ..errors import WrongAnswer
+from ..tasks.agreement import Agreement, judge
+from ..timing.interleaving import Timing
+from ..timing.memory import DeviceMemory, resident_bytes
+from ..timing.protocol import Protocol, stopwatch
+from . import cold_start
+from .cold_start import ColdStart
+from .prepared_model import PreparedModel
+
+
+class OpenedCase:
+    """A prepared model opened through one backend, with an input of the run's batch size in place.
+
+    load_seconds: to load it. first_calls_seconds: of its first two calls. memory_bytes: by how much
+    the resident memory of this process and its children grew meanwhile. device_memory_bytes: the
+    most that it had on the GPU meanwhile, weights and all; None on a CPU, and where torch does not
+    allocate it.
+    """
+
+    def __init__(self, prepared: PreparedModel, backend: Backend) -> None:
+        self.prepared = prepared
+        self.backend = backend
+        self._session: Session | None = None
+        try:
+            with prepared.lent_to(backend.name):
+                self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def session(self) -> Session:
+        """The session, until the case is closed."""
+        assert self._session is not None, "the case is closed"
+        return self._session
+
+    def close(self) -> None:
+        """Close the session, if one was opened."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _open(self) -> None:
+        prepared, backend, plan = self.prepared, self.backend, self.prepared.plan
+        self.artifact = prepared.artifact(backend)
+        path = self.artifact.path if self.artifact else None
+        device_memory = DeviceMemory(plan.settings)
+        before = resident_bytes()
+        self._session, self.load_seconds = stopwatch(lambda: backend.load(prepared.module, path))
+        self.session.put(prepared.inputs[: plan.batch_size])
+        self.first_calls_seconds = self.session.timed(2)
+        self.calls_made = 2
+        self.memory_bytes = max(0, resident_bytes() - before)
+        shared = None if self.artifact else prepared.module
+        told = backend.allocates_through_torch
+        self.device_memory_bytes = device_memory.peak(self.session, shared) if told else None
+
+    def check(self, batch_size: int) -> Agreement:
+        """Judge the session's answers to all the model's inputs, in batches of `batch_size`."""
+        self.calls_made += len(self.prepared.inputs) // batch_size
+        with self.prepared.lent_to(self.backend.name):
+            return self.prepared.judge(self.session, batch_size)
+
+    def check_before_save(self, batch_size: int) -> Agreement | None:
+        """Judge the exported program as it was in memory; None where there was none."""
+        if self.artifact is None or self.artifact.in_memory is None:
+            return None
+        session = InProcessSession(self.artifact.in_memory, self.prepared.plan.settings)
+        with self.prepared.lent_to(self.backend.name):
+            return self.prepared.judge(session, batch_size)
+
+    def cold_start(self) -> ColdStart:
+        """A fresh process, from its start to its first answer."""
+        prepared, path = self.prepared, self.artifact.path if self.artifact else None
+        batch = prepared.inputs[: prepared.plan.batch_size]
+        return cold_start.start(self.backend, prepared.model, prepared.module, path, batch)
+
+    def timing(self, protocol: Protocol) -> Timing:
+        """The session, to be timed; WrongAnswer ends it when a timed call's output disagrees."""
+        size = self.prepared.plan.batch_size
+
+        def require_agreement(number: int, output: Any) -> None:
+            rows = slice(number * size, (number + 1) * size)
+            reference = self.prepared.reference(size).rows(rows)
+            agreement = judge(output, reference, self.prepared.task)
+            if not agreement.agrees:
+                raise WrongAnswer(f"different in a timed call: {agreement.reason}")
+
+        batches = self.prepared.batches(size)
+        return Timing(self.session, batches, protocol, require_agreement, self.calls_made)

@@ -1,0 +1,99 @@
+"""What a run is asked to do. Imports no torch until settings or a plan are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..models import Model
+from ..models.weights import RANDOM, WeightSource
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..timing.protocol import Protocol
+    from .prepared_model import Plan
+
+LATENCY = "latency"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a run, as `pytest --help` describes them.
+
+    models, backends: what is measured, each model through each backend. batch_sizes: inputs per
+    call; each is a case of its own. inputs: with how many distinct inputs an answer is checked, at
+    the least. seed: of random weights and inputs. keep_artifacts: a folder to leave exported files
+    in. min_rounds, max_seconds, precision, confidence: see timing.protocol.Protocol; None: its
+    default.
+    """
+
+    models: Sequence[Model]
+    backends: Sequence[str]
+    device: str = "auto"
+    weights: WeightSource = RANDOM
+    batch_sizes: tuple[int, ...] = (1,)
+    threads: int | None = None
+    metric: str = LATENCY
+    dtype: str = "float32"
+    tf32: str | None = None
+    allocator: str | None = None
+    channels_last: bool = False
+    include_copies: bool = False
+    cold_start: bool = False
+    keep_artifacts: Path | None = None
+    inputs: int = 2
+    seed: int = 0
+    min_rounds: int | None = None
+    max_seconds: float | None = None
+    precision: float | None = None
+    confidence: float | None = None
+
+    def cases(self) -> list[tuple[Model, str, int]]:
+        """Model, backend and batch size of every case, in the order they are measured."""
+        return [
+            (model, backend, size)
+            for model in self.models
+            for size in self.batch_sizes
+            for backend in self.backends
+        ]
+
+    def settings(self) -> Settings:
+        """How torch is to compute on this machine. Raises UsageError where it cannot."""
+        from ..settings import resolve
+
+        return resolve(
+            self.device,
+            self.threads,
+            dtype=self.dtype,
+            tf32=self.tf32,
+            channels_last=self.channels_last,
+            allocator=self.allocator,
+        )
+
+    def plan(self) -> Plan:
+        """What is done with every model; for the first batch size where there are several."""
+        from .prepared_model import Plan
+
+        return Plan(
+            settings=self.settings(),
+            weights=self.weights,
+            batch_size=self.batch_sizes[0],
+            inputs=self.inputs,
+            seed=self.seed,
+            keep=self.keep_artifacts,
+        )
+
+    def protocol(self) -> Protocol:
+        """How each case is measured."""
+        from ..timing.protocol import Protocol
+
+        bounds = {
+            "min_rounds": self.min_rounds,
+            "max_seconds": self.max_seconds,
+            "precision": self.precision,
+            "confidence": self.confidence,
+        }
+        given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
+        return Protocol(metric=self.metric, include_copies=self.include_copies, **given)

@@ -1,0 +1,191 @@
+"""A model with its weights, its inputs, its references and its exported files."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import tasks
+from ..backends.base import Backend
+from ..backends.session import InProcessSession, Session
+from ..errors import BackendFailed
+from ..models import Model, weights
+from ..models.state_digest import state_digest
+from ..models.weights import WeightSource
+from ..nested import concatenate, map_tensors
+from ..settings import Settings
+from ..tasks.agreement import Agreement, Reference, judge
+from ..timing import roofline
+from ..timing.protocol import stopwatch
+from ..timing.roofline import Work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does with every model.
+
+    weights: where the weights come from. batch_size: inputs per call. inputs: distinct inputs to
+    check with, at the least. seed: of random weights and inputs. keep: a folder to leave the
+    artifacts in; None: a temporary one, emptied after each model.
+    """
+
+    settings: Settings
+    weights: WeightSource
+    batch_size: int = 1
+    inputs: int = 8
+    seed: int = 0
+    keep: Path | None = None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a backend exported. seconds: what the export took."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    seconds: float
+    in_memory: Callable[[Tensor], Tensor] | None
+
+
+class PreparedModel:
+    """A model with its weights, inputs and references: everything that the backends share.
+
+    module: in evaluation mode, on the run's device, in its dtype and layout. inputs: [n, ...]
+    on the CPU, in that dtype and layout too; n is a multiple of the batch size. The reference is
+    what float64 makes of the weights and inputs that the dtype has left.
+    Both it and eager's answers are computed before any backend is given the module: a backend that
+    changed the module would otherwise set the yardstick by which its own damage is measured.
+    """
+
+    def __init__(self, model: Model, plan: Plan, folder: Path) -> None:
+        self.model = model
+        self.name = model.name
+        self.task = tasks.find(model.task)
+        self.plan = plan
+        self._folder = folder
+        self._artifacts: dict[str, Artifact] = {}
+        self._spoiled = ""
+        count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
+        inputs = model.batch(count, plan.seed)
+        self._dtype = getattr(torch, plan.settings.dtype)
+        self._layout = torch.channels_last if plan.settings.channels_last else torch.preserve_format
+        self.inputs = inputs.to(self._dtype, memory_format=self._layout)
+        self.module = self._build()
+        self._state = state_digest(self.module)
+        self._float64 = self._predict_float64()
+        self._references: dict[int, Reference] = {}
+        self.reference(plan.batch_size)
+        if state_digest(self.module) != self._state:
+            raise BackendFailed(
+                f"{self.name} changes its own state when it is called, so no two calls can be "
+                "compared; make its forward leave parameters, buffers and attributes as they are"
+            )
+        self._work: Work | None = None
+
+    def _build(self) -> nn.Module:
+        torch.manual_seed(self.plan.seed)
+        module = self.model.built()
+        self.weights_digest = weights.apply(module, self.model, self.plan.weights, self.plan.seed)
+        device = self.plan.settings.device
+        return module.to(device, self._dtype).to(memory_format=self._layout)
+
+    @contextmanager
+    def lent_to(self, borrower: str) -> Iterator[None]:
+        """Let `borrower` use the module within; raise BackendFailed if it comes back changed.
+
+        The module is then built anew in place, and what was exported meanwhile is forgotten: others
+        that hold the module, or would share the file, see nothing of the change.
+        """
+        if self._spoiled:
+            raise BackendFailed(self._spoiled)
+        exported = set(self._artifacts)
+        try:
+            yield
+        except Exception:
+            # It may have failed half-way through a change.
+            self._require_unchanged(borrower, exported)
+            raise
+        self._require_unchanged(borrower, exported)
+
+    def _require_unchanged(self, borrower: str, exported: set[str]) -> None:
+        if state_digest(self.module) == self._state:
+            return
+        for name in set(self._artifacts) - exported:
+            del self._artifacts[name]
+        changed = f"{borrower} changed the model that it was given (weights, buffers or structure)"
+        self._restore()
+        if state_digest(self.module) != self._state:
+            self._spoiled = (
+                f"{changed} and {self.name} cannot be built the same again: measure it without "
+                f"{borrower}"
+            )
+        raise BackendFailed(
+            f"{changed}, so its answer to {self.name} cannot be judged; let it work on a copy"
+        )
+
+    def _restore(self) -> None:
+        """Give the module its original state; whoever holds the module holds the original then."""
+        original = self._build()
+        self.module.__class__ = original.__class__
+        vars(self.module).clear()
+        vars(self.module).update(vars(original))
+
+    def batches(self, batch_size: int) -> list[Tensor]:
+        """The inputs in batches of `batch_size`."""
+        return list(self.inputs.split(batch_size))
+
+    def reference(self, batch_size: int) -> Reference:
+        """What float64, and eager in batches of `batch_size`, make of all inputs."""
+        if batch_size not in self._references:
+            session = InProcessSession(self.module, self.plan.settings)
+            eager = concatenate([session.predict(batch) for batch in self.batches(batch_size)])
+            self._references[batch_size] = Reference.of(self._float64, eager)
+        return self._references[batch_size]
+
+    def judge(self, session: Session, batch_size: int) -> Agreement:
+        """Judge what `session` answers to all inputs, in batches of `batch_size`."""
+        outputs = [session.predict(batch) for batch in self.batches(batch_size)]
+        return judge(concatenate(outputs), self.reference(batch_size), self.task)
+
+    def work(self) -> Work:
+        """What one call of the run's batch size has to do."""
+        if self._work is None:
+            self._work = roofline.work(self.model.built, self.inputs[: self.plan.batch_size])
+        return self._work
+
+    def artifact(self, backend: Backend) -> Artifact | None:
+        """The file that `backend` deploys, exported on first use; None if it deploys none."""
+        if backend.format is None:
+            return None
+        name = backend.format.suffix
+        if name not in self._artifacts:
+            path = self._folder / f"{self.name}.{name}"
+            example = self.inputs[: self.plan.batch_size].to(self.plan.settings.device)
+            in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = path.stat().st_size
+            self._artifacts[name] = Artifact(path, digest, size, seconds, in_memory)
+        return self._artifacts[name]
+
+    def _predict_float64(self) -> Any:
+        # There and back in place: float64 holds every number of the other dtypes, so the weights
+        # return unchanged, and no second copy of the model is needed.
+        self.module.double()
+        with torch.inference_mode():
+            device = self.plan.settings.device
+            outputs = [
+                map_tensors(Tensor.cpu, self.module(rows.double().to(device)))
+                for rows in self.inputs.split(8)
+            ]
+        self.module.to(self._dtype)
+        return concatenate(outputs)

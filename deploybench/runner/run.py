@@ -1,0 +1,195 @@
+"""A run: every model through every backend, checked and timed, on a machine that is watched.
+
+The pytest plugin and `deploybench.run` are two callers of the same Run.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .. import __version__
+from .. import backends as registry
+from ..errors import BackendUnavailable, WrongAnswer
+from ..machine.interference import Watch
+from ..machine.notices import (
+    MachineNoise,
+    Notice,
+    after_run,
+    before_run,
+    measure_machine_noise,
+)
+from ..models import Model, references
+from ..records import record as records
+from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord
+from ..timing import roofline
+from ..timing.roofline import Peak
+from .fingerprint import Value, fingerprint
+from .options import RunOptions
+from .scheduler import Outcome, Scheduler
+from .workbench import Workbench
+
+Case = tuple[Model, str, int]
+"""Model, backend and batch size."""
+
+
+class Run:
+    """A run under way, from the first look at the machine to the last.
+
+    cases: those to be measured, by default all of `options`. known: results by model, backend and
+    batch size that an earlier run has measured; they count where they are all that is asked of a
+    model. on_measured: called with a model's name, a batch size and its results by backend as soon
+    as they are there, and again when cold starts are; the last call counts.
+
+    conditions: what must be equal for two runs to be compared. notices: what was seen of the
+    machine. noise: the machine's own before and after the run, the latter once it has ended. peak:
+    what the device does at best; None where that cannot be measured.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        cases: Collection[Case] | None = None,
+        known: Mapping[tuple[str, str, int], CaseRecord] | None = None,
+        on_measured: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
+    ) -> None:
+        self.options = options
+        self.protocol = options.protocol()
+        self._cases = options.cases() if cases is None else list(cases)
+        self._known = known or {}
+        self._on_measured = on_measured
+        plan = options.plan()
+        self.conditions: Mapping[str, Value] = fingerprint(plan, self.protocol, options.batch_sizes)
+        self.notices: list[Notice] = []
+        self.noise: tuple[MachineNoise, MachineNoise] | None = None
+        self.peak: Peak | None = None
+        self._workbench = Workbench(plan)
+
+    def __enter__(self) -> Run:
+        settings = self._workbench.plan.settings
+        self.peak = roofline.peak(settings)
+        watch = Watch(settings.device)
+        self.notices += before_run(watch)
+        self._noise_before = measure_machine_noise(settings.device)
+        backends: dict[tuple[str, int], list[str]] = {}
+        for model, backend, batch_size in self._cases:
+            backends.setdefault((model.name, batch_size), []).append(backend)
+        self._scheduler = Scheduler(
+            self._workbench,
+            self.protocol,
+            backends,
+            watch,
+            self._known,
+            self._on_measured,
+            cold_start=self.options.cold_start,
+        )
+        return self
+
+    def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
+        """How that case ended; asking for a model's first case measures all of them."""
+        return self._scheduler.outcome(model, backend, batch_size)
+
+    def record(self, path: Path, identity: str, outcomes: Mapping[Case, Outcome]) -> RunRecord:
+        """The run with the cases that `outcomes` holds, as it is stored at `path`."""
+        ends = [(case, outcome) for case, outcome in outcomes.items()]
+        return RunRecord(
+            path,
+            self.conditions,
+            tuple(outcome.result for _, outcome in ends if outcome.result),
+            identity=identity,
+            failed=tuple(failed for end in ends if (failed := _failed(*end))),
+            peak=self.recorded_peak(),
+            notices=self.recorded_notices(),
+            noise=self.recorded_noise(),
+            version=__version__,
+        )
+
+    def recorded_peak(self) -> records.Peak | None:
+        """The device's best rates, as a run stores them."""
+        return records.Peak(**asdict(self.peak)) if self.peak else None
+
+    def recorded_notices(self) -> tuple[records.Notice, ...]:
+        """What was seen of the machine, as a run stores it."""
+        return tuple(records.Notice(**asdict(notice)) for notice in self.notices)
+
+    def recorded_noise(self) -> records.Noise:
+        """The machine's own noise, as a run stores it."""
+        return records.Noise(
+            *(records.MachineNoise(each.median, each.spread) for each in self.noise or ())
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._look_again()
+        finally:
+            self._workbench.close()
+
+    def _look_again(self) -> None:
+        settings = self._workbench.plan.settings
+        if self.peak and (again := roofline.peak(settings)):
+            self.peak = self.peak.best(again)
+        noise_after = measure_machine_noise(settings.device)
+        self.noise = (self._noise_before, noise_after)
+        self.notices += after_run(
+            self._noise_before,
+            noise_after,
+            repeated=self._scheduler.repeated,
+            disturbed=self._scheduler.disturbed,
+        )
+
+
+def run(
+    models: Sequence[Model | str],
+    backends: Sequence[str] | None = None,
+    *,
+    on_case: Callable[[Model, str, int, Outcome], None] = lambda *_: None,
+    **options: Any,
+) -> RunRecord:
+    """Measure `models` through `backends` in this process, and return what was measured.
+
+    models: Model objects, or names as `--models` takes them. backends: names; None: the default
+    ones. on_case: called with model, backend, batch size and outcome as each case ends. options:
+    further fields of RunOptions. Raises UsageError for what cannot be used; a case that fails, or
+    gives another answer, is in the record's `failed`.
+    """
+    chosen = [each for model in models for each in _models(model)]
+    names = registry.select(",".join(backends)) if backends else registry.default_names()
+    asked = RunOptions(chosen, names, **options)
+    outcomes: dict[Case, Outcome] = {}
+    with Run(asked) as under_way:
+        for case in asked.cases():
+            outcomes[case] = under_way.outcome(*case)
+            on_case(*case, outcomes[case])
+    return under_way.record(Path(), uuid.uuid4().hex, outcomes)
+
+
+def _models(given: Model | str) -> list[Model]:
+    return [given] if isinstance(given, Model) else references.select(given)
+
+
+def _failed(case: Case, outcome: Outcome) -> FailedCase | None:
+    """Why a case has no figure; None where it has one, or cannot be run on this machine."""
+    model, backend, batch_size = case
+    agreement, failure = outcome.agreement, outcome.failure
+    if outcome.result or isinstance(failure, BackendUnavailable):
+        return None
+    wrong = failure is None or isinstance(failure, WrongAnswer)
+    reason = f"different, before timing: {agreement.reason}" if agreement else ""
+    return FailedCase(
+        model.name,
+        registry.registry()[backend].title,
+        str(failure) if failure else reason,
+        WRONG if wrong else FAILED,
+        backend,
+        batch_size,
+    )

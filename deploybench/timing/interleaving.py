@@ -1,0 +1,111 @@
+"""Sessions timed interleaved: a turn of each after the other, so that all see the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..backends.session import Session
+from .protocol import THROUGHPUT, Measurement, Protocol, half_width
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Timing:
+    """One session being timed, turn by turn.
+
+    batches: the inputs; each turn takes the next in turn, so that an answer left over from another
+    turn is a wrong answer. check(n, output): sees the output of a turn's last timed call on batch n
+    and raises if it is wrong. calls_made: calls that the session has served already, which count as
+    warm-up. failure: what ended it before it was measured.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        batches: Sequence[Tensor],
+        protocol: Protocol,
+        check: Callable[[int, Any], None],
+        calls_made: int = 0,
+    ) -> None:
+        self._session = session
+        self._batches = batches
+        self._protocol = protocol
+        self._check = check
+        self._calls_made = calls_made
+        self._calls = 0
+        self._call_seconds = 0.0
+        self._elapsed = 0.0
+        self._samples: list[float] = []
+        self._turns: list[int] = []
+        self.stopped_by = ""
+        self.failure: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further turn is due."""
+        return bool(self.stopped_by) or self.failure is not None
+
+    def warm_up(self) -> None:
+        """Make what is left of the warm-up calls, one at the least."""
+        self._session.put(self._batches[0])
+        due = max(1, self._protocol.warm_up_calls - self._calls_made)
+        seconds = self._session.timed(due, self._protocol.include_copies)
+        self._call_seconds = seconds[-1]
+        self._calls = self._protocol.calls_in_a_turn(seconds[-1])
+
+    def turn(self) -> None:
+        """Time some calls."""
+        protocol = self._protocol
+        number = len(self._turns) % len(self._batches)
+        self._session.put(self._batches[number])
+        if self._call_seconds < protocol.settling_seconds:
+            # Whoever had the turn before left the caches his, and his threads still fall asleep.
+            self._session.timed(1, protocol.include_copies)
+        if protocol.metric == THROUGHPUT:
+            seconds = self._session.queued(self._calls, protocol.include_copies)
+            samples = [seconds / self._calls]
+        else:
+            samples = self._session.timed(self._calls, protocol.include_copies)
+            seconds = sum(samples)
+        self._check(number, self._session.output())
+        self._samples += samples
+        self._turns.append(len(samples))
+        self._elapsed += seconds
+        turns = len(self._turns)
+        self.stopped_by = protocol.stopped_by(
+            self._samples, turns, turns * self._calls, self._elapsed
+        )
+
+    def result(self) -> Measurement:
+        """What was measured; raises what ended it early."""
+        if self.failure is not None:
+            raise self.failure
+        return Measurement(
+            tuple(self._samples),
+            tuple(self._turns),
+            tuple(self._session.device_timed(10)),
+            self._session.clock,
+            self.stopped_by,
+            half_width(self._samples, self._protocol.confidence),
+        )
+
+
+def measure_interleaved(timings: Sequence[Timing]) -> None:
+    """Time several sessions side by side, a turn of each after the other, until all have ended.
+
+    What slows the machine down for a while then hits them alike. One that fails ends alone.
+    """
+    for timing in timings:
+        _attempt(timing, timing.warm_up)
+    while under_way := [timing for timing in timings if not timing.ended]:
+        for timing in under_way:
+            _attempt(timing, timing.turn)
+
+
+def _attempt(timing: Timing, action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception as error:
+        timing.failure = error

@@ -1,0 +1,136 @@
+"""A run without pytest: options and models in, a record out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import deploybench
+from deploybench.analysis import table
+from deploybench.backends import registry
+from deploybench.backends.session import InProcessSession
+from deploybench.errors import BackendUnavailable, UsageError
+from deploybench.records.record import RunRecord
+from deploybench.runner.scheduler import Outcome, Scheduler
+
+from ..tiny import MODEL, WITH_DICT
+
+QUICK = {"max_seconds": 0.0, "min_rounds": 5}
+
+
+def test_models_through_backends_become_a_record():
+    seen = []
+    record = deploybench.run(
+        [MODEL, WITH_DICT],
+        ["eager", "scripted"],
+        on_case=lambda model, backend, size, outcome: seen.append((model.name, backend, size)),
+        threads=1,
+        **QUICK,
+    )
+    cells = [("tiny", "eager"), ("tiny", "scripted")]
+    cells += [("tiny_dict", "eager"), ("tiny_dict", "scripted")]
+    assert [(case.model, case.backend) for case in record.cases] == cells
+    assert seen == [(*cell, 1) for cell in cells]
+    assert all(case.check.verdict == "exact" for case in record.cases)
+    assert all(len(case.samples_seconds) >= 5 for case in record.cases)
+    assert record.failed == ()
+    assert record.fingerprint["threads"] == 1
+    assert record.noise.before
+    assert record.noise.after
+    merged = table.merge([record])
+    assert list(merged.index) == ["tiny", "tiny_dict"]
+    assert list(merged.columns) == ["PyTorch", "TorchScript (Python)"]
+
+
+def test_the_record_is_what_a_saved_run_reads_back():
+    record = deploybench.run([MODEL], ["eager"], **QUICK)
+    stored = json.loads(json.dumps(record.to_json()))
+    assert RunRecord.from_json(stored, record.path) == record
+
+
+def test_a_wrong_answer_and_a_failure_are_in_the_record_with_their_reasons(monkeypatch):
+    def wrong(self, module, artifact):
+        return InProcessSession(lambda batch: module(batch) * 1.1, self.settings)
+
+    def broken(self, module, artifact):
+        raise ZeroDivisionError("no kernel")
+
+    monkeypatch.setattr(registry()["scripted"], "load", wrong)
+    monkeypatch.setattr(registry()["traced"], "load", broken)
+    record = deploybench.run([MODEL], ["eager", "scripted", "traced", "cudagraph"], **QUICK)
+    assert [case.backend for case in record.cases] == ["eager"]
+    found = {each.backend: (each.kind, each.reason) for each in record.failed}
+    assert found.keys() == {"scripted", "traced"} | ({"cudagraph"} & found.keys())
+    assert found["scripted"][0] == "wrong"
+    assert found["scripted"][1].startswith("different, before timing: ")
+    assert found["traced"] == ("failed", "tiny through traced: ZeroDivisionError: no kernel")
+
+
+@pytest.mark.parametrize(
+    ("models", "backends", "words"),
+    [
+        (["resnet81"], ["eager"], "unknown model 'resnet81': did you mean 'resnet18'"),
+        ([MODEL], ["egaer"], "unknown backend 'egaer': did you mean 'eager'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_runs(models, backends, words):
+    with pytest.raises(UsageError, match=words):
+        deploybench.run(models, backends)
+
+
+def test_the_default_backends_are_measured_where_none_are_named(monkeypatch):
+    asked = []
+
+    def outcome(self, model, backend, batch_size):
+        asked.append(backend)
+        return Outcome(failure=BackendUnavailable("not here"))
+
+    monkeypatch.setattr(Scheduler, "outcome", outcome)
+    record = deploybench.run([MODEL], **QUICK)
+    assert asked == ["eager", "scripted", "cpp"]
+    # What this machine cannot run has not failed.
+    assert record.failed == ()
+
+
+def test_naming_a_model_imports_no_torch():
+    program = "import sys, deploybench; deploybench.Model; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_script_of_the_docs_prints_a_table(tmp_path):
+    root = Path(__file__).resolve().parents[3]
+    page = (root / "docs" / "python-api.md").read_text()
+    script = page.partition("```python\n")[2].partition("```")[0]
+    assert len([line for line in script.splitlines() if line.strip()]) <= 12
+    quick = script.replace('["resnet18", "squeezenet1_1"]', '["squeezenet1_1"]')
+    quick = quick.replace("on_case=", "max_seconds=0.0, on_case=")
+    assert quick != script
+    ran = subprocess.run(
+        [sys.executable, "-c", quick], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "measured squeezenet1_1 through eager" in ran.stdout
+    header, rule, row = ran.stdout.splitlines()[-3:]
+    assert header.split("  ")[0] == "Model"
+    assert set(rule) == {"-"}
+    assert row.startswith("squeezenet1_1 ")
+    assert " - " not in row
+
+
+def test_inputs_of_a_model_are_its_own():
+    asked = []
+
+    def inputs(count, seed):
+        asked.append((count, seed))
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, 3, 16, 16, generator=generator)
+
+    model = deploybench.Model("tiny", build=MODEL.build, inputs=inputs)
+    record = deploybench.run([model], ["eager"], seed=5, **QUICK)
+    assert asked == [(2, 5)]
+    assert record.cases[0].check.verdict == "exact"
