@@ -48,4 +48,4 @@ bench: setup
 	fi; rm -rf $(RESULTS)/unfinished; exit $$status
 
 clean:
-	rm -rf cpp/build $(RESULTS)
+	rm -rf cpp/build cpp/build-sanitized $(RESULTS)

@@ -25,7 +25,7 @@ def site(tmp_path, monkeypatch):
     (torch_folder / "version.py").write_text("__version__ = '2.14.1'")
     builds = []
 
-    def build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
+    def build(source: Path, build: Path, definitions: dict[str, str], compiler: str) -> None:
         builds.append(compiler)
         (build / native_build.NAME).write_text("program")
 
@@ -55,6 +55,13 @@ def test_another_torch_another_source_or_another_compiler_builds_anew(site, monk
     monkeypatch.setenv("CXX", sys.executable)
     native_build.ensure_runner(source, source / "build")
     assert builds[3:] == [sys.executable]
+
+
+def test_a_program_built_without_sanitizers_is_not_taken_for_one_with_them(site):
+    source, _, builds = site
+    for sanitize in (False, True, True):
+        native_build.ensure_runner(source, source / "build", sanitize)
+    assert len(builds) == 2
 
 
 def test_a_built_program_needs_no_compiler(site, monkeypatch):
