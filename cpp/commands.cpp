@@ -36,9 +36,9 @@ void infer(const InferOptions& options) {
   session.configure(settings);
   const at::Tensor image = read_image(options.input);
   session.load(options.model);
-  session.put(image);
+  session.put({{"0", image}});
   session.run(1);
-  const at::Tensor logits = session.output();
+  const at::Tensor logits = session.outputs()[0].tensor;
   const int64_t classes = logits.size(-1);
   std::vector<std::string> labels(classes);
   for (int64_t index = 0; index < classes; ++index) labels[index] = std::to_string(index);
@@ -56,7 +56,7 @@ void bench(const BenchOptions& options) {
   settings.threads = options.threads;
   const Settings in_force = session.configure(settings);
   session.load(options.model);
-  session.put(at::rand({options.batch_size, 3, options.size, options.size}));
+  session.put({{"0", at::rand({options.batch_size, 3, options.size, options.size})}});
   session.run(options.warm_up);
   std::vector<double> samples = session.time(options.rounds);
   std::sort(samples.begin(), samples.end());
@@ -66,7 +66,7 @@ void bench(const BenchOptions& options) {
   const double mean = std::accumulate(samples.begin(), samples.end(), 0.0) / double(samples.size());
   std::printf("#head;TorchScript (C++)\n");
   std::printf("%s: %s, %d threads, batch size %d\n", options.model.c_str(),
-              in_force.device.c_str(), in_force.threads, options.batch_size);
+              in_force.device.c_str(), int(in_force.threads), options.batch_size);
   std::printf("median %.3f ms, mean %.3f, minimum %.3f, maximum %.3f, %d calls\n", median * 1e3,
               mean * 1e3, samples.front() * 1e3, samples.back() * 1e3, options.rounds);
   std::printf("#%s;%f\n", options.model.c_str(), median * 1e3);
