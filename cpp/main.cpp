@@ -25,7 +25,8 @@ constexpr const char* kHelp = R"(usage:
       the line protocol that deploybench drives; it stands at the head of cpp/serve.cpp
   model_runner --version | --help
 MODEL is a TorchScript file, a package of AOTInductor (.pt2) or an ONNX file (.onnx). D is cpu (the
-default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done, 1 failed, 2 usage.
+default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done,
+1 failed, 2 usage.
 )";
 
 struct Usage : std::runtime_error {
