@@ -20,7 +20,7 @@ from ..errors import BackendFailed
 from ..models import Model, weights
 from ..models.state_digest import state_digest
 from ..models.weights import WeightSource
-from ..nested import concatenate, map_tensors
+from ..nested import concatenate, flatten, map_tensors
 from ..settings import Settings
 from ..tasks.agreement import Agreement, Reference, judge
 from ..timing import roofline
@@ -154,7 +154,15 @@ class PreparedModel:
     def judge(self, session: Session, batch_size: int) -> Agreement:
         """Judge what `session` answers to all inputs, in batches of `batch_size`."""
         outputs = [session.predict(batch) for batch in self.batches(batch_size)]
-        return judge(concatenate(outputs), self.reference(batch_size), self.task)
+        return self.agreement(session, concatenate(outputs), self.reference(batch_size))
+
+    def agreement(self, session: Session, output: Any, reference: Reference) -> Agreement:
+        """Judge one output of `session` by `reference`."""
+        if session.positional:
+            found = list(flatten(output).values())
+            if len(found) == len(reference.tensors):
+                output = dict(zip(reference.tensors, found, strict=True))
+        return judge(output, reference, self.task)
 
     def work(self) -> Work:
         """What one call of the run's batch size has to do."""
