@@ -62,12 +62,12 @@ faster: its mirror; same: the whole interval lies within the tolerance; inconclu
 with the number of runs that would settle it. Where a cell is inconclusive by itself, it is looked
 at beside the other backends of its model (two or more), which the same processes timed in turn with
 it: what the machine does to all of them alike is then no matter. missing: in the baseline alone;
-new: in the candidate alone; wrong: in a run of the candidate it gave a wrong answer, or failed
-otherwise, and the note says how; not comparable: made on another machine, with other versions or
-settings.
+new: in the candidate alone; wrong: in a run of the candidate it gave a wrong answer; failed: in one
+it gave none, since it could not be exported, loaded or run; the note says how; not comparable: made
+on another machine, with other versions or settings.
 
-exit codes: 0 nothing slower, missing or wrong; 1 something slower; 2 an argument or a run cannot be
-used; 3 not comparable; 4 missing or wrong cells, or nothing to judge""",
+exit codes: 0 nothing slower, missing, wrong or failed; 1 something slower; 2 an argument or a run
+cannot be used; 3 not comparable; 4 missing, wrong or failed cells, or nothing to judge""",
     )
     parser.add_argument("--baseline", nargs="+", required=True, metavar="RUN", help="saved runs")
     parser.add_argument("--candidate", nargs="+", required=True, metavar="RUN", help="saved runs")

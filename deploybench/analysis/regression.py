@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from ..errors import FileError, UsageError
-from ..records.record import RunRecord, Value
+from ..records.record import FAILED, WRONG, FailedCase, RunRecord, Value
 from .interval import MOST_RUNS, Effect, compare, runs_to_settle
 from .labels import labels
 from .sides import Key, Side
@@ -26,8 +26,9 @@ from .tolerance import Tolerances
 
 FASTER, SLOWER, SAME = "faster", "slower", "same"
 INCONCLUSIVE, MISSING, NEW = "inconclusive", "missing", "new"
-WRONG, NOT_COMPARABLE = "wrong", "not comparable"
-VERDICTS = (SLOWER, WRONG, MISSING, NOT_COMPARABLE, INCONCLUSIVE, FASTER, NEW, SAME)
+NOT_COMPARABLE = "not comparable"
+# Beside these, WRONG and FAILED, as a record says how a case failed.
+VERDICTS = (SLOWER, WRONG, FAILED, MISSING, NOT_COMPARABLE, INCONCLUSIVE, FASTER, NEW, SAME)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """3 not comparable, else 4 missing or wrong cells or none at all, else 1 slower, else 0."""
+        """3 not comparable, 4 missing, wrong, failed or none at all, 1 slower, 0 nothing of it."""
         counts = self.counts
         if counts[NOT_COMPARABLE]:
             return 3
-        if counts[MISSING] or counts[WRONG] or not set(counts) - {NEW}:
+        if counts[MISSING] or counts[WRONG] or counts[FAILED] or not set(counts) - {NEW}:
             return 4
         return 1 if counts[SLOWER] else 0
 
@@ -101,11 +102,7 @@ def judge_runs(
     ]
     backends = {key: case.backend or "" for key, case in cases}
     disturbed = {key for key, case in cases if case.disturbed}
-    failed = {
-        (each.model, each.column + titles.get(run.condition or "", "")): each.reason
-        for run in candidate
-        for each in run.failed
-    }
+    failed = _failures(candidate, titles)
     keys = sorted({*before.figures, *after.figures, *failed})
     tolerances = {key: options.tolerances.of(key[0], backends.get(key, "")) for key in keys}
     confidence = 1 - (1 - options.confidence) / max(1, _comparisons(before, after))
@@ -125,6 +122,17 @@ def judge_runs(
     return Report(tuple(judged), differences)
 
 
+def _failures(candidate: Sequence[RunRecord], titles: Mapping[str, str]) -> dict[Key, FailedCase]:
+    """The last failure of each cell, but a wrong answer before any other."""
+    found: dict[Key, FailedCase] = {}
+    for run in candidate:
+        for case in run.failed:
+            key = case.model, case.column + titles.get(run.condition or "", "")
+            if key not in found or found[key].kind != WRONG or case.kind == WRONG:
+                found[key] = case
+    return found
+
+
 def _comparisons(before: Side, after: Side) -> int:
     """How many there are to be corrected for: each cell by itself, and beside others."""
     figures = before.figures, after.figures
@@ -139,13 +147,18 @@ def _others(before: Side, after: Side, key: Key) -> list[str]:
 
 
 def _judge(
-    key: Key, before: Side, after: Side, failed: str | None, tolerance: float, confidence: float
+    key: Key,
+    before: Side,
+    after: Side,
+    failed: FailedCase | None,
+    tolerance: float,
+    confidence: float,
 ) -> Cell:
     """The cell by its own figures."""
     figures = before.figures.get(key), after.figures.get(key)
     baseline, candidate = (math.exp(fmean(each)) if each else None for each in figures)
     if failed is not None:
-        return Cell(*key, WRONG, baseline, candidate, note=failed)
+        return Cell(*key, failed.kind, baseline, candidate, note=failed.reason)
     if figures[0] is None:
         return Cell(*key, NEW, None, candidate)
     if figures[1] is None:

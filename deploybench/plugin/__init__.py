@@ -147,11 +147,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Let pytest-benchmark know its own, for --benchmark-only and --benchmark-skip.
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Keep each timed test once, and let pytest-benchmark know its own.
 
-    It goes by the fixtures that a test names, and ours asks for `benchmark` only once it was timed.
+    A run holds a case once: what is to be repeated is the process. pytest-benchmark goes, for
+    --benchmark-only and --benchmark-skip, by the fixtures that a test names, and ours asks for
+    `benchmark` only once it was timed.
     """
+    repeated = _take_repeated(config, items)
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
     timed = [item for item in items if _is_timed(item)]
     named = [item.fixturenames for item in timed]
     for item in timed:
@@ -163,22 +170,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
             item.fixturenames = names
 
 
+def _take_repeated(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
+    """Take out of `items` the timed tests that stand there already, by whatever name."""
+    seen: set[object] = set()
+    kept: list[pytest.Item] = []
+    repeated: list[pytest.Item] = []
+    for item in items:
+        if _is_timed(item):
+            test = item.path, item.cls, item.originalname, _case(config, item)
+            if test in seen:
+                repeated.append(item)
+                continue
+            seen.add(test)
+        kept.append(item)
+    items[:] = kept
+    return repeated
+
+
+def _case(config: pytest.Config, item: pytest.Function) -> tuple[str, str, int]:
+    """Model, backend and batch size of a timed test."""
+    given = item.callspec.params
+    only_size = config.stash[OPTIONS].batch_sizes[0]
+    size = int(str(given.get("batch_size", only_size)))
+    return str(given["model"]), str(given["backend"]), size
+
+
 def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
     return isinstance(item, pytest.Function) and "timed_run" in item.fixturenames
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
-    only_size = session.config.stash[OPTIONS].batch_sizes[0]
-    cases = {
-        item.nodeid: (
-            str(item.callspec.params["model"]),
-            str(item.callspec.params["backend"]),
-            int(str(item.callspec.params.get("batch_size", only_size))),
-        )
-        for item in session.items
-        if _is_timed(item)
-    }
+    cases = {item.nodeid: _case(session.config, item) for item in session.items if _is_timed(item)}
     session.config.stash[TIMED] = cases
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if cases and reporter and not session.config.option.collectonly:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import UsageError
+from ..errors import UsageError, WrongAnswer
 from ..models import Model
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
@@ -91,10 +91,11 @@ def timed_run(
     timed = request.config.stash[TIMED].values()
     cases = [(models[model], backend, size) for model, backend, size in timed]
     run = Run(timed_options, cases, saving.taken_over, saving.put)
-    saving.begin(run.conditions)
     try:
         with run:
+            # Before the journal begins, which is all that a broken run leaves.
             saving.peak = run.recorded_peak()
+            saving.begin(run.conditions)
             yield run
     finally:
         saving.peak = run.recorded_peak()
@@ -117,7 +118,7 @@ def require_agreement(
         if not agreement.agrees:
             case = (request.node.callspec.params[name] for name in ("model", "backend"))
             again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line(*case)}'
-            pytest.fail(f"different, {checked}: {agreement.reason}\nagain: {again}", pytrace=False)
+            raise WrongAnswer(f"different, {checked}: {agreement.reason}\nagain: {again}")
 
     return require
 
@@ -129,7 +130,7 @@ def record_latency(
     timed_run: Run,
     batch_size: int,
 ) -> Callable[[Outcome], None]:
-    """A function that enters a case's samples into pytest-benchmark's saved run.
+    """A function that enters a case's samples into pytest-benchmark's saved run, once.
 
     It raises what ended the case, if anything did.
     """
@@ -140,8 +141,9 @@ def record_latency(
         assert outcome.result is not None
         case = outcome.result
         samples = case.samples_seconds
-        fixture = replay(request, samples, str(case.clock), case.model, timed_run.protocol)
-        fixture.extra_info.update(case.extra_info())
+        if request.config.stash[SAVING].enter(case):
+            fixture = replay(request, samples, str(case.clock), case.model, timed_run.protocol)
+            fixture.extra_info.update(case.extra_info())
         figure = f"{case.latency_ms:9.2f} ms"
         if timed_run.protocol.metric == THROUGHPUT:
             figure = f"{batch_size / median(samples):9.1f} images/s"

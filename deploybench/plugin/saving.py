@@ -18,12 +18,14 @@ import pytest
 
 from .. import __version__
 from ..backends import registry
-from ..errors import DeploybenchError, FileError, UsageError
+from ..errors import DeploybenchError, FileError, UsageError, WrongAnswer
 from ..machine.packages import installed_versions
 from ..records import checkpoint
 from ..records.checkpoint import Journal
 from ..records.record import (
+    FAILED,
     FORMAT,
+    WRONG,
     CaseRecord,
     FailedCase,
     Noise,
@@ -56,6 +58,7 @@ class Saving:
     noise: Noise | None = None
     taken_over: dict[tuple[str, str, int], CaseRecord] = field(default_factory=dict)
     peak: Peak | None = None
+    _entered: set[tuple[str, str | None, int | None]] = field(default_factory=set)
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
         """Open the journal; with --resume, the one of the run that was broken off.
@@ -82,6 +85,16 @@ class Saving:
             noise=self.noise,
             version=__version__,
         )
+
+    def enter(self, case: CaseRecord) -> bool:
+        """Whether the saved run has yet to get this case; it then counts as being there.
+
+        Two tests may ask for the same one, and a run that holds it twice is none.
+        """
+        key = case.model, case.backend, case.batch_size
+        is_new = key not in self._entered
+        self._entered.add(key)
+        return is_new
 
     def put(self, model: str, batch_size: int, cases: Mapping[str, CaseRecord]) -> None:
         """Put a model's cases by backend on the disk, in place of those that it had there."""
@@ -146,9 +159,13 @@ def pytest_runtest_makereport(
         lines = str(report.longrepr).strip().splitlines()
         reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
-        item.config.stash[SAVING].failed.append(
-            FailedCase(model, column, reason, backend=backend, batch_size=batch_size)
-        )
+        # What a test fails with was raised for an error of ours, as __init__.py has it.
+        cause = call.excinfo and call.excinfo.value.__context__
+        kind = WRONG if isinstance(cause, WrongAnswer) else FAILED
+        failure = FailedCase(model, column, reason, kind, backend=backend, batch_size=batch_size)
+        failed = item.config.stash[SAVING].failed
+        if failure not in failed:
+            failed.append(failure)
     return report
 
 

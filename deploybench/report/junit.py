@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, WRONG, Report
+from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Report
+from ..records.record import FAILED, WRONG
 
-FAILURES = (SLOWER, MISSING, WRONG, NOT_COMPARABLE)
+FAILURES = (SLOWER, MISSING, WRONG, FAILED, NOT_COMPARABLE)
 
 
 def gate_report(report: Report, everything: bool = True) -> str:

@@ -99,6 +99,28 @@ def test_missing_new_and_wrong():
     assert report.exit_code == 4
 
 
+def failing(name, *kinds):
+    """A run of the candidate in which the cell failed in these ways."""
+    failed = tuple(FailedCase(*CELL, f"{kind} in {name}", kind) for kind in kinds)
+    return run(name, {("alexnet", "PyTorch"): 1.0}, failed=failed)
+
+
+@pytest.mark.parametrize("kind", ["wrong", "failed"])
+def test_a_wrong_answer_is_told_from_what_failed_otherwise(kind):
+    report = judge_runs(side("b", STEADY), [failing("c", kind)], Options())
+    found = {cell.model: (cell.verdict, cell.note) for cell in report.cells}
+    assert found["resnet18"] == (kind, f"{kind} in c")
+    assert report.exit_code == 4
+
+
+@pytest.mark.parametrize("kinds", [("wrong", "failed"), ("failed", "wrong")])
+def test_what_was_wrong_once_is_wrong_whatever_else_happened(kinds):
+    runs = [failing(f"c{number}", kind) for number, kind in enumerate(kinds)]
+    cell = judge_runs(side("b", STEADY), runs, Options()).cells[1]
+    assert (cell.model, cell.verdict) == ("resnet18", "wrong")
+    assert cell.note.startswith("wrong in")
+
+
 def test_other_conditions_are_not_comparable():
     report = judge_runs(
         [run("b", {CELL: 1.0}, threads=2)], [run("c", {CELL: 1.0}, threads=4)], Options()

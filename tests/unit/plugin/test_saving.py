@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 
 import pytest
 
-from deploybench.errors import UsageError
+from deploybench.errors import FileError, UsageError
 from deploybench.machine import packages
 from deploybench.plugin.saving import Saving
 from deploybench.records import reading
@@ -79,10 +80,37 @@ def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatc
         Saving(tmp_path, "run1", begun.unfinished.folder).begin({"threads": 2})
 
 
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda case: case["stats"].update(data=[-1.0]), "has stats.data[0] -1.0, which is not a"),
+        (lambda case: case["stats"].update(data=[float("nan")]), "has stats.data[0] nan, which"),
+        (lambda case: case["extra_info"].update(turns=[7]), "has turns that do not add up"),
+        (lambda case: case["extra_info"].update(column="a;b"), "has extra_info.column 'a;b'"),
+        (lambda case: case["extra_info"].update(first_call_ms="1"), "has first_call_ms '1'"),
+        (lambda case: case.pop("params"), "is not from this suite (no params.model)"),
+    ],
+)
+def test_what_a_run_goes_on_from_is_checked_like_a_saved_run(tmp_path, edit, words):
+    begun = Saving(tmp_path, "run1", None)
+    begun.begin({"threads": 2})
+    case = CaseRecord(MODEL, "eager", "PyTorch", 0, (0.001,), batch_size=1)
+    begun.put(MODEL, 1, {"eager": case})
+    (path,) = begun.unfinished.folder.glob(f"{MODEL}*")
+    (written,) = json.loads(path.read_text())
+    edit(written)
+    path.write_text(json.dumps([written]))
+    with pytest.raises(FileError) as caught:
+        Saving(tmp_path, "run1", begun.unfinished.folder).begin({"threads": 2})
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("--resume run1-")
+
+
 def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
     _, run = saved
     about = run["deploybench"]
     assert [each["backend"] for each in about["failed"]] == ["wrong", "tiring", "broken"]
+    assert [each["kind"] for each in about["failed"]] == ["wrong", "wrong", "failed"]
     assert about["failed"][0]["reason"].startswith("different, before timing: ")
     assert len(about["run"]) == 32
     assert about["noise"]["before"]["median"] > 0
@@ -91,6 +119,50 @@ def test_a_saved_run_says_what_failed_and_what_was_noticed(saved):
         assert sum(info["turns"]) == len(bench["stats"]["data"])
         assert len(info["turns"]) >= 4
         assert info["stopped_by"] in ("precision", "max_seconds")
+
+
+OWN_TEST = """
+def test_{number}(model, backend, batch_size, models, timed_run, record_latency):
+    record_latency(timed_run.outcome(models[model], backend, batch_size))
+"""
+# As pytest-repeat does it: the number of the repetition is one more parameter.
+REPEAT = """
+import pytest
+
+@pytest.fixture
+def step(request):
+    return request.param
+
+def pytest_generate_tests(metafunc):
+    metafunc.fixturenames.append("step")
+    metafunc.parametrize("step", [0, 1], indirect=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "tests", "ended"),
+    [
+        (["test_own.py", "test_own.py", "--keep-duplicates"], 1, "1 passed, 1 deselected"),
+        (["test_own.py", "-p", "repeat"], 1, "1 passed, 1 deselected"),
+        (["test_own.py"], 2, "2 passed"),
+    ],
+    ids=["kept duplicates", "a plugin", "another test"],
+)
+def test_a_saved_run_holds_each_case_once_however_often_it_is_asked_for(
+    run_pytest, tmp_path, options, tests, ended
+):
+    own = "".join(OWN_TEST.format(number=number) for number in range(tests))
+    (tmp_path / "test_own.py").write_text(own)
+    (tmp_path / "repeat.py").write_text(REPEAT)
+    saved = tmp_path / "run.json"
+    ran = run_pytest(
+        *("-p", "deploybench.plugin", "-c", str(ROOT / "pytest.ini"), f"--rootdir={ROOT}"),
+        *(str(tmp_path / each) if each.endswith(".py") else each for each in options),
+        *(f"--models={MODEL}", "--backends=eager", "--benchmark-max-time=0"),
+        f"--benchmark-json={saved}",
+    )
+    assert f" {ended} in" in ran.stdout
+    assert [case.backend for case in reading.read(saved).cases] == ["eager"]
 
 
 def run_until_saved(command, folder):
@@ -113,7 +185,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     command += [f"--benchmark-storage={storage}", "--benchmark-save=run1"]
     run_until_saved(command, storage)
     (unfinished,) = (storage / "unfinished").iterdir()
-    before = {case.backend: case.samples_seconds for case in reading.read(unfinished).cases}
+    begun = reading.read(unfinished)
+    assert begun.peak is not None
+    before = {case.backend: case.samples_seconds for case in begun.cases}
     assert set(before) == {"eager", "scripted"}
 
     command += ["--resume", unfinished.name]

@@ -99,17 +99,38 @@ def test_a_missing_cell_is_4(save):
     assert "1 missing, 1 same" in ran.stdout
 
 
+def with_failure(paths, **failure):
+    """Have the first run say that its second model failed."""
+    run = json.loads(paths[0].read_text())
+    failure = {"model": "vgg11", "column": "PyTorch", **failure}
+    run["deploybench"] = {"run": "c0", "failed": [failure]}
+    paths[0].write_text(json.dumps(run))
+    return paths
+
+
 def test_a_failed_cell_is_4_with_its_reason(save):
-    candidate = save("c", 1.0001)
-    document = json.loads(candidate[0].read_text())
-    document["machine_info"]["deploybench"]["format"] = 2
-    failure = {"model": "vgg11", "column": "PyTorch", "reason": "different, before timing"}
-    document["deploybench"] = {"run": "c0", "failed": [failure]}
-    candidate[0].write_text(json.dumps(document))
+    candidate = with_failure(save("c", 1.0001), reason="different, before timing")
     ran = judge(save("b"), candidate)
     assert ran.returncode == 4
     assert "wrong" in ran.stdout
     assert "different, before timing" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("text", "\n2 cells: 1 {kind}, 1 same\n"),
+        ("json", '"verdict": "{kind}"'),
+        ("junit", '<failure message="{kind} out of memory" />'),
+        ("markdown", "| {kind} | out of memory |"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["wrong", "failed"])
+def test_every_format_says_whether_it_was_wrong_or_failed(save, kind, form, words):
+    candidate = with_failure(save("c", 1.0001), reason="out of memory", kind=kind)
+    ran = judge(save("b"), candidate, "--format", form)
+    assert ran.returncode == 4
+    assert words.format(kind=kind) in ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -201,7 +222,7 @@ def test_it_writes_a_file_but_never_a_run_it_reads(save, tmp_path):
 def test_the_exit_codes_stand_in_the_help():
     helped = gate("--help").stdout
     assert "0 nothing slower" in helped
-    assert "3 not comparable; 4 missing or wrong cells" in helped
+    assert "3 not comparable; 4 missing, wrong or failed cells" in helped
 
 
 def test_tolerances_by_model_and_backend(tmp_path):
