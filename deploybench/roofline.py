@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from . import catalog
@@ -19,7 +22,8 @@ from .backends.base import InProcessSession
 from .measure import timed_calls
 from .settings import Settings
 
-ATTEMPTS = 5
+# Calls of each, and seconds of them after which no further one is due: a longer call needs fewer.
+ATTEMPTS, ENOUGH = 5, 0.2
 # By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
 # Large enough that starting is nothing beside it; what takes LONG_ENOUGH seconds before it has
 # grown so large stays as it is, since some processors have no float16 and take minutes.
@@ -63,10 +67,24 @@ def work(model: str, batch_size: int, dtype: str) -> Work:
         module = catalog.build(model).to(getattr(torch, dtype))
         batch = torch.empty(batch_size, 3, size, size, dtype=getattr(torch, dtype))
     # With gradients on, attention is made of operations that the counter knows.
-    with FlopCounterMode(display=False) as counter, torch.enable_grad():
+    with FlopCounterMode(display=False) as counter, torch.enable_grad(), _WithoutNorms():
         module(batch)
     weights = [*module.parameters(), *module.buffers()]
     return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
+
+
+class _WithoutNorms(TorchFunctionMode):
+    """Within it, batch norms are left out: they count for nothing and take most of the time."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the input of a batch norm; call anything else."""
+        return args[0] if func is F.batch_norm and args else func(*args, **(kwargs or {}))
 
 
 def peak(settings: Settings) -> Peak | None:
@@ -129,7 +147,10 @@ def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Se
     session = InProcessSession(call, settings)
     session.put(given)
     # The first has to find memory for its result.
-    return min(timed_calls(session, 1 + ATTEMPTS)[1:])
+    seconds = timed_calls(session, 2)[1:]
+    while len(seconds) < ATTEMPTS and sum(seconds) < ENOUGH:
+        seconds += timed_calls(session, 1)
+    return min(seconds)
 
 
 @contextmanager

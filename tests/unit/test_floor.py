@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from deploybench import roofline, settings
+from deploybench import catalog, roofline, settings
 from deploybench.analysis import floor
 from deploybench.analysis.runs import Case, Run
 from deploybench.errors import FileError
@@ -77,6 +78,24 @@ def test_attention_is_counted():
     # vit_b_16: 17.56e9 multiplications and additions by its authors' count, which leaves out the
     # products of queries, keys and values.
     assert roofline.work("vit_b_16", 1, "float32").flops > 2 * 17.5e9
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "densenet121", "googlenet"])
+def test_to_leave_batch_norms_out_changes_no_count(name):
+    module, batch = catalog.build(name).to("meta"), torch.empty(1, 3, 224, 224, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        module(batch)
+    assert roofline.work(name, 1, "float32").flops == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.001, 6), (0.05, 5), (0.12, 3), (1.0, 2)])
+def test_the_longer_a_call_the_fewer_are_measured(monkeypatch, seconds, calls):
+    made = []
+    monkeypatch.setattr(
+        roofline, "timed_calls", lambda _, count: made.extend(count * [9.0]) or count * [seconds]
+    )
+    least = roofline._least_seconds(torch.neg, torch.ones(1), settings.resolve("cpu"))
+    assert (least, len(made)) == (seconds, calls)
 
 
 def test_a_device_has_rates(monkeypatch):
