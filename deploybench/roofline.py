@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from . import catalog
 from .backends.base import InProcessSession
 from .measure import timed_calls
 from .settings import Settings
@@ -57,20 +57,17 @@ class Peak:
         )
 
 
-def work(model: str, batch_size: int, dtype: str) -> Work:
+def work(module: nn.Module, batch: Tensor) -> Work:
     """Count the work of one call. Nothing is computed: the tensors have shapes alone.
 
     A multiplication and an addition are two operations, as torch.utils.flop_counter has it.
     """
-    size = catalog.input_size(model)
-    with torch.device("meta"):
-        module = catalog.build(model).to(getattr(torch, dtype))
-        batch = torch.empty(batch_size, 3, size, size, dtype=getattr(torch, dtype))
+    weights = dict([*module.named_parameters(), *module.named_buffers()])
+    shapes = {name: each.detach().to("meta") for name, each in weights.items()}
     # With gradients on, attention is made of operations that the counter knows.
     with FlopCounterMode(display=False) as counter, torch.enable_grad(), _WithoutNorms():
-        module(batch)
-    weights = [*module.parameters(), *module.buffers()]
-    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
+        functional_call(module, shapes, (batch.to("meta"),))
+    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights.values()))
 
 
 class _WithoutNorms(TorchFunctionMode):

@@ -106,7 +106,7 @@ class Subject:
     def work(self) -> Work:
         """What one call of the run's batch size has to do."""
         if self._work is None:
-            self._work = roofline.work(self.name, self.plan.batch_size, self.plan.settings.dtype)
+            self._work = roofline.work(self.module, self.images[: self.plan.batch_size])
         return self._work
 
     def artifact(self, backend: Backend) -> Artifact | None:
