@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Value = str | int | float | bool | None
 
@@ -170,4 +171,7 @@ def tidy(runs: Sequence[Run]) -> pd.DataFrame:
         for number, run in enumerate(runs)
         for case in run.cases
     ]
+    # Every run of pytest imports this module, and few need a table of it.
+    import pandas as pd
+
     return pd.DataFrame(rows)

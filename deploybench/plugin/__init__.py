@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,6 +183,10 @@ def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Announce each timed case on a line of its own."""
+    plugins = session.config.pluginmanager
+    if "hypothesis" not in sys.modules and plugins.has_plugin("hypothesispytest"):
+        # No test uses it, and for its summary its plugin would import it: half a second or more.
+        plugins.unregister(name="hypothesispytest")
     only_size = session.config.stash[OPTIONS].batch_size[0]
     cases = {
         item.nodeid: (
