@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ class PreparedModel:
                 "compared; make its forward leave parameters, buffers and attributes as they are"
             )
         self._work: Work | None = None
+        self._work_counted = False
 
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
@@ -164,10 +165,13 @@ class PreparedModel:
                 output = dict(zip(reference.tensors, found, strict=True))
         return judge(output, reference, self.task)
 
-    def work(self) -> Work:
-        """What one call of the run's batch size has to do."""
-        if self._work is None:
-            self._work = roofline.work(self.model.built, self.inputs[: self.plan.batch_size])
+    def work(self) -> Work | None:
+        """What one call of the run's batch size has to do; None where it cannot be counted."""
+        if not self._work_counted:
+            self._work_counted = True
+            # A module may hold tensors that cannot be taken away from it; its figures stand.
+            with suppress(Exception):
+                self._work = roofline.work(self.module, self.inputs[: self.plan.batch_size])
         return self._work
 
     def artifact(self, backend: Backend) -> Artifact | None:
