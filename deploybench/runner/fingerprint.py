@@ -37,7 +37,7 @@ def fingerprint(
         "cuda": torch.version.cuda if plan.settings.on_cuda else None,
         "cudnn": torch.backends.cudnn.version() if plan.settings.on_cuda else None,
         **asdict(plan.settings),
-        "weights": plan.weights.label,
+        "weights": plan.weights.kind,
         "seed": plan.seed,
         "batch_size": ",".join(map(str, batch_sizes)) if len(batch_sizes) > 1 else plan.batch_size,
         "metric": protocol.metric,
