@@ -60,4 +60,4 @@ $(DOCS_VENV)/.installed: requirements-docs.txt
 	@touch $@
 
 clean:
-	rm -rf cpp/build $(RESULTS) site
+	rm -rf cpp/build cpp/build-sanitized $(RESULTS) site

@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <numeric>
@@ -15,15 +16,37 @@ namespace runner {
 
 namespace {
 
+constexpr int64_t kMostShown = 5;
+constexpr double kSumTolerance = 1e-3;  // what rounding to half precision leaves of a sum of 1
+
 std::vector<std::string> read_labels(const std::string& path, int64_t classes) {
   std::ifstream file(path);
   if (!file) throw Failure(path + ": cannot be read; give a text file with a label a line");
   std::vector<std::string> labels;
-  for (std::string line; std::getline(file, line);) labels.push_back(line);
-  if (int64_t(labels.size()) < classes)
-    throw Failure(path + ": holds " + std::to_string(labels.size()) + " labels, the model has " +
-                  std::to_string(classes) + " classes; give a file with a line for each");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    labels.push_back(line);
+  }
+  while (!labels.empty() && labels.back().empty()) labels.pop_back();
+  const int64_t held = int64_t(labels.size());
+  const std::string mend = held == classes + 1 ? "remove a background label, if it begins with one"
+                                               : "give a file with a line for each";
+  if (held != classes)
+    throw Failure(path + ": holds " + std::to_string(held) + " labels, the model has " +
+                  std::to_string(classes) + " classes; " + mend);
   return labels;
+}
+
+// The probability of each class, from logits [1, classes] or what went through a softmax already.
+at::Tensor probabilities(const at::Tensor& output) {
+  if (output.dim() != 2 || output.size(0) != 1 || output.size(1) == 0)
+    throw Failure("the model gives " + type_name(output) + " instead of [1, classes]");
+  const at::Tensor row = output[0].to(at::kDouble);
+  if (!row.isfinite().all().item<bool>())
+    throw Failure("the model gives NaN or infinite values, which are no logits");
+  const bool is_distribution = row.min().item<double>() >= 0 &&
+                               std::abs(row.sum().item<double>() - 1) < kSumTolerance;
+  return is_distribution ? row : row.softmax(-1);
 }
 
 }  // namespace
@@ -36,16 +59,16 @@ void infer(const InferOptions& options) {
   session.configure(settings);
   const at::Tensor image = read_image(options.input);
   session.load(options.model);
-  session.put(image);
+  session.put({{"0", image}});
   session.run(1);
-  const at::Tensor logits = session.output();
-  const int64_t classes = logits.size(-1);
+  const at::Tensor shares = probabilities(session.outputs()[0].tensor);
+  const int64_t classes = shares.size(0);
   std::vector<std::string> labels(classes);
   for (int64_t index = 0; index < classes; ++index) labels[index] = std::to_string(index);
   if (!options.labels.empty()) labels = read_labels(options.labels, classes);
-  const auto [values, indices] = at::topk(at::softmax(logits.to(at::kFloat), -1)[0], 5);
-  for (int place = 0; place < 5; ++place)
-    std::printf("%.2f%% %s\n", 100 * values[place].item<float>(),
+  const auto [values, indices] = shares.topk(std::min(kMostShown, classes));
+  for (int64_t place = 0; place < values.size(0); ++place)
+    std::printf("%.2f%% %s\n", 100 * values[place].item<double>(),
                 labels[indices[place].item<int64_t>()].c_str());
 }
 
@@ -56,7 +79,7 @@ void bench(const BenchOptions& options) {
   settings.threads = options.threads;
   const Settings in_force = session.configure(settings);
   session.load(options.model);
-  session.put(at::rand({options.batch_size, 3, options.size, options.size}));
+  session.put({{"0", at::rand({options.batch_size, 3, options.size, options.size})}});
   session.run(options.warm_up);
   std::vector<double> samples = session.time(options.rounds);
   std::sort(samples.begin(), samples.end());
@@ -64,9 +87,9 @@ void bench(const BenchOptions& options) {
   const double median =
       samples.size() % 2 ? samples[middle] : (samples[middle - 1] + samples[middle]) / 2;
   const double mean = std::accumulate(samples.begin(), samples.end(), 0.0) / double(samples.size());
-  std::printf("#head;TorchScript (C++)\n");
+  std::printf("#head;%s\n", session.title().c_str());
   std::printf("%s: %s, %d threads, batch size %d\n", options.model.c_str(),
-              in_force.device.c_str(), in_force.threads, options.batch_size);
+              in_force.device.c_str(), int(in_force.threads), options.batch_size);
   std::printf("median %.3f ms, mean %.3f, minimum %.3f, maximum %.3f, %d calls\n", median * 1e3,
               mean * 1e3, samples.front() * 1e3, samples.back() * 1e3, options.rounds);
   std::printf("#%s;%f\n", options.model.c_str(), median * 1e3);

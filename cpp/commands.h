@@ -13,7 +13,8 @@ struct InferOptions {
   int threads = 0;  // 0: what torch takes
 };
 
-// Prints the five likeliest classes of one image, each as a percentage and a label.
+// Prints the five likeliest classes of one image, or all where there are fewer, each as a percentage
+// and a label. Throws Failure for labels that are not as many as the classes.
 void infer(const InferOptions& options);
 
 struct BenchOptions {

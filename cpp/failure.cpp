@@ -14,6 +14,8 @@ std::string current_error() {
     text = error.what_without_backtrace();
   } catch (const std::exception& error) {
     text = error.what();
+  } catch (...) {
+    text = "an unknown error";
   }
   // TorchScript's interpreter puts the cause on the last line that begins so, after a traceback.
   const std::string cause = "RuntimeError: ";

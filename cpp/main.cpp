@@ -1,33 +1,32 @@
-// model_runner: runs TorchScript models on LibTorch, with no Python in the process.
-
-#include <signal.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
+// model_runner: runs deployed models on LibTorch and OpenVINO, with no Python in the process.
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "commands.h"
-#include "serve.h"
 #include "failure.h"
+#include "parent.h"
+#include "serve.h"
 #include "session.h"
 
 namespace {
 
 constexpr const char* kHelp = R"(usage:
-  model_runner infer MODEL.ts INPUT.dat [--labels FILE] [--device D] [--threads N]
+  model_runner infer MODEL INPUT.dat [--labels FILE] [--device D] [--threads N]
       the five likeliest classes of an image that tools/read_image.py wrote
-  model_runner bench MODEL.ts [--rounds 100] [--warm-up 10] [--size 224] [--batch-size 1]
+  model_runner bench MODEL [--rounds 100] [--warm-up 10] [--size 224] [--batch-size 1]
                      [--device D] [--threads N]
       milliseconds of a call, each call synchronised with the device at both ends
   model_runner serve
       the line protocol that deploybench drives; it stands at the head of cpp/serve.cpp
   model_runner --version | --help
-D is cpu (the default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done, 1 failed, 2 usage.
+MODEL is a TorchScript file, a package of AOTInductor (.pt2) or an ONNX file (.onnx). D is cpu (the
+default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done,
+1 failed, 2 usage.
 )";
 
 struct Usage : std::runtime_error {
@@ -90,9 +89,7 @@ int run(const std::vector<std::string>& words) {
           {"--batch-size", positive(options.batch_size)}});
     runner::bench(options);
   } else if (command == "serve") {
-#ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a test run that was killed
-#endif
+    runner::end_with_parent();  // not to outlive a test run that was killed
     return runner::serve();
   } else if (command == "--version") {
     std::printf("model_runner on LibTorch %s\n", runner::torch_version().c_str());
@@ -107,6 +104,9 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  // Without it a package of AOTInductor answers an input that it was not made for with garbage. Set
+  // here, since another thread could be reading the environment later.
+  setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
   try {
     return run({arguments, arguments + count});
   } catch (const Usage& error) {

@@ -6,10 +6,12 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "failure.h"
+#include "inputs.h"
+#include "outputs.h"
+#include "text.h"
 
 namespace runner {
 
@@ -24,35 +26,93 @@ class TorchScript : public Program {
     module_.eval();
   }
 
-  at::Tensor run(const at::Tensor& input) override {
-    c10::IValue result = module_.forward({input});
-    // Scripted googlenet and inception_v3 as torchvision builds them give a tuple, logits first.
-    if (result.isTuple() && !result.toTupleRef().elements().empty())
-      result = result.toTupleRef().elements()[0];
-    if (!result.isTensor()) throw Failure("the model gave no tensor");
-    return result.toTensor();
+  const char* title() const override { return "TorchScript (C++)"; }
+
+  void bind(const std::vector<std::string>& names) override {
+    const auto& schema = module_.get_method("forward").function().getSchema();
+    std::vector<Parameter> parameters;
+    std::vector<c10::IValue> arguments;
+    for (size_t index = 1; index < schema.arguments().size(); ++index) {  // 0 is the module itself
+      const auto& argument = schema.arguments()[index];
+      parameters.push_back({argument.name(), argument.default_value().has_value()});
+      arguments.push_back(argument.default_value().value_or(c10::IValue()));
+    }
+    places_ = find_places(names, parameters);
+    arguments_ = std::move(arguments);
   }
+
+  void set(const std::vector<at::Tensor>& inputs) override {
+    for (size_t index = 0; index < inputs.size(); ++index)
+      arguments_[places_[index]] = inputs[index];
+  }
+
+  void call() override { returned_ = module_.forward(arguments_); }
+
+  NamedTensors outputs() const override { return flatten(returned_); }
 
  private:
   torch::jit::Module module_;
+  std::vector<size_t> places_;  // of each input among the arguments
+  std::vector<c10::IValue> arguments_;
+  c10::IValue returned_;
 };
 
+// A package knows its inputs and outputs by position. Their names come from the metadata that it was
+// packaged with, `inputs` and `outputs`, a name a line, None included; without, they are their
+// positions, and the name of a lone output is `output`.
 class Package : public Program {
  public:
   // What lets several threads share a package asks CUDA for events, which cannot be captured.
   Package(const std::string& path, c10::Device device, bool capturable)
       : loader_(path, "model", /*run_single_threaded=*/capturable, /*num_runners=*/1,
-                device.index()) {}
+                device.index()),
+        input_names_(listed("inputs")),
+        output_names_(listed("outputs")) {}
 
-  at::Tensor run(const at::Tensor& input) override { return loader_.run({input}).at(0); }
+  const char* title() const override { return "AOTInductor (C++)"; }
+
+  void bind(const std::vector<std::string>& names) override {
+    std::vector<Parameter> parameters;
+    for (const auto& name : input_names_) parameters.push_back({name});
+    while (input_names_.empty() && parameters.size() < names.size())
+      parameters.push_back({std::to_string(parameters.size())});
+    places_ = find_places(names, parameters);
+    inputs_.assign(places_.size(), at::Tensor());
+  }
+
+  void set(const std::vector<at::Tensor>& inputs) override {
+    for (size_t index = 0; index < inputs.size(); ++index) inputs_[places_[index]] = inputs[index];
+  }
+
+  void call() override { returned_ = loader_.run(inputs_); }
+
+  NamedTensors outputs() const override {
+    NamedTensors outputs;
+    for (size_t index = 0; index < returned_.size(); ++index)
+      if (returned_[index].defined()) outputs.push_back({output_name(index), returned_[index]});
+    if (outputs.empty()) throw Failure("the model returned no tensor");
+    return outputs;
+  }
 
  private:
+  std::string output_name(size_t index) const {
+    if (output_names_.size() == returned_.size()) return output_names_[index];
+    return returned_.size() == 1 ? "" : std::to_string(index);
+  }
+
+  std::vector<std::string> listed(const std::string& name) {
+    const auto metadata = loader_.get_metadata();
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? std::vector<std::string>() : split(found->second, '\n');
+  }
+
   torch::inductor::AOTIModelPackageLoader loader_;
+  std::vector<std::string> input_names_;
+  std::vector<std::string> output_names_;
+  std::vector<size_t> places_;  // of each input in the package's order
+  std::vector<at::Tensor> inputs_;
+  std::vector<at::Tensor> returned_;
 };
-
-}  // namespace
-
-namespace {
 
 // An ONNX file, through the library beside this program that links OpenVINO; see openvino_program.cpp.
 std::unique_ptr<Program> open_onnx(const std::string& path) {
@@ -76,10 +136,8 @@ std::unique_ptr<Program> load_program(const std::string& path, c10::Device devic
   const bool is_package = extension == ".pt2";
   try {
     if (extension == ".onnx") return open_onnx(path);
-    if (!is_package) return std::make_unique<TorchScript>(path, device);
-    // Without it a package answers an input that it was not made for with garbage.
-    setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*replace=*/1);
-    return std::make_unique<Package>(path, device, capturable);
+    if (is_package) return std::make_unique<Package>(path, device, capturable);
+    return std::make_unique<TorchScript>(path, device);
   } catch (const Failure&) {
     throw;
   } catch (const std::exception&) {

@@ -1,106 +1,63 @@
 // The mode that the suite drives: one process for a whole run.
 //
-// The line protocol, version 3. A request is a line of fields, separated by tabs, the first of which
-// is the verb. Each request gets one line in reply: `ok` and its fields, or `error` and one line of
-// text, after which the process serves on. Paths hold no tab and no newline. Tensors cross as files
-// of raw little-endian values, never as text, and so do the samples, as float64 seconds.
+// The line protocol, version 4. A request is a line of fields, separated by tabs, the first of which
+// is the verb. Each request gets one line in reply: `ok` and its fields; or `error` and one line of
+// text, after which the process serves on; or `fatal` and one line of text, after which it has ended.
+// Replies go to what standard output was at the start; what a model prints goes to standard error.
+// Paths hold no tab and no newline.
 //
-//   hello                       ok  protocol=3  torch=VERSION  graphs=FLAG  pid=N
+//   hello                       ok  protocol=4  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
 //   load  FILE  HOW             ok                     a program, onto the device
 //   memory                      ok  BYTES              the most on the device since `load`
-//   put  FILE  DTYPE  N,C,H,W   ok                     the input of the calls that follow
+//   put  FILE  TENSOR ...       ok                     the inputs of the calls that follow
 //   run  COUNT                  ok                     untimed calls
 //   time  COUNT  WHAT  FILE     ok                     timed calls; their samples go to FILE
 //   queue  COUNT  WHAT  FILE    ok                     back to back; one sample of all of them
 //   events  COUNT  FILE         ok                     timed by CUDA events; for CUDA alone
-//   output  FILE                ok  DTYPE  N,CLASSES   the output of the latest call goes to FILE
+//   output  FILE                ok  TENSOR ...         what the latest call returned goes to FILE
 //   unload                      ok                     forgets the model
 //   quit                        ok                     and ends, as it does at the end of input
 //
-// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1. WHAT is `calls`,
-// or `copies` for calls that take their input from the host and bring their output back there. HOW
-// is `plain`, or `graph` for a program that the first call is to capture in a CUDA graph.
+// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1; a model that was
+// loaded is forgotten. WHAT is `calls`, or `copies` for calls that take their inputs from the host and
+// bring their outputs back there. HOW is `plain`, or `graph` for a program that the first call is to
+// capture in a CUDA graph. COUNT is at most a million.
+//
+// A TENSOR is DTYPE:SHAPE:NAME, as `float32:1,3,224,224:0`. DTYPE is float64, float32, float16,
+// bfloat16, int64, int32, int16, int8, uint8 or bool; SHAPE is empty for a single value. The values
+// cross as files, never as text: those of all tensors of a request one after the other, raw and
+// little-endian. Samples do so too, as float64 seconds.
+//
+// The NAME of an input is its position from 0, or the name of the parameter that it is for. That of
+// an output is its path in what the model returned: the keys of dictionaries, the fields of named
+// tuples and the positions in tuples and lists, joined by dots, as `0.boxes`; a lone tensor is
+// `output`. None is left out. A package of AOTInductor and an ONNX file have the names that they were
+// exported with; see program.cpp.
 
 #include "serve.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <map>
-#include <sstream>
 
 #include "failure.h"
 #include "graph.h"
 #include "session.h"
 #include "tensors.h"
+#include "text.h"
 
 namespace runner {
 
 namespace {
 
 using Fields = std::vector<std::string>;
-
-Fields split(const std::string& text, char separator) {
-  Fields fields;
-  std::istringstream stream(text);
-  for (std::string field; std::getline(stream, field, separator);) fields.push_back(field);
-  return fields;
-}
-
-int whole_number(const std::string& text) {
-  try {
-    size_t used = 0;
-    const int number = std::stoi(text, &used);
-    if (used == text.size() && number >= 0) return number;
-  } catch (const std::exception&) {
-  }
-  throw Failure("'" + text + "' is no whole number");
-}
-
-Settings read_settings(const Fields& fields) {
-  std::map<std::string, std::string> given;
-  for (size_t index = 1; index < fields.size(); ++index) {
-    const auto equals = fields[index].find('=');
-    if (equals == std::string::npos) throw Failure("'" + fields[index] + "' is not NAME=VALUE");
-    given[fields[index].substr(0, equals)] = fields[index].substr(equals + 1);
-  }
-  const auto take = [&](const char* name) {
-    const auto found = given.find(name);
-    if (found == given.end()) throw Failure(std::string("configure lacks ") + name);
-    const std::string value = found->second;
-    given.erase(found);
-    return value;
-  };
-  Settings settings;
-  settings.device = take("device");
-  settings.threads = whole_number(take("threads"));
-  settings.interop_threads = whole_number(take("interop_threads"));
-  settings.grad_mode = take("grad_mode");
-  settings.cudnn_tf32 = take("cudnn_tf32") == "1";
-  settings.matmul_precision = take("matmul_precision");
-  settings.cudnn_benchmark = take("cudnn_benchmark") == "1";
-  settings.cudnn_deterministic = take("cudnn_deterministic") == "1";
-  settings.dtype = take("dtype");
-  settings.channels_last = take("channels_last") == "1";
-  settings.allocator = take("allocator");
-  if (!given.empty()) throw Failure("unknown setting '" + given.begin()->first + "'");
-  return settings;
-}
-
-std::string write_settings(const Settings& settings) {
-  std::ostringstream reply;
-  reply << "\tdevice=" << settings.device << "\tthreads=" << settings.threads
-        << "\tinterop_threads=" << settings.interop_threads
-        << "\tgrad_mode=" << settings.grad_mode << "\tcudnn_tf32=" << settings.cudnn_tf32
-        << "\tmatmul_precision=" << settings.matmul_precision
-        << "\tcudnn_benchmark=" << settings.cudnn_benchmark
-        << "\tcudnn_deterministic=" << settings.cudnn_deterministic
-        << "\tdtype=" << settings.dtype << "\tchannels_last=" << settings.channels_last
-        << "\tallocator=" << settings.allocator;
-  return reply.str();
-}
 
 // Whether `given` is the second of the two words that it may be.
 bool one_of(const std::string& given, const std::string& first, const std::string& second) {
@@ -111,6 +68,72 @@ bool one_of(const std::string& given, const std::string& first, const std::strin
 
 bool with_copies(const std::string& what) { return one_of(what, "calls", "copies"); }
 
+Settings read_settings(const Fields& fields) {
+  std::map<std::string, std::string> given;
+  for (const auto& field : fields) {
+    const auto equals = field.find('=');
+    if (equals == std::string::npos) throw Failure("'" + field + "' is not NAME=VALUE");
+    given[field.substr(0, equals)] = field.substr(equals + 1);
+  }
+  const auto take = [&](const char* name) {
+    const auto found = given.find(name);
+    if (found == given.end()) throw Failure(std::string("configure lacks ") + name);
+    const std::string value = found->second;
+    given.erase(found);
+    return value;
+  };
+  const auto flag = [&](const char* name) { return one_of(take(name), "0", "1"); };
+  Settings settings;
+  settings.device = take("device");
+  settings.threads = whole_number(take("threads"));
+  settings.interop_threads = whole_number(take("interop_threads"));
+  settings.grad_mode = take("grad_mode");
+  settings.cudnn_tf32 = flag("cudnn_tf32");
+  settings.matmul_precision = take("matmul_precision");
+  settings.cudnn_benchmark = flag("cudnn_benchmark");
+  settings.cudnn_deterministic = flag("cudnn_deterministic");
+  settings.dtype = take("dtype");
+  settings.channels_last = flag("channels_last");
+  settings.allocator = take("allocator");
+  if (!given.empty()) throw Failure("unknown setting '" + given.begin()->first + "'");
+  return settings;
+}
+
+Fields write_settings(const Settings& settings) {
+  const auto flag = [](bool on) { return on ? "1" : "0"; };
+  return {"device=" + settings.device,
+          "threads=" + std::to_string(settings.threads),
+          "interop_threads=" + std::to_string(settings.interop_threads),
+          "grad_mode=" + settings.grad_mode,
+          std::string("cudnn_tf32=") + flag(settings.cudnn_tf32),
+          "matmul_precision=" + settings.matmul_precision,
+          std::string("cudnn_benchmark=") + flag(settings.cudnn_benchmark),
+          std::string("cudnn_deterministic=") + flag(settings.cudnn_deterministic),
+          "dtype=" + settings.dtype,
+          std::string("channels_last=") + flag(settings.channels_last),
+          "allocator=" + settings.allocator};
+}
+
+Fields greeting() {
+  return {"protocol=4", "torch=" + torch_version(),
+          std::string("graphs=") + (kHasGraphs ? "1" : "0"), "pid=" + std::to_string(getpid())};
+}
+
+void put(Session& session, const Fields& given) {
+  std::vector<Description> descriptions;
+  for (size_t index = 1; index < given.size(); ++index)
+    descriptions.push_back(parse_description(given[index]));
+  session.put(read_tensors(given[0], descriptions));
+}
+
+Fields write_outputs(const Session& session, const std::string& path) {
+  const NamedTensors outputs = session.outputs();
+  Fields descriptions;
+  for (const auto& output : outputs) descriptions.push_back(describe(output));
+  write_tensors(path, outputs);
+  return descriptions;
+}
+
 void write_samples(const std::string& path, const std::vector<double>& samples) {
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(samples.data()),
@@ -119,65 +142,96 @@ void write_samples(const std::string& path, const std::vector<double>& samples) 
   if (!file) throw Failure(path + ": cannot be written");
 }
 
-// The fields of the reply to a request, after `ok`, each with a tab before it.
-std::string answer(Session& session, const Fields& fields) {
-  const std::string verb = fields.empty() ? "" : fields[0];
-  const auto argument = [&](size_t index) -> const std::string& {
-    if (index >= fields.size()) throw Failure("'" + verb + "' lacks an argument");
-    return fields[index];
-  };
-  if (verb == "hello")
-    return std::string("\tprotocol=3\ttorch=")
-        .append(torch_version())
-        .append("\tgraphs=")
-        .append(std::to_string(kHasGraphs))
-        .append("\tpid=")
-        .append(std::to_string(getpid()));
-  if (verb == "configure") return write_settings(session.configure(read_settings(fields)));
-  if (verb == "load") {
-    session.load(argument(1), one_of(argument(2), "plain", "graph"));
-  } else if (verb == "memory") {
-    return std::string("\t").append(std::to_string(session.peak_device_bytes()));
-  } else if (verb == "put") {
-    std::vector<int64_t> shape;
-    for (const auto& side : split(argument(3), ',')) shape.push_back(whole_number(side));
-    session.put(read_tensor(argument(1), argument(2), shape));
-  } else if (verb == "run") {
-    session.run(whole_number(argument(1)));
-  } else if (verb == "time") {
-    write_samples(argument(3), session.time(whole_number(argument(1)), with_copies(argument(2))));
-  } else if (verb == "queue") {
-    const double seconds = session.queue(whole_number(argument(1)), with_copies(argument(2)));
-    write_samples(argument(3), {seconds});
-  } else if (verb == "events") {
-    write_samples(argument(2), session.time_by_events(whole_number(argument(1))));
-  } else if (verb == "output") {
-    const at::Tensor output = session.output();
-    write_tensor(argument(1), output);
-    std::ostringstream shape;
-    for (int64_t index = 0; index < output.dim(); ++index)
-      shape << (index ? "," : "") << output.size(index);
-    return "\t" + dtype_name(output) + "\t" + shape.str();
-  } else if (verb == "unload") {
-    session.unload();
-  } else if (verb != "quit") {
-    throw Failure("unknown verb '" + verb + "'");
+// How many arguments a verb takes at least and at most.
+struct Arity {
+  size_t least;
+  size_t most;
+};
+
+constexpr size_t kAny = SIZE_MAX;
+
+const std::map<std::string, Arity> kVerbs = {
+    {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 2}},  {"memory", {0, 0}},
+    {"put", {2, kAny}}, {"run", {1, 1}},          {"time", {3, 3}},  {"queue", {3, 3}},
+    {"events", {2, 2}}, {"output", {1, 1}},       {"unload", {0, 0}}, {"quit", {0, 0}}};
+
+void check_arguments(const std::string& verb, size_t count) {
+  const auto known = kVerbs.find(verb);
+  if (known == kVerbs.end()) throw Failure("unknown verb '" + verb + "'");
+  const auto [least, most] = known->second;
+  if (count < least || count > most)
+    throw Failure("'" + verb + "' takes " + (most == kAny ? "at least " : "") +
+                  std::to_string(least) + (least == 1 ? " argument" : " arguments") + ", not " +
+                  std::to_string(count));
+}
+
+// The fields of the reply to a request, after `ok`.
+Fields answer(Session& session, const std::string& line) {
+  Fields given = split(line, '\t');
+  const std::string verb = given[0];
+  given.erase(given.begin());
+  check_arguments(verb, given.size());
+  if (verb == "hello") return greeting();
+  if (verb == "configure") return write_settings(session.configure(read_settings(given)));
+  if (verb == "memory") return {std::to_string(session.peak_device_bytes())};
+  if (verb == "output") return write_outputs(session, given[0]);
+  if (verb == "load") session.load(given[0], one_of(given[1], "plain", "graph"));
+  if (verb == "put") put(session, given);
+  if (verb == "run") session.run(whole_number(given[0]));
+  if (verb == "time")
+    write_samples(given[2], session.time(whole_number(given[0]), with_copies(given[1])));
+  if (verb == "queue")
+    write_samples(given[2], {session.queue(whole_number(given[0]), with_copies(given[1]))});
+  if (verb == "events") write_samples(given[1], session.time_by_events(whole_number(given[0])));
+  if (verb == "unload") session.unload();
+  return {};
+}
+
+// Where replies go. Standard output itself becomes standard error, so that nothing that a model or a
+// library prints comes between them.
+class Replies {
+ public:
+  Replies() : descriptor_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    if (descriptor_ < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+      throw Failure(std::string("standard output cannot be set aside: ") + std::strerror(errno));
   }
-  return "";
+
+  void send(const std::string& status, const Fields& fields) const {
+    std::string line = status;
+    for (const auto& field : fields) line += "\t" + field;
+    line += "\n";
+    for (size_t sent = 0; sent < line.size();) {
+      const ssize_t written = write(descriptor_, line.data() + sent, line.size() - sent);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) throw Failure(std::string("a reply cannot be sent: ") + std::strerror(errno));
+      sent += size_t(written);
+    }
+  }
+
+ private:
+  int descriptor_;
+};
+
+// The reply's status and its fields.
+std::pair<std::string, Fields> reply(Session& session, const std::string& line) {
+  try {
+    return {"ok", answer(session, line)};
+  } catch (const Fatal& error) {
+    return {"fatal", {error.what()}};
+  } catch (...) {
+    return {"error", {current_error()}};
+  }
 }
 
 }  // namespace
 
 int serve() {
+  const Replies replies;
   Session session;
   for (std::string line; std::getline(std::cin, line);) {
-    std::string reply;
-    try {
-      reply = "ok" + answer(session, split(line, '\t'));
-    } catch (const std::exception&) {
-      reply = "error\t" + current_error();
-    }
-    std::cout << reply << std::endl;
+    const auto [status, fields] = reply(session, line);
+    replies.send(status, fields);
+    if (status == "fatal") _exit(1);  // what the device has left open could hold up a usual end
     if (line == "quit") break;
   }
   return 0;

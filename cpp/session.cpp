@@ -12,15 +12,16 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
 
 #include "allocator.h"
+#include "capture.h"
 #include "failure.h"
 #include "graph.h"
 #include "program.h"
-#include "tensors.h"
 
 namespace runner {
 
@@ -51,6 +52,50 @@ c10::Device find_device(const std::string& name) {
 }
 
 constexpr int kCallsBeforeCapture = 4;
+constexpr int64_t kMostCalls = 1'000'000;
+constexpr int64_t kMostThreads = 1024;  // past that a machine may refuse, which ends the process
+
+const std::map<std::string, at::ScalarType> kRunDtypes = {
+    {"float32", at::kFloat}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}};
+
+void require(bool known, const char* what, const std::string& given, const char* allowed) {
+  if (!known)
+    throw Failure(std::string("unknown ") + what + " '" + given + "': allowed: " + allowed);
+}
+
+void check(const Settings& settings) {
+  const auto precision = [&](const auto& known) { return known.second == settings.matmul_precision; };
+  require(settings.grad_mode == "inference" || settings.grad_mode == "no_grad", "grad mode",
+          settings.grad_mode, "inference, no_grad");
+  require(kRunDtypes.count(settings.dtype), "dtype", settings.dtype, "float32, float16, bfloat16");
+  require(settings.allocator == "tuned" || settings.allocator == "default", "allocator",
+          settings.allocator, "tuned, default");
+  require(std::any_of(kPrecisions.begin(), kPrecisions.end(), precision), "matmul precision",
+          settings.matmul_precision, "highest, high, medium");
+  if (std::max(settings.threads, settings.interop_threads) > kMostThreads)
+    throw Failure("at most " + std::to_string(kMostThreads) + " threads can be asked for");
+}
+
+void check_calls(int64_t count) {
+  if (count > kMostCalls)
+    throw Failure("at most " + std::to_string(kMostCalls) + " calls can be asked for at once");
+}
+
+std::vector<std::string> names_of(const NamedTensors& tensors) {
+  std::vector<std::string> names;
+  for (const auto& named : tensors) names.push_back(named.name);
+  return names;
+}
+
+// Whether what was captured with the inputs `one` can be replayed with `other`.
+bool are_alike(const NamedTensors& one, const NamedTensors& other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](const NamedTensor& left, const NamedTensor& right) {
+                      return left.name == right.name &&
+                             left.tensor.scalar_type() == right.tensor.scalar_type() &&
+                             left.tensor.sizes() == right.tensor.sizes();
+                    });
+}
 
 using Clock = std::chrono::steady_clock;
 
@@ -74,9 +119,10 @@ struct Session::State {
   std::unique_ptr<Program> program;
   bool as_graph = false;
   std::unique_ptr<Graph> graph;
-  at::Tensor host_input;
-  at::Tensor input;
-  at::Tensor logits;
+  NamedTensors host_inputs;        // in the layout that they have on the device
+  std::vector<at::Tensor> inputs;  // in their order
+  bool placed = false;
+  bool called = false;
   bool interop_set = false;
   int64_t allocated_before = 0;
 
@@ -101,15 +147,24 @@ struct Session::State {
     }
   }
 
+  // Nothing but copies: this is timed where copies are asked for.
   void place() {
-    if (graph && input.sizes() == host_input.sizes()) {
+    for (size_t index = 0; index < inputs.size(); ++index) {
+      const at::Tensor& host = host_inputs[index].tensor;
       // A graph reads its input from where it was when it was captured.
-      input.copy_(host_input);
-      return;
+      if (graph)
+        inputs[index].copy_(host);
+      else
+        inputs[index] = host.to(device);
     }
+    if (!graph) program->set(inputs);
+  }
+
+  void forget_inputs() {
+    placed = false;
     graph.reset();
-    input = host_input.to(device);
-    if (channels_last) input = input.contiguous(at::MemoryFormat::ChannelsLast);
+    inputs.clear();
+    host_inputs.clear();
   }
 
   void call(bool with_copies) {
@@ -118,8 +173,10 @@ struct Session::State {
     if (graph)
       graph->replay();
     else
-      logits = program->run(input);
-    if (with_copies) logits.to(at::kCPU);
+      program->call();
+    called = true;
+    if (with_copies)
+      for (const auto& output : program->outputs()) output.tensor.to(at::kCPU);
   }
 
   // On a stream of its own, which capturing asks for, and after calls that let TorchScript profile
@@ -129,18 +186,21 @@ struct Session::State {
     const c10::Stream side = streams.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
     synchronize();
     const c10::StreamGuard guard(side);
-    for (int call = 0; call < kCallsBeforeCapture; ++call) program->run(input);
+    for (int call = 0; call < kCallsBeforeCapture; ++call) program->call();
     side.synchronize();
     auto captured = std::make_unique<Graph>();
-    captured->capture_begin();
-    logits = program->run(input);
-    captured->capture_end();
+    try {
+      capture_into(*captured, [&] { program->call(); });
+    } catch (const Fatal&) {
+      captured.release();  // to destroy what is half captured could end the process without a word
+      throw;
+    }
     graph = std::move(captured);
   }
 
   void require_ready() const {
     if (!program) throw Failure("no model is loaded");
-    if (!input.defined()) throw Failure("no input is in place");
+    if (!placed) throw Failure("no input is in place");
   }
 };
 
@@ -149,22 +209,23 @@ Session::~Session() = default;
 
 Settings Session::configure(const Settings& settings) {
   State& state = *state_;
-  state.device = find_device(settings.device);
+  check(settings);
+  const c10::Device device = find_device(settings.device);
+  unload();  // what lies on the device of the settings before
+  state.device = device;
   // Without it the allocator knows no device until the first allocation.
   if (state.device.is_cuda()) {
     at::globalContext().lazyInitDevice(state.device.type());
     // Events would begin with a context on the first GPU, whichever holds the model.
     c10::impl::VirtualGuardImpl(state.device.type()).setDevice(state.device);
   }
-  if (settings.grad_mode != "inference" && settings.grad_mode != "no_grad")
-    throw Failure("unknown grad mode '" + settings.grad_mode + "': allowed: inference, no_grad");
   state.grad_mode = settings.grad_mode;
   if (settings.allocator == "tuned") tune_allocator();
   state.dtype = settings.dtype;
   state.channels_last = settings.channels_last;
-  if (settings.threads > 0) at::set_num_threads(settings.threads);
+  if (settings.threads > 0) at::set_num_threads(int(settings.threads));
   if (settings.interop_threads > 0 && !state.interop_set) {
-    at::set_num_interop_threads(settings.interop_threads);
+    at::set_num_interop_threads(int(settings.interop_threads));
     state.interop_set = true;
   }
   auto& context = at::globalContext();
@@ -176,7 +237,7 @@ Settings Session::configure(const Settings& settings) {
   Settings in_force;
   in_force.device = state.device.str();
   in_force.threads = at::get_num_threads();
-  in_force.interop_threads = int(at::get_num_interop_threads());
+  in_force.interop_threads = at::get_num_interop_threads();
   state.in_grad_mode([&] {
     in_force.grad_mode = c10::InferenceMode::is_enabled() ? "inference" : "no_grad";
   });
@@ -212,31 +273,53 @@ int64_t Session::peak_device_bytes() const {
 }
 
 void Session::unload() {
-  state_->graph.reset();
-  state_->as_graph = false;
-  state_->program.reset();
-  state_->logits.reset();
-  state_->input.reset();
-  state_->host_input.reset();
+  State& state = *state_;
+  state.forget_inputs();
+  state.as_graph = false;
+  state.called = false;
+  state.program.reset();
+  // What torch keeps for allocations to come was of this model's sizes.
+  if (state.device.is_cuda()) at::getDeviceAllocator(state.device.type())->emptyCache();
   release_memory();
 }
 
-void Session::put(const at::Tensor& input) {
-  if (dtype_name(input) != state_->dtype)
-    throw Failure("an input of " + dtype_name(input) + " where " + state_->dtype + " was asked for");
-  state_->host_input = input;
-  state_->in_grad_mode([&] { state_->place(); });
-  state_->synchronize();
+std::string Session::title() const {
+  if (!state_->program) throw Failure("no model is loaded");
+  return state_->program->title();
 }
 
-void Session::run(int count) {
+void Session::put(NamedTensors inputs) {
+  State& state = *state_;
+  if (!state.program) throw Failure("no model is loaded");
+  for (auto& [_, tensor] : inputs) {
+    if (tensor.is_floating_point() && tensor.scalar_type() != kRunDtypes.at(state.dtype))
+      throw Failure("an input of " + dtype_name(tensor.scalar_type()) + " where " + state.dtype +
+                    " was asked for");
+    if (state.channels_last && tensor.dim() == 4)
+      tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
+  }
+  if (!are_alike(inputs, state.host_inputs)) {
+    state.forget_inputs();
+    state.program->bind(names_of(inputs));
+  }
+  state.placed = false;
+  state.host_inputs = std::move(inputs);
+  state.inputs.resize(state.host_inputs.size());
+  state.in_grad_mode([&] { state.place(); });
+  state.synchronize();
+  state.placed = true;
+}
+
+void Session::run(int64_t count) {
+  check_calls(count);
   state_->require_ready();
   state_->in_grad_mode([&] {
-    for (int call = 0; call < count; ++call) state_->call(false);
+    for (int64_t call = 0; call < count; ++call) state_->call(false);
   });
 }
 
-std::vector<double> Session::time(int count, bool with_copies) {
+std::vector<double> Session::time(int64_t count, bool with_copies) {
+  check_calls(count);
   state_->require_ready();
   std::vector<double> seconds(count);
   state_->in_grad_mode([&] {
@@ -251,20 +334,22 @@ std::vector<double> Session::time(int count, bool with_copies) {
   return seconds;
 }
 
-double Session::queue(int count, bool with_copies) {
+double Session::queue(int64_t count, bool with_copies) {
+  check_calls(count);
   state_->require_ready();
   double seconds = 0;
   state_->in_grad_mode([&] {
     state_->synchronize();
     const auto start = Clock::now();
-    for (int call = 0; call < count; ++call) state_->call(with_copies);
+    for (int64_t call = 0; call < count; ++call) state_->call(with_copies);
     state_->synchronize();
     seconds = seconds_since(start);
   });
   return seconds;
 }
 
-std::vector<double> Session::time_by_events(int count) {
+std::vector<double> Session::time_by_events(int64_t count) {
+  check_calls(count);
   state_->require_ready();
   if (!state_->device.is_cuda()) throw Failure("there are no CUDA events on a CPU");
   const c10::Stream stream = state_->stream();
@@ -283,9 +368,11 @@ std::vector<double> Session::time_by_events(int count) {
   return seconds;
 }
 
-at::Tensor Session::output() const {
-  if (!state_->logits.defined()) throw Failure("no call was made");
-  return state_->logits.to(at::kCPU).contiguous();
+NamedTensors Session::outputs() const {
+  if (!state_->called) throw Failure("no call was made");
+  NamedTensors outputs = state_->program->outputs();
+  for (auto& [_, tensor] : outputs) tensor = tensor.to(at::kCPU).contiguous();
+  return outputs;
 }
 
 std::string torch_version() { return TORCH_VERSION; }

@@ -48,6 +48,8 @@ def concatenate(values: Sequence[Any]) -> Any:
 def _items(value: Any, path: str) -> list[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return list(value.items())
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return list(zip(value._fields, value, strict=True))
     if isinstance(value, list | tuple):
         return list(enumerate(value))
     raise TypeError(f"a {type(value).__name__} at '{path}' where a tensor was expected")

@@ -13,6 +13,7 @@ from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.errors import UsageError
 from deploybench.models import references, torchvision_zoo
+from deploybench.nested import flatten
 from deploybench.settings import BASELINE
 
 
@@ -37,7 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
         weights=options.WEIGHTS.value(arguments.weights),
     )
     with Workbench(plan) as bench, bench.case(models[0], chosen[0]) as case:
-        probabilities = case.session.predict(image.unsqueeze(0)).softmax(dim=1)[0]
+        output = case.session.predict(image.unsqueeze(0))
+    logits, *_ = flatten(output).values()
+    probabilities = logits.softmax(dim=1)[0]
     if plan.weights.label == "random":
         print("the weights are random: --weights pretrained names what is seen", file=sys.stderr)
     labels = torchvision_zoo.labels()

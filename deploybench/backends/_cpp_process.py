@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import BackendUnavailable
 from .base import Backend
@@ -21,8 +21,9 @@ class CppSession(Session):
 
     clock = "synchronized_clock_of_own_process"
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, positional: bool = False) -> None:
         self._runner = runner
+        self.positional = positional
 
     def put(self, batch: Tensor) -> None:
         """Hand the bytes of `batch` to the process."""
@@ -44,9 +45,11 @@ class CppSession(Session):
         """Seconds of each of `count` calls between two CUDA events of the process."""
         return self._runner.device_timed(count)
 
-    def output(self) -> Tensor:
-        """Fetch the logits of the latest call."""
-        return self._runner.output()
+    def output(self) -> Any:
+        """Fetch the output of the latest call: a tensor, or tensors by their paths."""
+        outputs = self._runner.outputs()
+        lone = len(outputs) == 1 and (self.positional or "" in outputs)
+        return next(iter(outputs.values())) if lone else outputs
 
     def peak_device_bytes(self) -> int:
         """The most bytes that the process had on the GPU since it began to load."""
@@ -88,7 +91,8 @@ class InCppProcess(Backend):
         assert artifact is not None
         runner = self._process()
         runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
-        return CppSession(runner)
+        assert self._format is not None
+        return CppSession(runner, self._format.positional_outputs)
 
     def close(self) -> None:
         """End the process."""

@@ -92,12 +92,13 @@ class OnnxRuntime(Backend):
             return InProcessSession(calls_on_device(session, "cuda"), self.settings)
         name = session.get_inputs()[0].name
 
-        def forward(batch: Tensor) -> Tensor:
+        def forward(batch: Tensor) -> Tensor | tuple[Tensor, ...]:
             with one_kind_of_error():
-                (logits,) = session.run(None, {name: batch.cpu().numpy()})
-            return torch.from_numpy(logits)
+                found = session.run(None, {name: batch.cpu().numpy()})
+            outputs = tuple(map(torch.from_numpy, found))
+            return outputs[0] if len(outputs) == 1 else outputs
 
-        return InProcessSession(forward, self.settings)
+        return InProcessSession(forward, self.settings, positional=True)
 
     @property
     def _provider_options(self) -> dict[str, str]:

@@ -28,10 +28,12 @@ class Session(ABC):
     [batch, channels, height, width], normalised. Outputs are what the model gives, a tensor or any
     nesting of tuples, lists and dicts of tensors, on the CPU.
 
-    clock: the name of what times the calls, for the saved run.
+    clock: the name of what times the calls, for the saved run. positional: whether outputs come in
+    order alone, without the nesting and the names that the module gives them.
     """
 
     clock: ClassVar[str]
+    positional: bool = False
 
     @abstractmethod
     def put(self, batch: Tensor) -> None:
@@ -83,7 +85,14 @@ class InProcessSession(Session):
 
     clock = "synchronized_perf_counter"
 
-    def __init__(self, forward: Callable[[Tensor], Any], run_settings: Settings) -> None:
+    def __init__(
+        self,
+        forward: Callable[[Tensor], Any],
+        run_settings: Settings,
+        *,
+        positional: bool = False,
+    ) -> None:
+        self.positional = positional
         self._forward = forward
         self._settings = run_settings
         self._batch: Tensor | None = None

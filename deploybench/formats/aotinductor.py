@@ -20,6 +20,7 @@ class AotInductorPackage(ExportedFormat):
 
     suffix = "aoti.pt2"
     any_batch_size = False
+    positional_outputs = True  # from C++; in Python torch keeps the nesting beside the package
 
     def __init__(self) -> None:
         self._cache: PrivateCache | None = None

@@ -16,12 +16,14 @@ class ExportedFormat(ABC):
 
     suffix: of the file's name, after the model's; backends of one format share one file, exported
     once per model. any_batch_size: whether the file takes inputs of other batch sizes than the
-    example's. packages: those beyond requirements.txt that writing it needs, by the names they are
-    imported by.
+    example's. positional_outputs: whether outputs come out in order alone, without the nesting and
+    the names that the module gives them. packages: those beyond requirements.txt that writing it
+    needs, by the names they are imported by.
     """
 
     suffix: ClassVar[str]
     any_batch_size: ClassVar[bool] = True
+    positional_outputs: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
 
     def require(self) -> None:  # noqa: B027 - most formats need torch alone

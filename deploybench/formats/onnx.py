@@ -33,6 +33,7 @@ class OnnxFile(ExportedFormat):
 
     suffix = "onnx"
     any_batch_size = False
+    positional_outputs = True
     packages = ("onnx", "onnxscript")
 
     def require(self) -> None:

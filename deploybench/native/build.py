@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,18 +22,22 @@ from ..files import replacing
 
 SOURCE = Path(__file__).resolve().parents[2] / "cpp"
 BUILD = SOURCE / "build"
+SANITIZED_BUILD = SOURCE / "build-sanitized"
 NAME = "model_runner"
 DEADLINE_SECONDS = 900
 
 
-def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
+def ensure_runner(source: Path = SOURCE, build: Path = BUILD, sanitize: bool = False) -> Path:
     """The path of the program, built first if its sources, compiler or torch have changed.
 
-    Raises BackendUnavailable, with what would mend it, where it cannot be built.
+    sanitize: stop at what the address and undefined-behaviour sanitizers find; to be built in a
+    folder of its own, SANITIZED_BUILD. Raises BackendUnavailable, with what would mend it, where it
+    cannot be built.
     """
     torch_folder = find_torch()
     program, stamp = build / NAME, build / "built-from"
-    materials = _fingerprint(source, torch_folder)
+    definitions = {"TORCH_DIR": str(torch_folder), "SANITIZE": "ON" if sanitize else "OFF"}
+    materials = _fingerprint(source, definitions)
     with _one_at_a_time(build):
         recorded = stamp.read_text() if stamp.exists() else ""
         built_from, _, built_with = recorded.partition("\n")
@@ -48,7 +52,7 @@ def ensure_runner(source: Path = SOURCE, build: Path = BUILD) -> Path:
             return program
         print(f"building {program} with {compiler} (about a minute)", file=sys.stderr, flush=True)
         stamp.unlink(missing_ok=True)
-        _build(source, build, torch_folder, compiler)
+        _build(source, build, definitions, compiler)
         with replacing(stamp) as unfinished:
             unfinished.write_text(f"{materials}\n{compiler}")
     return program
@@ -96,12 +100,10 @@ def build_tool(name: str) -> str:
     return found
 
 
-def _fingerprint(source: Path, torch_folder: Path) -> str:
-    """The sources and the torch that the program is made from, as a hash."""
-    digest = hashlib.sha256()
-    version = (torch_folder / "version.py").read_bytes()
-    for part in (str(torch_folder).encode(), version):
-        digest.update(part)
+def _fingerprint(source: Path, definitions: Mapping[str, str]) -> str:
+    """The sources, the definitions and the torch that the program is made from, as a hash."""
+    digest = hashlib.sha256(repr(sorted(definitions.items())).encode())
+    digest.update((Path(definitions["TORCH_DIR"]) / "version.py").read_bytes())
     files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
     for path in sorted(files):
         digest.update(path.name.encode() + path.read_bytes())
@@ -121,12 +123,12 @@ def _one_at_a_time(build: Path) -> Iterator[None]:
         yield
 
 
-def _build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
+def _build(source: Path, build: Path, definitions: Mapping[str, str], compiler: str) -> None:
     cmake, ninja = build_tool("cmake"), build_tool("ninja")
     log = build / "build.log"
     configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
-    configure += [f"-DTORCH_DIR={torch_folder}"]
+    configure += [f"-D{name}={value}" for name, value in definitions.items()]
     # A cache of another compiler or another checkout would make cmake refuse.
     (build / "CMakeCache.txt").unlink(missing_ok=True)
     _run([configure, [cmake, "--build", str(build)]], log)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from .. import processes
 from ..errors import BackendFailed
 from ..settings import Settings, require_in_force
 
-PROTOCOL = "3"
+PROTOCOL = "4"
 # What a process may learn from the environment: where things are, and how torch is to compute.
 # LD_LIBRARY_PATH and LD_PRELOAD would bring in other libraries than the program was linked with.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
@@ -38,9 +39,9 @@ class Runner:
     """One C++ process with `settings` in force.
 
     deadline: seconds that a request may take. Raises BackendFailed, here and in every method, when
-    the process dies (with its exit signal or code and its last words), misses the deadline or
-    answers with an error. After a death or a missed deadline it is no longer `alive`, and its
-    owner starts another.
+    the process dies (with its exit signal or code and its last words), misses the deadline,
+    answers with an error or says that it is past repair. After anything but an error it is no
+    longer `alive`, and its owner starts another.
     """
 
     def __init__(self, program: Path, settings: Settings, deadline: float = 300.0) -> None:
@@ -108,12 +109,17 @@ class Runner:
         """Forget the model."""
         self._request("unload")
 
-    def put(self, batch: Tensor) -> None:
-        """Place `batch`, a tensor on the CPU, as the input of the calls that follow."""
+    def put(self, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> None:
+        """Place tensors on the CPU as the inputs of the calls that follow.
+
+        inputs: one, several in their order, or several by the names of the model's parameters.
+        """
+        named = _named(inputs)
         file = self._folder / "input"
-        batch.detach().contiguous().view(torch.uint8).numpy().tofile(file)
-        shape = ",".join(str(side) for side in batch.shape)
-        self._request("put", str(file), str(batch.dtype).removeprefix("torch."), shape)
+        with file.open("wb") as opened:
+            for tensor in named.values():
+                opened.write(_bytes(tensor))
+        self._request("put", str(file), *(_describe(name, named[name]) for name in named))
 
     def run(self, count: int) -> None:
         """Call the model `count` times, untimed."""
@@ -144,16 +150,20 @@ class Runner:
             raise BackendFailed(f"the C++ process gave {len(samples)} samples where {due} were due")
         return samples
 
-    def output(self) -> Tensor:
-        """The output of the latest call, on the CPU."""
+    def outputs(self) -> dict[str, Tensor]:
+        """All tensors that the latest call returned, on the CPU, in their order.
+
+        Their names are paths of keys, fields and positions joined by dots, as `0.boxes`; that of a
+        lone tensor is empty.
+        """
         file = self._folder / "output"
-        dtype_name, shape_text = self._request("output", str(file))
-        dtype = getattr(torch, dtype_name)
-        shape = [int(side) for side in shape_text.split(",")]
-        values = torch.from_numpy(np.fromfile(file, dtype=np.uint8)).view(dtype)
-        if values.numel() != math.prod(shape):
-            raise BackendFailed(f"the C++ process gave {values.numel()} values for {shape}")
-        return values.reshape(shape)
+        described = self._request("output", str(file))
+        with file.open("rb") as opened:
+            return dict(_read(opened, text) for text in described)
+
+    def output(self) -> Tensor:
+        """The first tensor that the latest call returned, on the CPU: a classifier's logits."""
+        return next(iter(self.outputs().values()))
 
     def close(self) -> None:
         """End the process, and whatever it has started, and remove its files."""
@@ -192,7 +202,9 @@ class Runner:
         except (BrokenPipeError, ValueError):
             raise self._death(fields[0]) from None
         status, *reply = self._read_line(fields[0]).split("\t")
-        if status == "error":
+        if status == "fatal":
+            self._kill()
+        if status in ("error", "fatal"):
             raise BackendFailed("; ".join(reply))
         if status != "ok":
             self._kill()
@@ -269,6 +281,39 @@ def _memory_folder() -> str | None:
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK)
     return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
+
+
+def _named(inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by name, which is their position where they have none."""
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    tensors = [inputs] if isinstance(inputs, Tensor) else inputs
+    return {str(position): tensor for position, tensor in enumerate(tensors)}
+
+
+def _describe(name: str, tensor: Tensor) -> str:
+    """A tensor as the protocol names it."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return f"{dtype}:{','.join(map(str, tensor.shape))}:{name}"
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """The values of a tensor, row by row."""
+    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data
+
+
+def _read(file: IO[bytes], described: str) -> tuple[str, Tensor]:
+    """The name and the values of the tensor that comes next in the file."""
+    dtype_name, shape_text, name = described.split(":", 2)
+    dtype = getattr(torch, dtype_name)
+    shape = [int(side) for side in shape_text.split(",")] if shape_text else []
+    due = math.prod(shape) * dtype.itemsize
+    values = bytearray(file.read(due))
+    if len(values) != due:
+        raise BackendFailed(f"the C++ process gave {len(values)} bytes for {described}")
+    if not values:  # frombuffer takes no empty one
+        return name, torch.empty(shape, dtype=dtype)
+    return name, torch.frombuffer(values, dtype=dtype).reshape(shape)
 
 
 def _last_line(file: IO[bytes]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import WrongAnswer
-from ..tasks.agreement import Agreement, judge
+from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
 from ..timing.memory import DeviceMemory, resident_bytes
 from ..timing.protocol import Protocol, stopwatch
@@ -90,7 +90,7 @@ class OpenedCase:
         def require_agreement(number: int, output: Any) -> None:
             rows = slice(number * size, (number + 1) * size)
             reference = self.prepared.reference(size).rows(rows)
-            agreement = judge(output, reference, self.prepared.task)
+            agreement = self.prepared.agreement(self.session, output, reference)
             if not agreement.agrees:
                 raise WrongAnswer(f"different in a timed call: {agreement.reason}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ..errors import BackendFailed
 from ..models import Model, weights
 from ..models.state_digest import state_digest
 from ..models.weights import WeightSource
-from ..nested import concatenate, map_tensors
+from ..nested import concatenate, flatten, map_tensors
 from ..settings import Settings
 from ..tasks.agreement import Agreement, Reference, judge
 from ..timing import roofline
@@ -90,6 +90,7 @@ class PreparedModel:
                 "compared; make its forward leave parameters, buffers and attributes as they are"
             )
         self._work: Work | None = None
+        self._work_counted = False
 
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
@@ -154,12 +155,23 @@ class PreparedModel:
     def judge(self, session: Session, batch_size: int) -> Agreement:
         """Judge what `session` answers to all inputs, in batches of `batch_size`."""
         outputs = [session.predict(batch) for batch in self.batches(batch_size)]
-        return judge(concatenate(outputs), self.reference(batch_size), self.task)
+        return self.agreement(session, concatenate(outputs), self.reference(batch_size))
 
-    def work(self) -> Work:
-        """What one call of the run's batch size has to do."""
-        if self._work is None:
-            self._work = roofline.work(self.model.built, self.inputs[: self.plan.batch_size])
+    def agreement(self, session: Session, output: Any, reference: Reference) -> Agreement:
+        """Judge one output of `session` by `reference`."""
+        if session.positional:
+            found = list(flatten(output).values())
+            if len(found) == len(reference.tensors):
+                output = dict(zip(reference.tensors, found, strict=True))
+        return judge(output, reference, self.task)
+
+    def work(self) -> Work | None:
+        """What one call of the run's batch size has to do; None where it cannot be counted."""
+        if not self._work_counted:
+            self._work_counted = True
+            # A module may hold tensors that cannot be taken away from it; its figures stand.
+            with suppress(Exception):
+                self._work = roofline.work(self.module, self.inputs[: self.plan.batch_size])
         return self._work
 
     def artifact(self, backend: Backend) -> Artifact | None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..backends.session import InProcessSession
 from ..settings import Settings
 
-ATTEMPTS = 5
+# Calls of each, and seconds of them after which no further one is due: a longer call needs fewer.
+ATTEMPTS, ENOUGH = 5, 0.2
 # By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
 # Large enough that starting is nothing beside it; what takes LONG_ENOUGH seconds before it has
 # grown so large stays as it is, since some processors have no float16 and take minutes.
@@ -51,20 +56,32 @@ class Peak:
         )
 
 
-def work(build: Callable[[], nn.Module], batch: Tensor) -> Work:
-    """Count the work of one call on `batch`, in whose dtype the module that `build` makes computes.
+def work(module: nn.Module, batch: Tensor) -> Work:
+    """Count the work of one call of `module` on `batch`.
 
     Nothing is computed: the tensors have shapes alone. A multiplication and an addition are two
     operations, as torch.utils.flop_counter has it.
     """
-    with torch.device("meta"):
-        module = build().to("meta", batch.dtype)
-        shaped = torch.empty(batch.shape, dtype=batch.dtype)
+    weights = dict([*module.named_parameters(), *module.named_buffers()])
+    shapes = {name: each.detach().to("meta") for name, each in weights.items()}
     # With gradients on, attention is made of operations that the counter knows.
-    with FlopCounterMode(display=False) as counter, torch.enable_grad():
-        module(shaped)
-    weights = [*module.parameters(), *module.buffers()]
-    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights))
+    with FlopCounterMode(display=False) as counter, torch.enable_grad(), _WithoutNorms():
+        functional_call(module, shapes, (batch.to("meta"),))
+    return Work(counter.get_total_flops(), sum(each.nbytes for each in weights.values()))
+
+
+class _WithoutNorms(TorchFunctionMode):
+    """Within it, batch norms are left out: they count for nothing and take most of the time."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return the input of a batch norm; call anything else."""
+        return args[0] if func is F.batch_norm and args else func(*args, **(kwargs or {}))
 
 
 def peak(settings: Settings) -> Peak | None:
@@ -127,7 +144,10 @@ def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Se
     session = InProcessSession(call, settings)
     session.put(given)
     # The first has to find memory for its result.
-    return min(session.timed(1 + ATTEMPTS)[1:])
+    seconds = session.timed(2)[1:]
+    while len(seconds) < ATTEMPTS and sum(seconds) < ENOUGH:
+        seconds += session.timed(1)
+    return min(seconds)
 
 
 @contextmanager

@@ -63,13 +63,9 @@ KNOWN = {
     # Names of saved runs mean what they mean to `pytest-benchmark compare`, by its own code; it is
     # imported only where a name is looked up.
     ("records/store.py", "pytest_benchmark"),
-    # The device's limits belong to machine/, beside its other questions to NVML.
-    ("runner/fingerprint.py", "pynvml"),
     # Programs of their own, which parse what their parent process gives them.
     ("runner/cold_start.py", "argparse"),
     ("runner/support_worker.py", "argparse"),
-    # It needs the session alone.
-    ("timing/memory.py", "backends.base"),
 }
 
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

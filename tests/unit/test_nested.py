@@ -21,7 +21,7 @@ def test_each_tensor_has_a_path_in_order():
     assert paths(ONE) == [""]
     assert paths((ONE, [TWO, ONE])) == ["0", "1.0", "1.1"]
     assert paths({"out": ONE, "aux": {"low": TWO}}) == ["out", "aux.low"]
-    assert paths(Pair(ONE, TWO)) == ["0", "1"]
+    assert paths(Pair(ONE, TWO)) == ["logits", "aux"]
     assert paths([{"boxes": ONE}, {"boxes": TWO}]) == ["0.boxes", "1.boxes"]
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from deploybench import settings
 from deploybench.analysis import roofline_bound
+from deploybench.backends.session import InProcessSession
 from deploybench.errors import FileError
 from deploybench.models import torchvision_zoo
+from deploybench.models.state_digest import state_digest
 from deploybench.records.record import CaseRecord, Peak, RunRecord
 from deploybench.timing import roofline
 
@@ -66,15 +69,16 @@ def test_a_run_that_does_not_tell_has_no_floor(given):
         roofline_bound.to_rows([given])
 
 
-def work(model: str, batch_size: int, dtype: torch.dtype) -> roofline.Work:
-    batch = torch.empty(batch_size, 3, 224, 224, dtype=dtype)
-    return roofline.work(torchvision_zoo.model(model).built, batch)
+def work(name, batch_size=1, dtype=torch.float32):
+    size = torchvision_zoo.input_size(name)
+    batch = torch.empty(batch_size, 3, size, size, dtype=dtype)
+    return roofline.work(torchvision_zoo.build(name).to(dtype), batch)
 
 
 def test_work_is_counted_as_on_paper():
     # A convolution of k x k from a to b channels over n places takes 2 k k a b n; resnet18's sum is
     # 1.814e9 multiplications and additions, and it has 11.69e6 parameters.
-    once = work("resnet18", 1, torch.float32)
+    once = work("resnet18")
     assert once.flops == pytest.approx(2 * 1.814e9, rel=1e-3)
     assert once.weight_bytes == pytest.approx(4 * 11.70e6, rel=1e-2)
     twice = work("resnet18", 2, torch.float16)
@@ -82,10 +86,43 @@ def test_work_is_counted_as_on_paper():
     assert twice.weight_bytes == pytest.approx(once.weight_bytes / 2, rel=1e-4)
 
 
+def test_to_count_leaves_the_module_as_it_was():
+    module = torchvision_zoo.build("resnet18")
+    before = state_digest(module)
+    roofline.work(module, torch.empty(1, 3, 224, 224))
+    assert state_digest(module) == before
+
+
+def test_a_model_that_reads_numbers_while_it_is_built_can_be_counted():
+    # regnet_y_400mf: 0.40e9 multiplications and additions by torchvision's table.
+    assert work("regnet_y_400mf").flops == pytest.approx(2 * 0.402e9, rel=1e-2)
+
+
 def test_attention_is_counted():
     # vit_b_16: 17.56e9 multiplications and additions by its authors' count, which leaves out the
     # products of queries, keys and values.
-    assert work("vit_b_16", 1, torch.float32).flops > 2 * 17.5e9
+    assert work("vit_b_16").flops > 2 * 17.5e9
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "densenet121", "googlenet"])
+def test_to_leave_batch_norms_out_changes_no_count(name):
+    module, batch = (
+        torchvision_zoo.build(name).to("meta"),
+        torch.empty(1, 3, 224, 224, device="meta"),
+    )
+    with FlopCounterMode(display=False) as counter:
+        module(batch)
+    assert work(name).flops == counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.001, 6), (0.05, 5), (0.12, 3), (1.0, 2)])
+def test_the_longer_a_call_the_fewer_are_measured(monkeypatch, seconds, calls):
+    made = []
+    monkeypatch.setattr(
+        InProcessSession, "timed", lambda _, count: made.extend(count * [9.0]) or count * [seconds]
+    )
+    least = roofline._least_seconds(torch.neg, torch.ones(1), settings.resolve("cpu"))
+    assert (least, len(made)) == (seconds, calls)
 
 
 def test_a_device_has_rates(monkeypatch):

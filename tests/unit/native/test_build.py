@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploybench.errors import BackendUnavailable
-from deploybench.native import build
+from deploybench.native import build as native_build
 
 
 @pytest.fixture
@@ -25,19 +25,19 @@ def site(tmp_path, monkeypatch):
     (torch_folder / "version.py").write_text("__version__ = '2.14.1'")
     builds = []
 
-    def build(source: Path, build: Path, torch_folder: Path, compiler: str) -> None:
+    def build(source: Path, build: Path, definitions: dict[str, str], compiler: str) -> None:
         builds.append(compiler)
-        (build / build.NAME).write_text("program")
+        (build / native_build.NAME).write_text("program")
 
-    monkeypatch.setattr(build, "find_torch", lambda: torch_folder)
-    monkeypatch.setattr(build, "_build", build)
+    monkeypatch.setattr(native_build, "find_torch", lambda: torch_folder)
+    monkeypatch.setattr(native_build, "_build", build)
     return source, torch_folder, builds
 
 
 def test_the_second_time_nothing_is_done(site, capfd):
     source, _, builds = site
     for _ in range(2):
-        program = build.ensure_runner(source, source / "build")
+        program = native_build.ensure_runner(source, source / "build")
     assert program == source / "build" / "model_runner"
     assert len(builds) == 1
     assert capfd.readouterr().err.count("building") == 1
@@ -45,54 +45,61 @@ def test_the_second_time_nothing_is_done(site, capfd):
 
 def test_another_torch_another_source_or_another_compiler_builds_anew(site, monkeypatch):
     source, torch_folder, builds = site
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     (torch_folder / "version.py").write_text("__version__ = '2.15.0'")
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     assert len(builds) == 2
     (source / "main.cpp").write_text("int main() { return 1; }")
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     assert len(builds) == 3
     monkeypatch.setenv("CXX", sys.executable)
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     assert builds[3:] == [sys.executable]
+
+
+def test_a_program_built_without_sanitizers_is_not_taken_for_one_with_them(site):
+    source, _, builds = site
+    for sanitize in (False, True, True):
+        native_build.ensure_runner(source, source / "build", sanitize)
+    assert len(builds) == 2
 
 
 def test_a_built_program_needs_no_compiler(site, monkeypatch):
     source, _, builds = site
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     assert len(builds) == 1
     (source / "main.cpp").write_text("int main() { return 1; }")
     with pytest.raises(BackendUnavailable, match="no C"):
-        build.ensure_runner(source, source / "build")
+        native_build.ensure_runner(source, source / "build")
 
 
 def test_a_program_that_was_removed_is_built_anew(site):
     source, _, builds = site
-    build.ensure_runner(source, source / "build").unlink()
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build").unlink()
+    native_build.ensure_runner(source, source / "build")
     assert len(builds) == 2
 
 
 def test_a_build_that_was_broken_off_is_not_taken_for_done(site, monkeypatch):
     source, _, builds = site
-    build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     (source / "main.cpp").write_text("int main() { return 2; }")
 
     def broken_off(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "_build", broken_off)
+        patch.setattr(native_build, "_build", broken_off)
         with pytest.raises(KeyboardInterrupt):
-            build.ensure_runner(source, source / "build")
-    build.ensure_runner(source, source / "build")
+            native_build.ensure_runner(source, source / "build")
+    native_build.ensure_runner(source, source / "build")
     assert len(builds) == 2
 
 
 def _hold_lock(folder: Path, seconds: float) -> None:
-    with build._one_at_a_time(folder):
+    with native_build._one_at_a_time(folder):
         (folder / "held").touch()
         time.sleep(seconds)
         (folder / "held").unlink()
@@ -103,7 +110,7 @@ def test_two_processes_do_not_build_at_once(tmp_path):
     other.start()
     while not (tmp_path / "held").exists():
         time.sleep(0.01)
-    with build._one_at_a_time(tmp_path):
+    with native_build._one_at_a_time(tmp_path):
         assert not (tmp_path / "held").exists()
     other.join()
 
@@ -113,25 +120,25 @@ def test_no_compiler_is_said_with_what_installs_one(monkeypatch):
     with pytest.raises(
         BackendUnavailable, match=r"no C\+\+ compiler is here: .* apt install g\+\+"
     ):
-        build.find_compiler()
+        native_build.find_compiler()
 
 
 def test_no_cmake_is_said_with_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BackendUnavailable, match=r"cmake is not installed: pip install -r req"):
-        build.build_tool("cmake")
+        native_build.build_tool("cmake")
 
 
 def test_a_build_that_fails_names_its_first_error_and_its_log(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text("message(FATAL_ERROR cheese)")
     with pytest.raises(BackendUnavailable, match=r"does not build: CMake Error .*build\.log"):
-        build.ensure_runner(tmp_path, tmp_path / "build")
+        native_build.ensure_runner(tmp_path, tmp_path / "build")
 
 
 def test_the_command_goes_on_without_a_compiler(tmp_path):
     # A copy, since here the program may have been built already, and would need no compiler.
-    checkout = Path(build.__file__).parents[1]
+    checkout = Path(native_build.__file__).parents[2]
     for folder in ("deploybench", "cpp"):
         shutil.copytree(
             checkout / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build", "data")

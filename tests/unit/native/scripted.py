@@ -1,0 +1,37 @@
+"""TorchScript files for the tests of the C++ program."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+
+
+class Plain(torch.nn.Module):
+    """Ten logits of 12 values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.flatten(1))
+
+
+class NeverEnds(torch.nn.Module):
+    """A call that never returns."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        while bool((x == x).all()):
+            x = x + 1
+        return x
+
+
+def save(module: torch.nn.Module, path: Path) -> Path:
+    """Script `module` to `path`."""
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(module.eval()).save(str(path))
+    return path

@@ -1,0 +1,135 @@
+"""The commands of the C++ program that are for people: what they print and what they refuse."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+import torch
+
+from deploybench import backends, settings
+from deploybench.errors import BackendUnavailable
+from deploybench.native.build import ensure_runner
+from deploybench.native.process import scrubbed_environment
+from tests.unit.native.scripted import save
+
+CPU = settings.resolve("cpu")
+
+
+class Gives(torch.nn.Module):
+    """The same output for every image."""
+
+    def __init__(self, output: torch.Tensor) -> None:
+        super().__init__()
+        self.output = torch.nn.Buffer(output)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.output + 0 * x.sum()
+
+
+def run_program(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ensure_runner()), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=scrubbed_environment(),
+    )
+
+
+@pytest.fixture
+def infer(tmp_path):
+    """Infer with a model that gives the output, and a labels file of these bytes."""
+
+    def run(output: torch.Tensor, labels: bytes | None = None):
+        model = save(Gives(output), tmp_path / "gives.ts")
+        image = tmp_path / "image.dat"
+        torch.zeros(3, 8, 8).numpy().tofile(image)
+        given = []
+        if labels is not None:
+            (tmp_path / "labels.txt").write_bytes(labels)
+            given = ["--labels", tmp_path / "labels.txt"]
+        return run_program("infer", model, image, *given)
+
+    return run
+
+
+def refused(ran: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a run which failed has said."""
+    assert ran.returncode == 1
+    assert not ran.stdout
+    (line,) = ran.stderr.splitlines()
+    return line
+
+
+def test_fewer_than_five_classes_are_all_printed(infer):
+    ran = infer(torch.tensor([[0.0, 2.0, 1.0]]))
+    assert ran.returncode == 0
+    assert [line.split("% ")[1] for line in ran.stdout.splitlines()] == ["1", "2", "0"]
+
+
+def test_probabilities_are_printed_as_they_are(infer):
+    ran = infer(torch.tensor([[0.1, 0.7, 0.2]]))
+    assert ran.stdout.splitlines() == ["70.00% 1", "20.00% 2", "10.00% 0"]
+
+
+def test_logits_that_only_look_like_probabilities_in_part_go_through_a_softmax(infer):
+    """They sum to 1, but one is negative; and none is, but they sum to 2."""
+    assert infer(torch.tensor([[-1.0, 2.0]])).stdout.splitlines()[0] == "95.26% 1"
+    assert infer(torch.tensor([[0.0, 2.0]])).stdout.splitlines()[0] == "88.08% 1"
+
+
+def test_labels_with_the_line_ends_of_windows_print_clean(infer):
+    ran = infer(torch.tensor([[3.0, 1.0]]), labels=b"tabby cat\r\nmoped\r\n")
+    assert ran.stdout == "88.08% tabby cat\n11.92% moped\n"
+
+
+def test_a_list_with_a_background_label_is_refused(infer):
+    """Read as it is, every class would get its neighbour's name."""
+    labels = b"".join(b"class %d\n" % number for number in range(11))
+    line = refused(infer(torch.zeros(1, 10), labels))
+    assert "holds 11 labels, the model has 10 classes" in line
+    assert "remove a background label" in line
+
+
+def test_empty_lines_after_the_last_label_do_not_count(infer):
+    assert infer(torch.zeros(1, 2), labels=b"one\ntwo\n\n").returncode == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_refused(infer, value):
+    line = refused(infer(torch.tensor([[1.0, value, 0.0]])))
+    assert "gives NaN or infinite values" in line
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (1, 5, 4, 4), (1, 0), ()])
+def test_an_output_that_holds_no_classes_is_refused(infer, shape):
+    assert "instead of [1, classes]" in refused(infer(torch.zeros(shape)))
+
+
+def head_of_bench(model) -> str:
+    ran = run_program("bench", model, "--rounds", 3, "--warm-up", 1, "--size", 8)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["cpp", "openvino-cpp", pytest.param("aoti-cpp", marks=pytest.mark.slow)]
+)
+def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
+    if name == "openvino-cpp":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("openvino")
+    backend = backends.registry()[name](CPU)
+    try:
+        try:
+            backend.require()
+        except BackendUnavailable as error:
+            pytest.skip(str(error))
+        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5)).eval()
+        artifact = tmp_path / f"model.{backend.format.suffix}"
+        backend.export(module, torch.zeros(1, 3, 8, 8), artifact)
+        assert head_of_bench(artifact) == f"#head;{backend.title}"
+    finally:
+        backend.close()

@@ -1,0 +1,121 @@
+"""When the C++ process ends, and what it does before it has threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from deploybench import settings
+from deploybench.errors import BackendFailed
+from deploybench.native.build import ensure_runner, find_compiler
+from deploybench.native.process import Runner
+from tests.unit.native.scripted import NeverEnds, Plain, save
+
+CPU = settings.resolve("cpu")
+
+PARENT = """
+import pathlib, sys, threading, torch
+from deploybench import settings
+from deploybench.native.build import ensure_runner
+from deploybench.native.process import Runner
+runner = Runner(ensure_runner(), settings.resolve("cpu"))
+runner.load(pathlib.Path(sys.argv[1]))
+runner.put(torch.zeros(1, 3, 2, 2))
+print(runner.pid, flush=True)
+runner.run(1)
+"""
+
+# Says so when the environment is changed in a process that has started threads.
+WATCHES_ENVIRONMENT = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+static int threads = 0;
+int pthread_create(pthread_t* t, const pthread_attr_t* a, void* (*f)(void*), void* x) {
+  threads = 1;
+  return ((int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*))
+          dlsym(RTLD_NEXT, "pthread_create"))(t, a, f, x);
+}
+int setenv(const char* name, const char* value, int replace) {
+  fprintf(stderr, "%s is set %s\\n", name, threads ? "late" : "in time");
+  return ((int (*)(const char*, const char*, int))dlsym(RTLD_NEXT, "setenv"))(name, value, replace);
+}
+"""
+
+
+def ends(pid: int) -> bool:
+    """Whether the process ends within 10 s; if not, it is ended here."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    return False
+
+
+def test_it_outlives_the_thread_that_started_it():
+    runners = []
+    starter = threading.Thread(target=lambda: runners.append(Runner(ensure_runner(), CPU)))
+    starter.start()
+    starter.join()
+    with runners[0] as runner:
+        time.sleep(0.5)
+        assert runner.alive
+        runner.unload()
+
+
+def test_it_ends_with_its_parent_even_in_the_middle_of_a_call(tmp_path):
+    model = save(NeverEnds(), tmp_path / "never.ts")
+    command = [sys.executable, "-c", PARENT, str(model)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(0.5)
+        os.kill(child, 0)
+        parent.kill()
+    assert ends(child)
+
+
+def test_it_answers_all_that_it_was_sent_before_its_input_ended():
+    told = subprocess.run(
+        [str(ensure_runner()), "serve"],
+        input=b"hello\nunload\nmemory\n",
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert [line.split(b"\t")[0] for line in told.stdout.splitlines()] == [b"ok"] * 3
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+def test_the_environment_is_set_before_there_are_threads(tmp_path, monkeypatch):
+    (tmp_path / "watch.c").write_text(WATCHES_ENVIRONMENT)
+    library = tmp_path / "watch.so"
+    command = [find_compiler(), "-x", "c", "-shared", "-fPIC", "-o", library, tmp_path / "watch.c"]
+    subprocess.run([*command, "-ldl"], check=True)
+    program = tmp_path / "watched"
+    program.write_text(f"#!/bin/sh\nLD_PRELOAD={library} exec '{ensure_runner()}' serve\n")
+    program.chmod(0o755)
+    package = tmp_path / "no.pt2"
+    package.write_bytes(b"no package")
+    with Runner(program, CPU) as runner:
+        runner.load(save(Plain(), tmp_path / "plain.ts"))
+        runner.put(torch.zeros(1, 3, 2, 2))
+        runner.run(1)
+        with pytest.raises(BackendFailed, match="not a whole package"):
+            runner.load(package)
+        runner._errors.seek(0)
+        said = runner._errors.read().decode()
+    assert "AOTI_RUNTIME_CHECK_INPUTS is set in time" in said
+    assert "AOTI_RUNTIME_CHECK_INPUTS is set late" not in said
