@@ -10,7 +10,7 @@ import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +70,12 @@ class TorchvisionModel(Model):
         return download(self.name, pretrained(self.name))
 
 
+@cache
 def model(name: str) -> TorchvisionModel:
-    """The model of that name. Raises UsageError, naming the nearest, for one that is not there."""
+    """The model of that name, always the same object.
+
+    Raises UsageError, naming the nearest, for one that does not exist.
+    """
     if name not in ARTICLE and name not in (names := all_models()):
         raise unknown_name("model", name, names)
     return TorchvisionModel(
