@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the five likeliest labels of a photo, through any backend."""
+"""Prints the five most likely labels of a photo, through any backend."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def main(arguments: argparse.Namespace) -> None:
     logits, *_ = flatten(output).values()
     probabilities = logits.softmax(dim=1)[0]
     if plan.weights.label == "random":
-        print("the weights are random: --weights pretrained names what is seen", file=sys.stderr)
+        print(
+            "the weights are random, so the labels mean nothing; use --weights pretrained",
+            file=sys.stderr,
+        )
     labels = torchvision_zoo.labels()
     for value, index in zip(*probabilities.topk(5), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")

@@ -136,11 +136,11 @@ def test_nothing_that_reads_or_judges_a_run_imports_torch():
     [
         (b"", "no header"),
         (b"Model;A\nalexnet\n", "line 2: 1 field"),
-        (b"\xff\xd8\xff", "it is no text"),
+        (b"\xff\xd8\xff", "it is not text"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, content, words):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, content, words):
     path = tmp_path / "perf.csv"
     if content is not None:
         path.write_bytes(content)
@@ -153,13 +153,13 @@ def test_help_has_examples(name):
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full on this system")
-def test_a_full_disk_is_said_in_one_line():
+def test_a_full_disk_is_reported_in_one_line():
     with Path("/dev/full").open("wb") as full:
         ran = tool("tab_perf.py", DATA / "article_perf.csv", stdout=full)
     assert_refused(ran, "tab_perf", "No space left on device")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
+def test_a_reader_that_closes_the_output_is_not_an_error():
     reader, writer = os.pipe()
     os.close(reader)
     try:

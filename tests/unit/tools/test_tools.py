@@ -48,8 +48,8 @@ def test_infer_prints_the_same_through_every_backend():
     }
     assert len(printed["eager"].stdout.splitlines()) == 5
     assert len({ran.stdout for ran in printed.values()}) == 1
-    # All that is said beside them is that random weights name nothing.
-    said = "the weights are random: --weights pretrained names what is seen\n"
+    # The only other output is a warning that the weights are random.
+    said = "the weights are random, so the labels mean nothing; use --weights pretrained\n"
     assert {ran.stderr for ran in printed.values()} == {said}
 
 
