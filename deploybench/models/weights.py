@@ -37,6 +37,11 @@ class WeightSource:
     label: str
     folder: Path | None = None
 
+    @property
+    def kind(self) -> str:
+        """What two runs must have in common; of state dicts, each case says which it had."""
+        return self.label if self.folder is None else "state dicts"
+
 
 RANDOM = WeightSource("random")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-from pytest_benchmark.logger import Logger
-from pytest_benchmark.storage.file import FileStorage
+from typing import Any
 
 from ..errors import FileError, UsageError
 from . import checkpoint
@@ -79,6 +77,10 @@ def _find(name: str, folder: Path) -> list[Path]:
         raise FileError(f"'{name}' cannot be read: {error.strerror}") from error
     stored: list[Path] = []
     if folder.is_dir():  # FileStorage would make a folder that is not there
+        # It brings pytest with it, and most runs are given by their paths.
+        from pytest_benchmark.logger import Logger
+        from pytest_benchmark.storage.file import FileStorage
+
         storage = FileStorage(folder, Logger(Logger.QUIET))
         stored = storage.query()
         matches = _query(storage, name) or [
@@ -93,7 +95,7 @@ def _find(name: str, folder: Path) -> list[Path]:
     raise FileError(f"'{name}' is no file and no run in {folder}; the runs there: {there}")
 
 
-def _query(storage: FileStorage, name: str) -> list[Path]:
+def _query(storage: Any, name: str) -> list[Path]:
     try:
         return list(storage.query(name))
     except (ValueError, NotImplementedError):  # what pathlib and it say to no glob of theirs

@@ -100,10 +100,17 @@ class Scheduler:
     ) -> dict[str, CaseRecord] | None:
         """What another run has found of these backends; None unless it is all of them.
 
-        Turns that were timed another day are no pair to those of today.
+        Samples that were taken another day cannot be paired with those of today.
         """
+        if not any(name == model.name for name, _, _ in self._known):
+            return None
+        digest = self._workbench.weights_digest(model, batch_size)
         known = {each: self._known.get((model.name, each, batch_size)) for each in backends}
-        whole = {each: result for each, result in known.items() if result and self._whole(result)}
+        whole = {
+            each: result
+            for each, result in known.items()
+            if result and self._whole(result) and result.weights_digest == digest
+        }
         return whole if len(whole) == len(backends) else None
 
     def _whole(self, result: CaseRecord) -> bool:

@@ -92,6 +92,12 @@ class Workbench:
         assert self._prepared is not None
         return self._prepared
 
+    def weights_digest(self, model: Model, batch_size: int | None = None) -> str | None:
+        """Which state dict the model has; None where weights are not of the user's own."""
+        if self.plan.weights.folder is None:
+            return None
+        return self.prepared(model, batch_size).weights_digest
+
     @contextmanager
     def case(
         self, model: Model, backend: str, batch_size: int | None = None

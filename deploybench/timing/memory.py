@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import nn
 
-from ..backends.base import Session
+from ..backends.session import Session
 from ..settings import Settings
 
 
