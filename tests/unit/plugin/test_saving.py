@@ -88,7 +88,7 @@ def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatc
         (lambda case: case["extra_info"].update(turns=[7]), "has turns that do not add up"),
         (lambda case: case["extra_info"].update(column="a;b"), "has extra_info.column 'a;b'"),
         (lambda case: case["extra_info"].update(first_call_ms="1"), "has first_call_ms '1'"),
-        (lambda case: case.pop("params"), "is not from this suite (no params.model)"),
+        (lambda case: case.pop("params"), "is not a run of deploybench (no params.model)"),
     ],
 )
 def test_what_a_run_goes_on_from_is_checked_like_a_saved_run(tmp_path, edit, words):
@@ -203,7 +203,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     header = unfinished / "run.json"
     written = header.read_text()
     header.write_text(written.replace('"fingerprint"', '"thumbprint"'))
-    assert "is not from this suite (no machine_info.deploybench.fingerprint)" in resume()
+    assert "is not a run of deploybench (no machine_info.deploybench.fingerprint)" in resume()
     header.write_text(written)
     assert "4 passed" in resume()
     (saved,) = storage.rglob("*run1.json")

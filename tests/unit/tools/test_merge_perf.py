@@ -82,7 +82,7 @@ def test_a_run_of_something_else_is_refused(tmp_path):
     path.write_text(
         json.dumps({"machine_info": {"node": "host"}, "benchmarks": [], "version": "5"})
     )
-    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is not from this suite")
+    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is not a run of deploybench")
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path):
