@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(backends.registry())} (default: {BASELINE})",
     )
     for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
-        parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
+        text = f"{option.help} (default: {option.default})" if option.default else option.help
+        parser.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
     return parser
 
 

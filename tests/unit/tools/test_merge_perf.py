@@ -104,7 +104,8 @@ def test_only_plain_files_are_ever_replaced(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     ran = tool("merge_perf.py", run, "-o", folder)
-    assert_refused(ran, "merge_perf", f"{folder} is no plain file; name one that may be written")
+    words = f"{folder} is not a regular file; name one that can be written"
+    assert_refused(ran, "merge_perf", words)
 
 
 def test_merging_imports_no_torch():
