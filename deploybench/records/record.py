@@ -12,13 +12,11 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
     and the version of Python. batch_size names several by commas where the run has several.
-    deploybench: run, a random name that a run keeps when it is resumed; failed, a list of model,
-    backend, batch_size, column and reason of cases that gave no number; peak; notices; noise, the
-    machine's own before and after the run.
+    deploybench: run, a random name that stays when it is resumed; failed, peak, notices, noise.
     extra_info: batch_size, second_call_ms, memory_bytes, device_memory_bytes, cold_start_seconds,
     cold_start_peak_bytes, flops, weight_bytes, needs_python, packages, turns, precision, device_ms,
     disturbed, attempts.
-    params: batch_size too, where the run has several.
+    params: batch_size, where the run has several.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
@@ -31,6 +29,7 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
@@ -159,9 +158,9 @@ class CaseRecord:
         if not samples:
             raise FileError(f"{place} has no samples; save the run again")
         if case.turns is not None and sum(case.turns) != len(samples):
+            total = f"{len(samples)} samples"
             raise FileError(
-                f"{place} has turns that do not add up to its {len(samples)} samples; save the run "
-                "again"
+                f"{place} has turns that do not add up to its {total}; save the run again"
             )
         return case
 
@@ -261,11 +260,8 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """A saved run, as far as deploybench writes it."""
-        about = {
-            "format": self.format,
-            "version": self.version,
-            "fingerprint": dict(self.fingerprint or {}),
-        }
+        conditions = dict(self.fingerprint or {})
+        about = {"format": self.format, "version": self.version, "fingerprint": conditions}
         return {
             "machine_info": {"deploybench": about},
             "deploybench": as_json(self),
@@ -297,11 +293,8 @@ class RunRecord:
             CaseRecord.from_json(benchmark, f"{path}, benchmark {number}")
             for number, benchmark in enumerate(benchmarks, start=1)
         )
-        seen: set[tuple[str, str, int | None]] = set()
-        for case in cases:
-            if (case.model, case.column, case.batch_size) in seen:
-                raise FileError(
-                    f"{path} holds {case.model} in {case.column} twice; save the run again"
-                )
-            seen.add((case.model, case.column, case.batch_size))
+        cells = Counter((case.model, case.column, case.batch_size) for case in cases)
+        for (model, column, _), times in cells.items():
+            if times > 1:
+                raise FileError(f"{path} holds {model} in {column} twice; save the run again")
         return cls(path, fingerprint, cases, **own, version=version, format=form)

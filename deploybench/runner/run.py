@@ -60,7 +60,7 @@ class Run:
         self.options = options
         self.protocol = options.protocol()
         self._cases = options.cases() if cases is None else list(cases)
-        self._known = known or {}
+        self._known = {} if known is None else known
         self._on_measured = on_measured
         plan = options.plan()
         self.conditions: Mapping[str, Value] = fingerprint(plan, self.protocol, options.batch_sizes)

@@ -65,7 +65,7 @@ class Scheduler:
         self._protocol = protocol
         self._backends = backends
         self._watch = watch
-        self._known = known or {}
+        self._known = {} if known is None else known
         self._saved = saved
         self._cold_start = cold_start
         self._compared: tuple[str, int] | None = None
