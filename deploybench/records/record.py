@@ -11,12 +11,12 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
-    and the version of Python. batch_size names several by commas where the run has several.
+    and the version of Python. batch_size is a list separated by commas if the run has several.
     deploybench: run, a random name that stays when it is resumed; failed, peak, notices, noise.
     extra_info: batch_size, second_call_ms, memory_bytes, device_memory_bytes, cold_start_seconds,
     cold_start_peak_bytes, flops, weight_bytes, needs_python, packages, turns, precision, device_ms,
     disturbed, attempts.
-    params: batch_size, where the run has several.
+    params: batch_size, if the run has several.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
@@ -197,15 +197,15 @@ class Peak:
 
 @dataclass(frozen=True)
 class Notice:
-    """What was observed on the machine, its effect on the figures, and what to do (`mend`)."""
+    """What was observed on the machine, its effect on the figures, and what to do."""
 
     seen: str = stored(kinds.text)
     effect: str = stored(kinds.text)
-    mend: str = stored(kinds.text)
+    remedy: str = stored(kinds.text, key="mend")
 
     def line(self) -> str:
         """All three in one line."""
-        return f"{self.seen}: {self.effect}; {self.mend}"
+        return f"{self.seen}: {self.effect}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -296,5 +296,5 @@ class RunRecord:
         cells = Counter((case.model, case.column, case.batch_size) for case in cases)
         for (model, column, _), times in cells.items():
             if times > 1:
-                raise FileError(f"{path} holds {model} in {column} twice; save the run again")
+                raise FileError(f"{path} has {model} in {column} twice; save the run again")
         return cls(path, fingerprint, cases, **own, version=version, format=form)

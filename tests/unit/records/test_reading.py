@@ -101,7 +101,7 @@ def spoilt(change) -> str:
         ),
         (
             spoilt(lambda run: run["benchmarks"].append(run["benchmarks"][0])),
-            "holds alexnet in PyTorch twice",
+            "has alexnet in PyTorch twice",
         ),
         (
             spoilt(lambda run: run["benchmarks"][0].pop("params")),
