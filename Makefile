@@ -16,12 +16,12 @@ setup: $(VENV)/.installed
 	@$(PY) -m deploybench.native.build
 
 $(VENV)/.installed: requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-# What the backends beyond TorchScript need too.
+# Adds the packages of the backends beyond TorchScript.
 setup-all: setup
 	@$(PY) -m pip install --quiet --requirement requirements-successors.txt
 
@@ -38,9 +38,9 @@ style: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-# A process is what repeats: each run is one, and the table pools them. It is printed of whatever
-# was measured, and only then are the results before it removed; the exit code is that of the worst
-# run.
+# Each run is a process, and the table pools the runs. The table is printed from whatever was
+# measured; only then are the earlier results removed. The exit code is that of the last run that
+# failed.
 bench: setup
 	@rm -rf $(RESULTS)/unfinished && mkdir -p $(RESULTS)/unfinished; status=0; \
 	for run in $$(seq $(RUNS)); do \
@@ -54,11 +54,11 @@ bench: setup
 	    mv $(RESULTS)/unfinished/bench-*.json $(RESULTS) && \
 	    $(PY) tools/merge_perf.py $(RESULTS)/bench-*.json -o $(RESULTS)/bench.csv && \
 	    echo && $(PY) tools/tab_perf.py $(RESULTS)/bench.csv && \
-	    echo && echo "median milliseconds of a call (images per second where throughput was asked for); CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
+	    echo && echo "median latency in milliseconds (images per second with --metric throughput); CSV: $(RESULTS)/bench.csv; runs: $(RESULTS)/bench-*.json"; \
 	fi; rm -rf $(RESULTS)/unfinished; exit $$status
 
-# The documentation as a website that needs no network. It has an environment of its own, so that
-# what builds it and what is measured never share a package.
+# The documentation as a website that works offline. It has its own environment, so that its
+# packages never mix with those that are measured.
 docs: $(DOCS_VENV)/.installed
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d site/.doctrees . site
 	@echo "open site/docs/index.html"

@@ -1,4 +1,4 @@
-"""The errors a user can cause.
+"""The errors that a user can cause.
 
 Each message is one line: what was given, what is wrong with it, what to do. The plugin and the
 tools print that line and nothing else; a traceback means a bug in deploybench itself.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 
 class DeploybenchError(Exception):
-    """Base of every error whose message is meant for the user."""
+    """The base of every error whose message is meant for the user."""
 
 
 class UsageError(DeploybenchError):
@@ -20,29 +20,29 @@ class UsageError(DeploybenchError):
 
 
 class FileError(DeploybenchError):
-    """A file that is missing, unreadable, cut short or not what it should be."""
+    """A file that is missing, unreadable, truncated or of the wrong kind."""
 
 
 class BackendUnavailable(DeploybenchError):
-    """A backend that this machine cannot run; the message ends with what would mend it."""
+    """A backend that this machine cannot run; the message ends with what would fix it."""
 
 
 class Unsupported(BackendUnavailable):
-    """What a backend cannot do on any machine, as a dtype that its runtime does not have."""
+    """A backend that cannot do it on any machine, such as a dtype that its runtime lacks."""
 
 
 class BackendFailed(DeploybenchError):
-    """A backend that broke while it exported, loaded or ran a model."""
+    """A backend that failed to export, load or run a model."""
 
 
 class WrongAnswer(DeploybenchError):
-    """An output that is not the reference's answer, where only a right one may be used."""
+    """An output that disagrees with the reference."""
 
 
 def release_frames(error: BaseException) -> None:
-    """Let go of what the frames of an error, and of those behind it, hold: a model's tensors, say.
+    """Release the objects that the frames of an error and of its causes keep alive.
 
-    An error that is kept for later would keep them alive, after running out of memory too.
+    An error that is stored would otherwise keep a model's tensors in memory.
     """
     seen: set[int] = set()
     behind: BaseException | None = error
@@ -54,9 +54,9 @@ def release_frames(error: BaseException) -> None:
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") -> UsageError:
-    """The error for a name that does not exist, with the nearest that does.
+    """The error for an unknown name, with the nearest known one.
 
-    kind: what is named, for example "model". also: what else may be given, for the end of the line.
+    kind: what is named, for example "model". also: what else is allowed, for the end of the line.
     """
     names = sorted(allowed)
     nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)

@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all, and stays there in a power cut."""
+"""Writes files atomically and durably: complete or not at all, even in a power cut."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .errors import FileError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to, whose file takes the place of `path` in the end.
+    """Yield a temporary path next to `path`; at the end, the file written there replaces `path`.
 
-    Raises FileError where it cannot be written or is no plain file; nothing is left behind then.
+    Raises FileError if it cannot be written or is not a regular file; then nothing is left behind.
     """
-    # Where a link leads: the link itself is not to be replaced, nor ever a device.
+    # Resolved, so that a link is kept and its target replaced. A device is never replaced.
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise FileError(f"{path} is no plain file; name one that may be written")
+        raise FileError(f"{path} is not a regular file; name one that can be written")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until what was written to a file, or which files a folder holds, is on the disk."""
+    """Wait until the contents of a file or folder are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

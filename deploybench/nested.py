@@ -1,4 +1,4 @@
-"""Tensors in any nesting of tuples, lists and dicts, as models give them. Imports no torch."""
+"""Tensors in any nesting of tuples, lists and dicts, as models return them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def flatten(value: Any, path: str = "") -> dict[str, Tensor]:
-    """Every tensor of `value` by its path, in order: "" for a tensor itself, "0", "boxes", "0.out".
+    """The tensors of `value` by path, in order: "" for a tensor itself, else "0", "boxes", "0.out".
 
-    Raises TypeError for anything else than tensors, tuples, lists and dicts.
+    Raises TypeError for anything other than tensors, tuples, lists and dicts.
     """
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return {path: value}
@@ -23,7 +23,7 @@ def flatten(value: Any, path: str = "") -> dict[str, Tensor]:
 
 
 def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
-    """`value` with each tensor replaced by what `function` makes of it."""
+    """`value` with `function` applied to each tensor."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return function(value)
     if isinstance(value, Mapping):
@@ -33,7 +33,7 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
 
 
 def concatenate(values: Sequence[Any]) -> Any:
-    """Outputs of several batches as one output, joined along the leading dimension."""
+    """The outputs of several batches as one output, joined along the leading dimension."""
     import torch
 
     first = values[0]

@@ -1,4 +1,4 @@
-"""The options that pytest and the tools share: what each takes, its default and its help.
+"""The options that pytest and the tools share: their values, defaults and help.
 
 Importing this module imports no torch.
 """
@@ -16,7 +16,7 @@ from .models import references, weights
 
 
 def positive(option: str) -> Callable[[str], int]:
-    """A parser of positive whole numbers that names `option` in its error."""
+    """A parser of positive whole numbers whose errors name `option`."""
 
     def parse(given: str) -> int:
         if given.isascii() and given.isdigit() and int(given) > 0:
@@ -27,7 +27,7 @@ def positive(option: str) -> Callable[[str], int]:
 
 
 def each_once(parse: Callable[[str], int]) -> Callable[[str], tuple[int, ...]]:
-    """A parser of several by commas, each taken once, in the order given."""
+    """A parser of values separated by commas; duplicates are dropped, the order is kept."""
 
     def parse_all(given: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(parse(part.strip()) for part in given.split(",")))
@@ -39,8 +39,8 @@ def each_once(parse: Callable[[str], int]) -> Callable[[str], tuple[int, ...]]:
 class Option:
     """One option: `--name` on the command line, `name` with underscores in pytest.ini.
 
-    parse: turns what was given into what is used, or raises UsageError. Texts and defaults are
-    strings as a user would write them; a default of None means that nothing was given.
+    parse: converts the given text to a value, or raises UsageError. default: as a user would write
+    it; None means that the option is not set.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Option:
         return self.name.replace("-", "_")
 
     def value(self, given: str | None) -> Any:
-        """What to use when `given` was given, or None.
+        """The value for the text `given`; the default's if it is None.
 
-        An empty text is no value, since it may be a variable that was not set.
+        Empty text is parsed too, because it may be an unset variable.
         """
         chosen = self.default if given is None else given
         return None if chosen is None else self.parse(chosen)
@@ -68,15 +68,15 @@ MODELS = Option(
     references.select,
     "article",
     "NAMES",
-    "article (the 31 of the article), all (every torchvision classification model), or names and "
-    "globs, by commas",
+    "article (its 31 models), all (every torchvision classification model), or names and globs, "
+    "separated by commas",
 )
 BACKENDS = Option(
     "backends",
     backends.select,
     ",".join(backends.default_names()),
     "NAMES",
-    f"names by commas, or all; there are: {', '.join(backends.registry())}",
+    f"all, or names separated by commas: {', '.join(backends.registry())}",
 )
 DEVICE = Option("device", settings.check_device_name, "auto", "DEVICE", "auto, cpu, cuda or cuda:N")
 WEIGHTS = Option(
@@ -84,30 +84,30 @@ WEIGHTS = Option(
     weights.parse,
     "random",
     "SOURCE",
-    "random (seeded, made fit for checking), pretrained (torchvision's IMAGENET1K_V1), or a folder "
-    "of state dicts",
+    "random (seeded, adjusted to make checks meaningful), pretrained (torchvision's "
+    "IMAGENET1K_V1), or a folder of state dicts",
 )
 BATCH_SIZE = Option(
     "batch-size",
     each_once(positive("--batch-size")),
     "1",
     "N",
-    "inputs per call; several by commas",
+    "inputs per call; separate several sizes by commas",
 )
 THREADS = Option(
-    "threads", positive("--threads"), None, "N", "intra-op threads; default: what torch takes"
+    "threads", positive("--threads"), None, "N", "intra-op threads (default: PyTorch's own)"
 )
 
 ALL = (MODELS, BACKENDS, DEVICE, WEIGHTS, BATCH_SIZE, THREADS)
-"""Those that pytest and the tools share."""
+"""The options that pytest and the tools share."""
 
 
 def one_of(option: str, *allowed: str) -> Callable[[str], str]:
-    """A parser of the words `allowed` that names `option` in its error."""
+    """A parser of the words `allowed` whose errors name `option`."""
 
     def parse(given: str) -> str:
         if given not in allowed:
-            raise UsageError(f"{option} '{given}' is unknown: allowed: {', '.join(allowed)}")
+            raise UsageError(f"{option} '{given}' is unknown; allowed: {', '.join(allowed)}")
         return given
 
     return parse
@@ -125,15 +125,15 @@ DTYPE = Option(
     one_of("--dtype", *settings.DTYPES),
     "float32",
     "NAME",
-    f"of weights, inputs and logits: {', '.join(settings.DTYPES)}",
+    f"the type of weights, inputs and logits: {', '.join(settings.DTYPES)}",
 )
 TF32 = Option(
     "tf32",
     one_of("--tf32", "on", "off"),
     None,
     "on|off",
-    "TF32 in convolutions and matrix products on a GPU; default: as torch has it, on in "
-    "convolutions alone",
+    "TF32 in convolutions and matrix products on a GPU (default: PyTorch's own, on for "
+    "convolutions only)",
 )
 
 ALLOCATOR = Option(
@@ -141,19 +141,19 @@ ALLOCATOR = Option(
     one_of("--allocator", allocator.TUNED, allocator.DEFAULT),
     None,
     f"{allocator.TUNED}|{allocator.DEFAULT}",
-    f"{allocator.TUNED}: every process keeps the memory that a call frees for the next one; "
-    f"{allocator.DEFAULT}: as the C library comes (default: {allocator.TUNED} where that is glibc)",
+    f"{allocator.TUNED}: every process keeps the memory that a call frees for the next call; "
+    f"{allocator.DEFAULT}: the C library decides (default: {allocator.TUNED} with glibc, else "
+    f"{allocator.DEFAULT})",
 )
 
 OF_A_RUN = (METRIC, DTYPE, TF32, ALLOCATOR)
-"""Those that pytest alone takes."""
+"""The options that only pytest takes."""
 
 FLAGS = {
-    "strict_backends": "fail where a backend cannot run on this machine, instead of skipping (on "
-    "when the environment has CI=true)",
-    "include_copies": "time each call with its input's way to the device and its output's way back",
-    "channels_last": "lay weights and inputs out in memory with their channels last",
-    "cold_start": "start a fresh process for each case too, and save the seconds to its first "
-    "answer",
+    "strict_backends": "fail if this machine cannot run a backend, instead of skipping it (on if "
+    "the environment has CI=true)",
+    "include_copies": "also time the input's transfer to the device and the output's transfer back",
+    "channels_last": "store weights and inputs in the channels-last memory format",
+    "cold_start": "also start a fresh process for each case, and save the time to its first answer",
 }
-"""Those of pytest that are on or off, by their keys, each with its help."""
+"""The flags that only pytest takes, by key, with their help."""

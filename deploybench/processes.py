@@ -1,4 +1,4 @@
-"""Other processes: one run to its end with all that it has started, and the memory that one took.
+"""Runs a process to its end, together with all its children, and reads its peak memory.
 
 Imports no torch.
 """
@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 def run(
     command: Sequence[str], deadline: float, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` where deploybench can be imported, and wait for it.
+    """Run `command` in a folder where deploybench can be imported, and wait for it.
 
-    deadline: in seconds. environment: all that it gets of one; None for this process's own. Raises
-    BackendFailed when it takes longer. Nothing that it has started outlives it.
+    deadline: in seconds. environment: its whole environment; None for that of this process. Raises
+    BackendFailed if it takes longer. All processes that it started are ended with it.
     """
     started = subprocess.Popen(
         command,
@@ -47,9 +47,9 @@ def run(
 
 
 def peak_resident_bytes(pid: int) -> int | None:
-    """The most that the process had resident since its program started; None without a /proc.
+    """The peak resident memory of the process since its program started; None without a /proc.
 
-    Not getrusage's ru_maxrss, which a process takes over from the one that has forked it.
+    This is not getrusage's ru_maxrss, which a process inherits from the one that forked it.
     """
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

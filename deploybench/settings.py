@@ -1,6 +1,6 @@
-"""What is set the same way in every process that runs a model, Python or C++.
+"""The settings that every process applies before it runs a model, in Python or C++.
 
-Importing this module imports no torch; asking it for anything that depends on the machine does.
+Importing this module imports no torch; functions that depend on the machine do.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from .machine import allocator as memory_allocator
 DTYPES = ("float32", "float16", "bfloat16")
 GRAD_MODES = ("inference", "no_grad")
 BASELINE = "eager"
-"""The backend that all others are compared with."""
+"""The backend that all others are compared to."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The settings that decide how torch computes.
 
-    Every backend applies all of them and reports what is then in force; a difference is an error.
+    Every backend applies all of them and reports what is in force afterwards; a difference is an
+    error.
 
     device: "cpu" or "cuda:N".
     threads: intra-op threads. interop_threads: inter-op threads.
@@ -32,10 +33,10 @@ class Settings:
     c10::InferenceMode in C++.
     cudnn_tf32: TF32 allowed in cuDNN convolutions.
     matmul_precision: "highest", "high" or "medium", as torch.set_float32_matmul_precision takes it.
-    cudnn_benchmark: cuDNN tries its algorithms out and keeps the fastest.
+    cudnn_benchmark: cuDNN tries several algorithms and keeps the fastest.
     cudnn_deterministic: only deterministic cuDNN algorithms.
     dtype: of weights, inputs and logits; one of DTYPES.
-    channels_last: weights and inputs lie in memory with their channels last.
+    channels_last: weights and inputs are in the channels-last memory format.
     allocator: "tuned" or "default"; see allocator.py.
     """
 
@@ -53,12 +54,12 @@ class Settings:
 
     @property
     def on_cuda(self) -> bool:
-        """Whether the device is a CUDA one."""
+        """Whether the device is a CUDA device."""
         return self.device.startswith("cuda")
 
 
 def check_device_name(given: str) -> str:
-    """Return `given` if it has the form of a device name; raise UsageError if not."""
+    """Return `given` if it is a valid device name; raise UsageError otherwise."""
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", given):
         return given
     raise UsageError(f"unknown device '{given}': allowed: auto, cpu, cuda, cuda:N")
@@ -67,7 +68,7 @@ def check_device_name(given: str) -> str:
 def resolve_device(given: str) -> str:
     """Turn "auto", "cpu", "cuda" or "cuda:N" into "cpu" or "cuda:N".
 
-    Raises UsageError when that device is not there.
+    Raises UsageError if the machine does not have that device.
     """
     import torch
 
@@ -77,8 +78,10 @@ def resolve_device(given: str) -> str:
         return "cpu"
     index = int(given.partition(":")[2] or 0)
     if index >= count:
-        there = f"the CUDA devices here are cuda:0 to cuda:{count - 1}" if count else "none is here"
-        raise UsageError(f"device '{given}' is not there: {there}; use --device auto or cpu")
+        there = f"CUDA devices cuda:0 to cuda:{count - 1}" if count else "no CUDA device"
+        raise UsageError(
+            f"device '{given}' does not exist: this machine has {there}; use --device auto or cpu"
+        )
     return f"cuda:{index}"
 
 
@@ -93,16 +96,16 @@ def resolve(
 ) -> Settings:
     """The settings for a run on `device` with `threads` intra-op threads (None: torch's default).
 
-    tf32: "on" or "off" for convolutions and matrix products alike; None: as torch has it, on for
-    convolutions alone. allocator: "tuned" or "default"; None: tuned where that can be. Raises
-    UsageError for a device that is not there, and an allocator that cannot be tuned.
+    tf32: "on" or "off" for both convolutions and matrix products; None: torch's default, on for
+    convolutions only. allocator: "tuned" or "default"; None: tuned if possible. Raises UsageError
+    for a device that does not exist, and for an allocator that cannot be tuned.
     """
     import torch
 
     tunable = memory_allocator.tunable()
     if allocator == memory_allocator.TUNED and not tunable:
         raise UsageError(
-            "--allocator tuned needs glibc, which this machine does without: leave it out"
+            "--allocator tuned needs glibc, which this machine does not have; leave it out"
         )
     settings = Settings(
         device=resolve_device(device),
@@ -119,7 +122,7 @@ def resolve(
 
 
 def default_threads() -> int:
-    """Intra-op threads when the user names none: torch's choice, shared among xdist's workers."""
+    """The default of intra-op threads: torch's choice, divided among xdist's workers."""
     import torch
 
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -127,7 +130,7 @@ def default_threads() -> int:
 
 
 def calling(settings: Settings) -> AbstractContextManager[object]:
-    """The grad mode of `settings`, to be entered around calls of a model."""
+    """The grad mode of `settings`, as a context for calls of a model."""
     import torch
 
     return torch.inference_mode() if settings.grad_mode == "inference" else torch.no_grad()
@@ -136,15 +139,16 @@ def calling(settings: Settings) -> AbstractContextManager[object]:
 def apply(settings: Settings) -> None:
     """Put `settings` in force in this process.
 
-    The grad mode is entered by each session around its calls and is not process-wide. Raises
-    BackendFailed when torch reports a different value afterwards, and for an unknown grad mode.
+    The grad mode is not process-wide: each session enters it around its calls. Raises BackendFailed
+    if torch reports a different value afterwards, and for an unknown grad mode.
     """
     import torch
 
     if settings.allocator == memory_allocator.TUNED:
         memory_allocator.tune()
     if settings.on_cuda:
-        # Events are recorded and graphs captured on the current GPU, whichever holds the model.
+        # Events are recorded and graphs captured on the current GPU, even if the model is
+        # elsewhere.
         torch.cuda.set_device(settings.device)
     torch.set_num_threads(settings.threads)
     torch.backends.cudnn.allow_tf32 = settings.cudnn_tf32
@@ -171,10 +175,10 @@ def apply(settings: Settings) -> None:
 def require_in_force(
     asked: Mapping[str, object], in_force: Mapping[str, object], process: str
 ) -> None:
-    """Raise BackendFailed naming the first setting of `process` that is not what was asked."""
+    """Raise BackendFailed naming the first setting of `process` that differs from `asked`."""
     for name, value in asked.items():
         if in_force[name] != value:
             raise BackendFailed(
-                f"the {process} process runs with {name}={in_force[name]} where {value} was asked "
-                "for; its numbers could not be compared with the others"
+                f"the {process} process runs with {name}={in_force[name]} although {value} was "
+                "requested; its figures would not be comparable with the others"
             )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges saved runs against a baseline, cell by cell, with an exit code for CI."""
+"""Compares saved runs with a baseline, cell by cell, and gives an exit code for CI."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from deploybench.report.formats import FORMATS
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print or write the report; the exit code is the verdict."""
+    """Print or write the report and return the exit code."""
     baseline, candidate = store.load_sides(
         (arguments.baseline, arguments.candidate), arguments.storage
     )
     if not 0 < arguments.confidence < 1:
-        raise UsageError(f"confidence {arguments.confidence} is none: give a share such as 0.95")
+        raise UsageError(f"{arguments.confidence} is not a confidence; use for example 0.95")
     judged = regression.judge_runs(
         baseline, candidate, regression.Options(arguments.confidence, _tolerances(arguments))
     )
@@ -42,8 +42,8 @@ def _tolerances(arguments: argparse.Namespace) -> tolerance.Tolerances:
     given = None if arguments.tolerance is None else tolerance.parse(arguments.tolerance)
     if arguments.tolerances is not None:
         return tolerance.read(arguments.tolerances, given)
-    none = tolerance.Tolerances()
-    return none if given is None else replace(none, everywhere=given)
+    default = tolerance.Tolerances()
+    return default if given is None else replace(default, everywhere=given)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,45 +56,67 @@ def parser() -> argparse.ArgumentParser:
 example:
   python tools/gate.py --baseline main-1 main-2 main-3 --candidate 0007 0008 0009
 
-Each run is one process, and the process is the unit that repeats: with one run a side every cell is
-inconclusive. slower: the interval of the effect lies above 0 and the effect is above the tolerance;
-faster: its mirror; same: the whole interval lies within the tolerance; inconclusive: anything else,
-with the number of runs that would settle it. Where a cell is inconclusive by itself, it is looked
-at beside the other backends of its model (two or more), which the same processes timed in turn with
-it: what the machine does to all of them alike is then no matter. missing: in the baseline alone;
-new: in the candidate alone; wrong: in a run of the candidate it gave a wrong answer; failed: in one
-it gave none, since it could not be exported, loaded or run; the note says how; not comparable: made
-on another machine, with other versions or settings.
+Each run is one process. With one run a side, every cell is inconclusive.
 
-exit codes: 0 nothing slower, missing, wrong or failed; 1 something slower; 2 an argument or a run
-cannot be used; 3 not comparable; 4 missing, wrong or failed cells, or nothing to judge""",
+verdicts:
+  slower          significantly slower, and by more than the tolerance
+  faster          significantly faster, and by more than the tolerance
+  same            the whole confidence interval lies within the tolerance
+  inconclusive    none of these; the note says how many more runs would settle it
+  missing         in the baseline only
+  new             in the candidate only
+  wrong           a run of the candidate gave a wrong answer; the note says which
+  failed          a run of the candidate could not export, load or run it; the note
+                  says why
+  not comparable  made on another machine, or with other versions or settings
+
+A cell that is inconclusive by itself is compared with the other backends of its model,
+if there are at least two. The same processes timed them interleaved with it, so what the
+machine does to all of them cancels out.
+
+exit codes:
+  0 nothing slower, missing, wrong or failed
+  1 something slower
+  2 an argument or a run cannot be used
+  3 not comparable
+  4 missing, wrong or failed cells, or nothing to judge""",
     )
-    parser.add_argument("--baseline", nargs="+", required=True, metavar="RUN", help="saved runs")
-    parser.add_argument("--candidate", nargs="+", required=True, metavar="RUN", help="saved runs")
     parser.add_argument(
-        "--tolerance", metavar="SHARE", help="how much slower is no matter (default: 5%%)"
+        "--baseline", nargs="+", required=True, metavar="RUN", help="saved runs, as for merge_perf"
+    )
+    parser.add_argument(
+        "--candidate", nargs="+", required=True, metavar="RUN", help="saved runs, as for merge_perf"
+    )
+    parser.add_argument(
+        "--tolerance", metavar="SHARE", help="how much slower a cell may get (default: 5%%)"
     )
     parser.add_argument(
         "--tolerances",
         type=Path,
         metavar="FILE",
-        help='a TOML file: tolerance = "5%%", and tables [model] and [backend] of names or globs',
+        help='a TOML file: tolerance = "5%%", and the tables [model] and [backend] with a '
+        "tolerance for each name or glob",
     )
     parser.add_argument(
         "--confidence",
         type=float,
         default=0.95,
         metavar="SHARE",
-        help="that the whole report calls nothing slower or faster that is not (default: 0.95)",
+        help="the probability that the report calls no unchanged cell slower or faster "
+        "(default: 0.95)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("--all", action="store_true", help="list cells that are the same too")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: print it")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="of the report (default: text)"
+    )
+    parser.add_argument("--all", action="store_true", help="also list the cells that are the same")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the report there, not to stdout"
+    )
     parser.add_argument(
         "--storage",
         default=".benchmarks",
         metavar="FOLDER",
-        help="where runs are saved, as pytest's --benchmark-storage (default: .benchmarks)",
+        help="the folder of saved runs, like pytest's --benchmark-storage (default: .benchmarks)",
     )
     return parser
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes TorchScript files, MODEL.ts, of torchvision models."""
+"""Exports torchvision models to TorchScript files named MODEL.ts."""
 
 from __future__ import annotations
 
@@ -45,10 +45,18 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: python tools/generate_ts.py resnet50 'vgg*' --out ts",
     )
     parser.add_argument("model", nargs="+", help=options.MODELS.help)
-    parser.add_argument("--out", type=Path, default=Path("ts"), help="folder (default: ts)")
-    parser.add_argument("--weights", help=f"{options.WEIGHTS.help} (default: random)")
     parser.add_argument(
-        "--device", help="where the file's weights lie: cpu, cuda, cuda:N or auto (default: auto)"
+        "--out", type=Path, default=Path("ts"), metavar="FOLDER", help="default: ts"
+    )
+    parser.add_argument(
+        "--weights",
+        metavar=options.WEIGHTS.metavar,
+        help=f"{options.WEIGHTS.help} (default: random)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar=options.DEVICE.metavar,
+        help="the device of the weights in the file: auto, cpu, cuda or cuda:N (default: auto)",
     )
     return parser
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the five likeliest labels of a photo, through any backend."""
+"""Prints the five most likely labels of a photo, through any backend."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def main(arguments: argparse.Namespace) -> None:
     logits, *_ = flatten(output).values()
     probabilities = logits.softmax(dim=1)[0]
     if plan.weights.label == "random":
-        print("the weights are random: --weights pretrained names what is seen", file=sys.stderr)
+        print(
+            "the weights are random, so the labels mean nothing; use --weights pretrained",
+            file=sys.stderr,
+        )
     labels = torchvision_zoo.labels()
     for value, index in zip(*probabilities.topk(5), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")
@@ -63,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
         help=f"one of {', '.join(backends.registry())} (default: {BASELINE})",
     )
     for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
-        parser.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
+        text = f"{option.help} (default: {option.default})" if option.default else option.help
+        parser.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
     return parser
 
 

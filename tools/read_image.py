@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Prepares a photo for the C++ program: the article's preprocessing, as raw float32.
 
-The photo's shorter side is resized to 256, the middle 224 x 224 is cut out, and each channel is
-normalised with ImageNet's mean and standard deviation. The file holds 3 x 224 x 224 little-endian
-float32 values, 602112 bytes, without a header.
+The shorter side of the photo is resized to 256, the central 224 x 224 pixels are cropped, and
+each channel is normalised with ImageNet's mean and standard deviation. The file contains
+3 x 224 x 224 little-endian float32 values, 602112 bytes, without a header.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: python tools/read_image.py photo.jpg photo.dat",
     )
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
-    parser.add_argument("out", type=Path, metavar="out.dat")
+    parser.add_argument("out", type=Path, metavar="out.dat", help="the file to write")
     return parser
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Names for each model the fastest backend that gave the right answer, and what it costs."""
+"""Names the fastest backend that gave the right answer for each model, and what it costs."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ def parser() -> argparse.ArgumentParser:
 example:
   python tools/recommend.py 0001 0002
 
-In brackets the 95% interval; ~ marks one that holds 1, * a figure that other work on the machine
-got in the way of.
-exit codes: 0 done, 2 a run cannot be used""",
+Brackets contain the 95% confidence interval. `~` marks a difference that is not
+significant, `*` a disturbed figure.
+
+exit codes:
+  0 done
+  2 a run cannot be used""",
     )
-    parser.add_argument("run", nargs="+", metavar="RUN", help="a saved run, as merge_perf takes it")
+    parser.add_argument("run", nargs="+", metavar="RUN", help="a saved run, as for merge_perf")
     parser.add_argument(
         "--storage",
         default=".benchmarks",
         metavar="FOLDER",
-        help="where runs are saved, as pytest's --benchmark-storage (default: .benchmarks)",
+        help="the folder of saved runs, like pytest's --benchmark-storage (default: .benchmarks)",
     )
     return parser
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Takes every model through every backend and writes which gives the right answer, as a page."""
+"""Checks every model through every backend and writes a page of which give the right answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Survey what is not known yet, and write the page anew after each model."""
+    """Survey the cases without a finding, and write the page after each of them."""
     models = torchvision_zoo.select(arguments.models)
     names = backends.select(arguments.backends)
     processes = options.positive("--processes")(arguments.processes)
@@ -54,14 +54,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def write_page(found: Survey, path: Path) -> None:
-    """Write what is known."""
+    """Write the page of all findings so far."""
     with replacing(path) as unfinished:
         page = support.to_markdown(found, list(backends.registry()))
         unfinished.write_text(page, encoding="utf-8")
 
 
 def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]:
-    """What each process is told; those that work side by side share the cores."""
+    """The arguments of each worker process; parallel workers share the cores."""
     given = [f"--device={arguments.device}", f"--dtype={arguments.dtype}"]
     if processes > 1:
         threads = max(1, len(os.sched_getaffinity(0)) // processes)
@@ -70,7 +70,7 @@ def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]
 
 
 def conditions(arguments: argparse.Namespace) -> dict[str, str]:
-    """What all findings of one page have in common."""
+    """The conditions that all findings of one page share."""
     needed = {name for backend in backends.registry().values() for name in backend.packages()}
     names = ("torch", "torchvision", *sorted(needed))
     versions = {name: packages.installed_version(name) or "absent" for name in names}
@@ -88,32 +88,59 @@ examples:
   python tools/support.py --models resnet18 --backends all
   python tools/support.py --models all --backends traced,onnxruntime
 
-What an earlier survey has found is kept and not tried again. With a compiler at work, a model takes
-minutes; a survey that was broken off goes on where it was.
-exit codes: 0 no answer is different, 1 one is, 2 something cannot be used""",
-    )
-    parser.add_argument("--models", default="article", help=options.MODELS.help)
-    parser.add_argument("--backends", default="all", help=options.BACKENDS.help)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help=options.DTYPE.help)
-    parser.add_argument(
-        "--processes", default="1", help="models taken at the same time (default: 1)"
+Findings of an earlier survey are kept and not tried again, so an interrupted survey
+continues where it stopped. Backends with a compiler take minutes for a model.
+
+exit codes:
+  0 all answers are right
+  1 an answer is different
+  2 an argument or a file cannot be used""",
     )
     parser.add_argument(
-        "--deadline", type=float, default=900.0, help="seconds for one case (default: 900)"
+        "--models",
+        default="article",
+        metavar=options.MODELS.metavar,
+        help=f"{options.MODELS.help} (default: article)",
+    )
+    parser.add_argument(
+        "--backends",
+        default="all",
+        metavar=options.BACKENDS.metavar,
+        help=f"{options.BACKENDS.help} (default: all)",
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)"
+    )
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        metavar=options.DTYPE.metavar,
+        help=f"{options.DTYPE.help} (default: float32)",
+    )
+    parser.add_argument(
+        "--processes", default="1", metavar="N", help="models checked in parallel (default: 1)"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="the time limit of one case (default: 900)",
     )
     parser.add_argument(
         "--findings",
         type=Path,
         default=DOCS / "support.json",
-        help="where findings are kept (default: docs/support.json)",
+        metavar="FILE",
+        help="the file of all findings (default: docs/support.json)",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         default=DOCS / "support.md",
-        help="the page (default: docs/support.md)",
+        metavar="FILE",
+        help="the page to write (default: docs/support.md)",
     )
     return parser
 

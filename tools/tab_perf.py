@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints a CSV of merge_perf as a text table."""
+"""Prints a CSV file of merge_perf as a text table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise FileError(f"{arguments.csv} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise FileError(f"{arguments.csv} is no CSV of this suite: it is no text") from error
+        raise FileError(f"{arguments.csv} is not a CSV of merge_perf: it is not text") from error
     print(text.layout(article_csv.parse_csv(given, str(arguments.csv))), end="")
 
 
@@ -36,7 +36,7 @@ examples:
   python tools/merge_perf.py 0001 0002 -o perf.csv
   python tools/tab_perf.py perf.csv""",
     )
-    parser.add_argument("csv", type=Path, metavar="CSV", help="what merge_perf wrote")
+    parser.add_argument("csv", type=Path, metavar="CSV", help="a file that merge_perf wrote")
     return parser
 
 

@@ -1,1 +1,1 @@
-"""What happens to a run once it was saved: read, merged, compared, judged. Imports no torch."""
+"""Merges, compares and judges saved runs. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What a backend costs beside its latency, and when that has paid. Imports no torch."""
+"""What a backend costs besides latency, and when the export has paid off. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ MEBIBYTE = 2**20
 
 
 def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
-    """One row per model and column, the header first; the medians of what the runs say.
+    """One row per model and column, the header first. Each figure is the median over the runs.
 
-    Export and load are in seconds, the file and memory in MiB, calls in milliseconds. Memory is by
-    how much that of the run grew; what an earlier model has left to be used again is not in it, so
-    only a cold start tells what a process needs for itself. Break-even is the number of calls after
-    which exporting has taken less time than it saved against eager; what exports nothing, as
-    torch.compile, is made ready in its first call, which counts then. decimals: of the median.
+    Export and load are in seconds, file size and memory in MiB, calls in milliseconds. Memory is
+    the growth of the run's memory. It does not include memory that an earlier model left to be
+    reused, so only a cold start shows what a process needs by itself. Break-even is the number of
+    calls after which the time saved against eager exceeds the time of the export. A backend that
+    exports nothing, such as torch.compile, does that work in its first call, whose time counts
+    instead. decimals: of the median.
     """
     found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
     titles = labels(runs)
@@ -44,7 +45,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
 def _figure(
     name: str, unit: float, digits: int
 ) -> Callable[[Sequence[tuple[CaseRecord, object]]], str]:
-    """A column: the median of that attribute of the cases, in units of `unit`."""
+    """A column: the median of the cases' attribute `name`, in units of `unit`."""
 
     def show(cases: Sequence[tuple[CaseRecord, object]]) -> str:
         given = [getattr(case, name) for case, _ in cases]
@@ -73,7 +74,7 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]],
 
 
 def break_even(cases: Sequence[tuple[CaseRecord, float | None]]) -> str:
-    """Calls after which making it ready has been saved; `never` where nothing is saved."""
+    """The calls after which the export has paid off; `never` if the backend is no faster."""
     saved, spent = [], []
     for case, eager in cases:
         milliseconds = _milliseconds_to_make_ready(case)

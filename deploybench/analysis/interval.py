@@ -1,8 +1,8 @@
-"""How one set of processes stands to another, with an interval. Imports no torch.
+"""The effect between two sets of processes, with a confidence interval. Imports no torch.
 
-Two sets of figures, one from each process, are compared by Welch's interval (B. L. Welch, 1947,
-"The generalization of 'Student's' problem when several different population variances are
-involved") on their logarithms.
+Each process gives one figure. The logarithms of the two sets are compared by Welch's interval
+(B. L. Welch, 1947, "The generalization of 'Student's' problem when several different population
+variances are involved").
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-# Two processes may agree to the last digit by luck; no cell is known better than this.
+# Two processes may agree to the last digit by chance; no cell is known more precisely than this.
 LEAST_DEVIATION = 0.001
 MOST_RUNS = 200
-# What lies beyond says no more than that nothing is known, and two processes can reach e**709.
+# A wider interval says only that nothing is known, and with two processes it can reach e**709.
 WIDEST = math.log(10)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How the candidate's figure stands to the baseline's, in logarithms of their ratio.
+    """The logarithm of the candidate's figure divided by the baseline's, with its interval.
 
-    estimate: positive where the candidate is slower. low, high: the interval; infinite where the
-    spread between processes is not known. deviation: of one process. runs: on each side.
+    estimate: positive if the candidate is slower. low, high: the bounds of the confidence interval;
+    infinite if the spread between processes is not known. deviation: the standard deviation of one
+    process. runs: how many there are on each side.
     """
 
     estimate: float
@@ -43,7 +44,7 @@ class Effect:
 
 
 def compare(before: Sequence[float], after: Sequence[float], confidence: float) -> Effect:
-    """The effect between two sets of logarithms, one a process."""
+    """The effect between two sets of logarithms, one from each process."""
     estimate = fmean(after) - fmean(before)
     runs = len(before), len(after)
     if min(runs) < 2:
@@ -55,9 +56,9 @@ def compare(before: Sequence[float], after: Sequence[float], confidence: float) 
 
 
 def runs_to_settle(effect: Effect, limit: float, confidence: float) -> int:
-    """How many runs a side settle it, if the effect and the spread stay as they are.
+    """How many runs a side would settle it, if the effect and the spread stay the same.
 
-    limit: the tolerance, as a logarithm. MOST_RUNS + 1 where those are not enough.
+    limit: the tolerance, as a logarithm. Returns MOST_RUNS + 1 if MOST_RUNS are not enough.
     """
     # Either the interval clears zero, or it fits within the tolerance.
     beyond = abs(effect.estimate) > limit
@@ -65,7 +66,7 @@ def runs_to_settle(effect: Effect, limit: float, confidence: float) -> int:
     import numpy as np
     from scipy.stats import t
 
-    # All at once, since a quantile at a time takes longer than all the rest.
+    # All at once: computing one quantile at a time would take longer than everything else.
     runs = np.arange(min(effect.runs) + 1, MOST_RUNS + 1)
     widths = t.ppf((1 + confidence) / 2, 2 * (runs - 1)) * effect.deviation * np.sqrt(2 / runs)
     sufficient = runs[widths < enough]

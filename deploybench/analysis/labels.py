@@ -1,4 +1,4 @@
-"""What columns are called, their order, and how a figure is marked. Imports no torch."""
+"""The titles and order of columns, and the mark of a disturbed figure. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from ..records.record import CaseRecord, RunRecord, Value
 
 DISTURBED = "*"
-"""Stands behind a figure that other work on the machine got in the way of."""
+"""Marks a disturbed figure."""
 
 
 def place(case: CaseRecord) -> float:
-    """Where a case's column stands from left to right; after all others for a log's."""
+    """The sort key of a case's column, from left to right. Columns of logs come last."""
     return math.inf if case.column_order is None else case.column_order
 
 
 def labels(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """By condition, what to add to its column titles: all that differs, "" where nothing does.
+    """What to add to the column titles of each condition: all that differs, or "".
 
-    A throughput is always named, since more of it is better.
+    Throughput is always named, because for it more is better.
     """
     prints = {run.condition: run.fingerprint for run in runs if run.fingerprint is not None}
     names = dict.fromkeys(name for fingerprint in prints.values() for name in fingerprint)
@@ -31,7 +31,7 @@ def labels(runs: Sequence[RunRecord]) -> dict[str, str]:
         or (name == "metric" and any(each.get(name) == "throughput" for each in prints.values()))
     ]
     named: dict[str, str] = {}
-    # Text is shown without its quotes, unless "1" could then be taken for 1.
+    # Text is shown without quotes, unless "1" could then be mistaken for 1.
     for quotes in ('"', ""):
         for condition, fingerprint in prints.items():
             parts = [
@@ -52,5 +52,5 @@ def _shown(fingerprint: Mapping[str, Value], name: str) -> str:
 
 
 def escaped(value: Value) -> str:
-    """`value` as JSON, without what would end a field or a line of the CSV."""
+    """`value` as JSON, without characters that would end a field or a line of the CSV."""
     return json.dumps(value).replace(";", "\\u003b")

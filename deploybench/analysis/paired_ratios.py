@@ -1,7 +1,7 @@
-"""A backend beside others of its model within one process, turn by turn. Imports no torch.
+"""The ratio of a backend to others of its model in one process, by round. Imports no torch.
 
-They were timed in turn, so what slowed the machine down for a while hit all and is not in their
-ratio. That ratio repeats better than any one figure does.
+The backends are timed interleaved, so a slow spell of the machine slows all of them and cancels
+out of their ratio. The ratio is more repeatable than a single figure.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from statistics import median
 from ..records.record import CaseRecord
 
 
-def turn_figures(case: CaseRecord) -> list[float]:
-    """The logarithm of the median of each turn's calls; all in one where the run does not tell."""
+def round_figures(case: CaseRecord) -> list[float]:
+    """The logarithm of the median of each round's calls.
+
+    A run that does not record its rounds counts as one round.
+    """
     samples = case.samples_ms
     sizes = case.turns or [len(samples)]
-    turns = [samples[start:end] for start, end in pairwise([0, *accumulate(sizes)])]
-    return [math.log(median(turn)) for turn in turns if turn]
+    rounds = [samples[start:end] for start, end in pairwise([0, *accumulate(sizes)])]
+    return [math.log(median(calls)) for calls in rounds if calls]
 
 
 def beside(figures: Sequence[float], others: Sequence[Sequence[float]]) -> list[float]:
-    """The logarithm of how many times as long one took as the middle of the others.
+    """The logarithm of one backend's time divided by the median of the others', for each round.
 
-    For each turn that all had; figures and each of others as turn_figures has them.
+    Only rounds that all of them have count. figures, others: as returned by `round_figures`.
     """
-    turns = zip(figures, *others, strict=False)
-    return [figure - median(middle) for figure, *middle in turns]
+    rounds = zip(figures, *others, strict=False)
+    return [figure - median(rest) for figure, *rest in rounds]

@@ -1,6 +1,6 @@
-"""Which way to run each model: the fastest that gave the right answer. Imports no torch.
+"""The fastest backend for each model that gave the right answer. Imports no torch.
 
-Only what passed the check has a figure in a saved run, so the fastest figure is a right one.
+A saved run has figures only of backends that passed the check, so the fastest one is correct.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .speedup import BASELINE, Speedup, compare
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to run a model. speedup: against eager; None where it is eager itself.
+    """One backend for a model. speedup: against eager; None for eager itself.
 
-    cost: what it takes before the first answer, in words.
+    cost: what it takes to get to the first answer, in words.
     """
 
     column: str
@@ -31,7 +31,7 @@ class Choice:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as eager it is."""
+        """The speed-up against eager."""
         return self.speedup.ratio if self.speedup else 1.0
 
     def __str__(self) -> str:
@@ -43,28 +43,29 @@ class Choice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """For one model: the fastest way of all, and the fastest in a process without Python."""
+    """The fastest backend for one model, and the fastest in a process without Python."""
 
     model: str
     fastest: Choice
     without_python: Choice | None
 
     def line(self) -> str:
-        """Both in one line."""
+        """Both choices in one line."""
         alone = f"; without Python: {self.without_python}" if self.without_python else ""
         same = self.without_python == self.fastest
         return f"{self.model}: {self.fastest}{', which needs no Python' if same else alone}"
 
 
 def recommend(runs: Sequence[RunRecord]) -> list[Recommendation]:
-    """One recommendation a model.
+    """One recommendation for each model.
 
-    Raises FileError for runs under different conditions, and for a figure without eager beside it.
+    Raises FileError for runs made under different conditions, and for a figure without one of eager
+    in the same run.
     """
     if len({run.condition for run in runs}) > 1:
         conditions = {label.strip(" []") for label in labels(runs).values()} - {""}
         if any(run.condition is None for run in runs):
-            conditions.add("those of a log, which tells none")
+            conditions.add("a log, which records none")
         raise FileError(
             f"the runs were made under different conditions: {'; '.join(sorted(conditions))}: "
             "give runs of one machine, settings and batch size"
@@ -90,7 +91,7 @@ def _of_model(
         without_python = all(case.needs_python is False for case, _ in found)
         if speedup is None and found[0][0].backend != BASELINE:
             raise FileError(
-                f"{model} through {column} is in no run that has it through eager too; "
+                f"no run has {model} through both {column} and eager; "
                 "run it with --backends eager,..."
             )
         choices.append((Choice(column, speedup, _cost(found)), without_python))
@@ -111,9 +112,9 @@ def _cost(found: Sequence[tuple[CaseRecord, float | None]]) -> str:
 
 
 def summary(recommendations: Sequence[Recommendation]) -> str:
-    """How often each way is the fastest, and how much faster than eager, with and without Python.
+    """How often each backend is fastest, and the mean speed-ups with and without Python.
 
-    Geometric means over the models that have such a way.
+    The means are geometric means over the models that have such a choice.
     """
     counts = Counter(each.fastest.column for each in recommendations)
     shares = ", ".join(f"{column} {count}" for column, count in counts.most_common())

@@ -1,12 +1,12 @@
-"""Whether a candidate is slower than its baseline, cell by cell. Imports no torch.
+"""Judges whether a candidate is slower than its baseline, cell by cell. Imports no torch.
 
-The unit that repeats is the process: each run gives one figure a cell, the median of its calls, and
-interval.py compares two sets of them. Where that tells nothing, because the machine makes processes
-differ, the cell is looked at beside the other backends of its model, which the same processes timed
-in turn with it. It is slower if it is so beside the middle of them, and also beside more than half
-of all the model's backends one by one; the latter tells which of them changed. Confidence is
-corrected for the number of comparisons (Bonferroni's: of k, each has 1 - (1 - confidence) / k), so
-that the whole report is wrong as seldom as it says.
+The process is the unit of repetition: each run gives one figure per cell, the median of its calls,
+and interval.py compares two sets of them. If that is inconclusive because processes differ too
+much, the cell is compared with the other backends of its model, which the same processes timed
+interleaved with it. It is slower if it is slower relative to the median of the others, and also
+relative to more than half of all the model's backends one by one. The second condition shows which
+of them changed. The confidence is corrected for the number of comparisons (Bonferroni: each of k
+has 1 - (1 - confidence) / k), so that it holds for the report as a whole.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from .tolerance import Tolerances
 FASTER, SLOWER, SAME = "faster", "slower", "same"
 INCONCLUSIVE, MISSING, NEW = "inconclusive", "missing", "new"
 NOT_COMPARABLE = "not comparable"
-# Beside these, WRONG and FAILED, as a record says how a case failed.
+# Together with WRONG and FAILED, which a record uses for how a case failed.
 VERDICTS = (SLOWER, WRONG, FAILED, MISSING, NOT_COMPARABLE, INCONCLUSIVE, FASTER, NEW, SAME)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model in one column. baseline, candidate: milliseconds, None where there is none.
+    """One model in one column. baseline, candidate: milliseconds; None without a figure.
 
-    effect: what the verdict stands on; beside: the columns it is relative to, none where the cell
-    was judged by its own figures. note: what else there is to know, in words.
+    effect: the basis of the verdict. beside: the columns that the effect is relative to; empty if
+    the cell was judged by its own figures. note: anything else worth knowing, in words.
     """
 
     model: str
@@ -52,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """Every cell, by model and column, and what differs between the two sides' conditions."""
+    """Every cell, by model and column, and how the conditions of the two sides differ."""
 
     cells: tuple[Cell, ...]
     differences: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """3 not comparable, 4 missing, wrong, failed or none at all, 1 slower, 0 nothing of it."""
+        """3: not comparable; 4: missing, wrong, failed or no cells; 1: slower; 0: otherwise."""
         counts = self.counts
         if counts[NOT_COMPARABLE]:
             return 3
@@ -75,7 +75,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Options:
-    """confidence: that no cell of the report is called slower or faster where it is the same."""
+    """confidence: the probability that the report calls no unchanged cell slower or faster."""
 
     confidence: float = 0.95
     tolerances: Tolerances = field(default_factory=Tolerances)
@@ -86,13 +86,13 @@ def judge_runs(
 ) -> Report:
     """Judge `candidate` against `baseline`.
 
-    Raises FileError for a log, which is no run of this suite, and for a figure that cannot be a
-    time; UsageError where the same run stands on both sides.
+    Raises FileError for a log, which is not a saved run, and for a figure that is not a time.
+    Raises UsageError if the same run is on both sides.
     """
-    _require_apart(baseline, candidate)
+    _require_distinct(baseline, candidate)
     differences = _differences(baseline, candidate)
     runs = [*baseline, *candidate]
-    # The same conditions on both sides, but several: each has cells of its own.
+    # If both sides have the same conditions, but several, each condition gets its own cells.
     titles = {} if differences else labels(runs)
     before, after = Side.of(baseline, titles), Side.of(candidate, titles)
     cases = [
@@ -123,7 +123,7 @@ def judge_runs(
 
 
 def _failures(candidate: Sequence[RunRecord], titles: Mapping[str, str]) -> dict[Key, FailedCase]:
-    """The last failure of each cell, but a wrong answer before any other."""
+    """The last failure of each cell; a wrong answer takes precedence over any other failure."""
     found: dict[Key, FailedCase] = {}
     for run in candidate:
         for case in run.failed:
@@ -134,14 +134,14 @@ def _failures(candidate: Sequence[RunRecord], titles: Mapping[str, str]) -> dict
 
 
 def _comparisons(before: Side, after: Side) -> int:
-    """How many there are to be corrected for: each cell by itself, and beside others."""
+    """How many comparisons to correct for: each cell by itself, and relative to others."""
     figures = before.figures, after.figures
     by_itself = [key for key in figures[0] if min(len(each.get(key, ())) for each in figures) > 1]
     return len(by_itself) + sum(len(_others(before, after, key)) > 1 for key in by_itself)
 
 
 def _others(before: Side, after: Side, key: Key) -> list[str]:
-    """What a cell can be looked at beside: columns that several processes of each side have too."""
+    """The columns to compare a cell with: those that several processes of each side also have."""
     counts = [side.companions(key) for side in (before, after)]
     return [other for other in counts[0] if min(each[other] for each in counts) > 1]
 
@@ -154,7 +154,7 @@ def _judge(
     tolerance: float,
     confidence: float,
 ) -> Cell:
-    """The cell by its own figures."""
+    """The cell, judged by its own figures."""
     figures = before.figures.get(key), after.figures.get(key)
     baseline, candidate = (math.exp(fmean(each)) if each else None for each in figures)
     if failed is not None:
@@ -177,11 +177,11 @@ def _judge_beside(
     single: float,
     corrected: float,
 ) -> Cell:
-    """The cell, which is inconclusive by itself, beside the others of its model.
+    """The cell, which is inconclusive by itself, judged relative to the others of its model.
 
-    One that is known to have changed by itself is no measure for it. Where most of a model's
-    backends changed alike and the noise hides that, the one that did not looks changed. single,
-    corrected: the confidence for one comparison, and for all of the report.
+    Cells that are known to have changed are left out. If most of a model's backends changed alike
+    and the noise hides that, the one that did not change looks changed. single, corrected: the
+    confidence for one comparison, and for the whole report.
     """
     key, own, tolerance = (cell.model, cell.column), cell.effect, cell.tolerance
     assert own is not None and tolerance is not None
@@ -215,9 +215,9 @@ def _verdict(effect: Effect, tolerance: float) -> str:
 
 
 def _more_runs(effects: Sequence[Effect], tolerance: float, confidence: float) -> str:
-    """How many more runs a side would settle it by one of these, the cell's own effect first.
+    """How many more runs a side would settle one of these effects; the cell's own comes first.
 
-    Beside others, only that a cell changed can be settled, not that it is the same.
+    A comparison with others can settle only that a cell changed, not that it is the same.
     """
     own, *middle = effects
     if math.isnan(own.deviation):
@@ -235,22 +235,22 @@ def _runs(more: int) -> str:
     return "1 more run" if more == 1 else f"{more} more runs"
 
 
-def _require_apart(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> None:
+def _require_distinct(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> None:
     for run in (*baseline, *candidate):
         if run.fingerprint is None:
-            raise FileError(f"{run.path} is a log, which tells no conditions; give saved runs")
+            raise FileError(f"{run.path} is a log, which records no conditions; give saved runs")
     known = {(run.identity or run.path.resolve()): run.path for run in baseline}
     contents = {run.path.read_bytes() for run in baseline if run.path.is_file()}
     for run in candidate:
         same_content = run.path.is_file() and run.path.read_bytes() in contents
         if (run.identity or run.path.resolve()) in known or same_content:
             raise UsageError(
-                f"{run.path} is in the baseline and in the candidate; give two sets of runs"
+                f"{run.path} is in both the baseline and the candidate; give two sets of runs"
             )
 
 
 def _differences(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> tuple[str, ...]:
-    """What differs between the conditions of all the runs, by name with the values of each side."""
+    """The conditions that differ between the runs, by name, with the values of each side."""
     if {run.condition for run in baseline} == {run.condition for run in candidate}:
         return ()
     sides = [[run.fingerprint or {} for run in side] for side in (baseline, candidate)]

@@ -1,8 +1,8 @@
-"""How far each cell is from the least time that its model can take. Imports no torch.
+"""Each cell as a multiple of its model's roofline bound. Imports no torch.
 
-The floor of a model on a device is the longer of two times: of its arithmetic at the rate of a
-large matrix product or convolution, and of reading its weights at the rate of a large copy, both
-measured in the run itself (roofline.py).
+The roofline bound, or floor, is the shortest time that a model can take on a device: the time for
+its arithmetic at the rate of a large matrix product or convolution, or for reading its weights at
+the rate of a large copy, whichever is longer. Both rates are measured in the run (roofline.py).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ARITHMETIC, WEIGHTS = "arithmetic", "weights"
 
 @dataclass(frozen=True)
 class Floor:
-    """Milliseconds of a call at the least, and which of the two bounds it."""
+    """The shortest time of a call, in milliseconds, and which of the two limits it."""
 
     milliseconds: float
     bound_by: str
 
 
 def of(case: CaseRecord, run: RunRecord) -> Floor | None:
-    """The floor of a case; None where its run does not tell."""
+    """The floor of a case; None if its run has no rates."""
     if run.peak is None:
         return None
     shares = {
@@ -44,10 +44,10 @@ def of(case: CaseRecord, run: RunRecord) -> Floor | None:
 
 
 def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
-    """One row per model and condition: its floor, what bounds it, and each column's multiple of it.
+    """One row per model and condition: its floor, what limits it, and each column's multiple of it.
 
-    The header first. decimals: of the floor's milliseconds. Raises FileError where no run tells
-    what it needs.
+    The header comes first. decimals: of the floor's milliseconds. Raises FileError if no run has
+    the rates of its device.
     """
     titles = labels(runs)
     rows: dict[tuple[str, str], list[Floor]] = {}
@@ -64,7 +64,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
             cells = multiples.setdefault(row, {}).setdefault(case.column, [])
             cells.append((case.latency_ms / floor.milliseconds, bool(case.disturbed)))
     if not rows:
-        raise FileError("no run tells its device's rates; save one with this version")
+        raise FileError("no run has the rates of its device; save one with this version")
     ordered = sorted(columns, key=lambda column: columns[column])
     return [
         ["Model", "Floor (ms)", "Bound by", *ordered],
@@ -81,7 +81,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
 
 
 def _multiple(found: Sequence[tuple[float, bool]] | None) -> str:
-    """How many times the floor, and whether other work got in the way."""
+    """The multiple of the floor, marked if disturbed."""
     if not found:
         return "-"
     mark = DISTURBED if any(disturbed for _, disturbed in found) else ""

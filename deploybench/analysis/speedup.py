@@ -1,10 +1,10 @@
-"""How many times faster than eager each backend is, as a paired figure. Imports no torch.
+"""The speed-up of each backend against eager, from paired figures. Imports no torch.
 
-The backends of a model are timed in turn within one process, so each turn gives a pair, and what
-slowed the machine down for a while cancels out. A run gives the median of its pairs, since a turn
-that was disturbed is no rarity. With several runs the process is the unit, and the figure the mean
-of what they give. The interval is Student's, on the logarithms of the ratios; a median of normal
-values varies sqrt(pi / 2) times as much as their mean, and its interval is that much wider.
+The backends of a model are timed interleaved in one process. So each round gives a pair, and a slow
+spell of the machine cancels out. A run gives the median of its pairs, because single rounds are
+often disturbed. With several runs, the process is the unit, and the figure is the mean over the
+runs. The interval is Student's, on the logarithms of the ratios. A median of normal values varies
+sqrt(pi / 2) times as much as their mean, and its interval is wider by that factor.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from ..settings import BASELINE
 from .labels import DISTURBED, labels, place
-from .paired_ratios import beside, turn_figures
+from .paired_ratios import beside, round_figures
 
 HOLDS_ONE = "~"
 
 
 @dataclass(frozen=True)
 class Speedup:
-    """Times faster than eager, with the interval; None for both bounds where there is no telling.
+    """The speed-up against eager, with the bounds of its interval; None if there is no interval.
 
-    units: how many processes, or turns of one process, it stands on. disturbed: whether other work
-    got in the way of any of them.
+    units: how many processes it comes from, or rounds of one process. disturbed: whether any of
+    them was disturbed.
     """
 
     ratio: float
@@ -39,7 +39,7 @@ class Speedup:
 
     @property
     def holds_one(self) -> bool:
-        """Whether it may as well be no faster and no slower."""
+        """Whether the difference from eager is not significant."""
         return self.low is None or self.high is None or self.low <= 1 <= self.high
 
     def __str__(self) -> str:
@@ -49,9 +49,9 @@ class Speedup:
 
 
 def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
-    """Speedups by column title, then by model, in the order of the table; eager's own left out.
+    """Speed-ups by column title, then by model, in the order of the table, without eager's own.
 
-    Runs under different conditions have columns of their own. Raises FileError where no run holds
+    Runs made under different conditions get separate columns. Raises FileError if no run has both
     eager and another backend of a model.
     """
     found: dict[tuple[float, str], dict[str, list[tuple[CaseRecord, CaseRecord]]]] = {}
@@ -65,7 +65,7 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
                 found.setdefault(column, {}).setdefault(case.model, []).append(pair)
     if not found:
         raise FileError(
-            f"no run holds {BASELINE} beside another backend of the same model; save one with "
+            f"no run has both {BASELINE} and another backend of the same model; save one with "
             f"--backends {BASELINE},..."
         )
     return {
@@ -75,7 +75,7 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
 
 
 def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
-    """The speedups as text, model by column, the header first and the geometric means last."""
+    """The speed-ups as text, models by columns, the header first and the geometric means last."""
     models = sorted({model for column in columns.values() for model in column})
     rows = [["Model", *columns]]
     rows += [
@@ -90,8 +90,8 @@ def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
 
 
 def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
-    """What eager and the other of each process come to."""
-    processes = [beside(turn_figures(eager), [turn_figures(other)]) for eager, other in pairs]
+    """The speed-up from pairs of eager and another backend, one pair for each process."""
+    processes = [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)
     if len(processes) > 1:
         units, widening = [median(ratios) for ratios in processes], 1.0

@@ -1,4 +1,4 @@
-"""Merges runs into one table, model by column. Imports no torch."""
+"""Merges runs into one table, models by columns. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from .labels import DISTURBED, escaped, labels, place
 def tidy(runs: Sequence[RunRecord]) -> pd.DataFrame:
     """One row per run and case, in the order given.
 
-    Columns: run (its number in `runs`), path, condition (see RunRecord), model, backend, column,
-    order, milliseconds (the median of that run's calls), calls (how many they were), figure (what a
-    table shows of it: milliseconds, or images per second of a throughput) and disturbed (whether
-    other work on the machine got in its way). What a log does not tell is None, and order is then
-    infinite.
+    Columns: run (its index in `runs`), path, condition (see RunRecord), model, backend, column,
+    order, milliseconds (the median of the run's calls), calls (their number), figure (what a table
+    shows: milliseconds, or images per second for throughput) and disturbed. For a log, what it does
+    not record is None, and order is infinite.
     """
     rows = [
         {
@@ -50,20 +49,21 @@ def _figure(run: RunRecord, case: CaseRecord) -> float:
 
 
 def merge(runs: Sequence[RunRecord]) -> pd.DataFrame:
-    """The figures by model (index, sorted) and column title; NaN where there is none.
+    """The figures by model (index, sorted) and column title; NaN without a figure.
 
-    Figures are milliseconds, or images per second of runs that measured throughput. A cell that
-    several runs hold is the median of their medians, since the process is the unit that repeats; of
-    several logs the last one holds. Runs whose fingerprints differ are never pooled: their columns
-    are labelled with what differs. A log shares the column of its title unless it gives a cell that
-    a run gives too; it then has one of its own, labelled with its file. Columns of saved runs come
-    in their own order, then those of logs in the order of the logs.
+    Figures are milliseconds, or images per second for runs that measured throughput. If several
+    runs have a cell, it is the median of their medians, since the process is the unit of
+    repetition; if several logs have it, the last one counts. Runs with different fingerprints are
+    never pooled: their columns are labelled with what differs. A log shares the column of its title
+    unless a saved run has one of the same cells; it then gets its own column, labelled with its
+    file. Columns of saved runs come first, in their own order, then those of logs in the order
+    given.
     """
     return _pivot(_titled(runs), "figure", "median")
 
 
 def disturbed(runs: Sequence[RunRecord]) -> pd.DataFrame:
-    """Whether other work got in the way of any run of a cell, by model and title as in `merge`."""
+    """Whether any run of a cell was disturbed, by model and title as in `merge`."""
     return _pivot(_titled(runs), "disturbed", "max").eq(True)
 
 
@@ -74,7 +74,7 @@ def _pivot(rows: pd.DataFrame, values: str, pooled: Literal["median", "max"]) ->
 
 
 def _titled(runs: Sequence[RunRecord]) -> pd.DataFrame:
-    """The rows of `tidy` that count, with the titles of their columns, in the columns' order."""
+    """The rows of `tidy` that count, with their column titles, in the order of the columns."""
     rows = tidy(runs)
     from_log = rows["condition"].isna()
     named = labels(runs)
@@ -97,9 +97,9 @@ def _titled(runs: Sequence[RunRecord]) -> pd.DataFrame:
 def to_rows(
     table: pd.DataFrame, marked: pd.DataFrame | None = None, decimals: int = 2
 ) -> list[list[str]]:
-    """The table as text, its header first: so many decimals, `-` where there is no figure.
+    """The table as text, the header first; `-` without a figure.
 
-    marked: by model and title, which figures get a DISTURBED behind them; None for none.
+    marked: by model and title, which figures get the DISTURBED mark; None if no figure does.
     """
     rows = [[str(table.index.name), *table.columns]]
     for model, *figures in table.itertuples(name=None):

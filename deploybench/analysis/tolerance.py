@@ -1,4 +1,4 @@
-"""How much slower a cell may be before it counts: one share for all, or by model and backend."""
+"""How much slower a cell may get: one tolerance for all cells, or by model and backend."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEFAULT = 0.05
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Shares of the baseline's time.
+    """Tolerances as shares of the baseline's time.
 
-    everywhere: where nothing else is said. models, backends: by name or glob; where both speak of a
-    cell, the larger counts.
+    everywhere: the default. models, backends: by name or glob; if several match a cell, the largest
+    counts.
     """
 
     everywhere: float = DEFAULT
@@ -35,31 +35,31 @@ class Tolerances:
 
 
 def parse(given: str) -> float:
-    """A share from "5%" or "0.05". Raises UsageError for what is none from 0 to 1."""
+    """The share in "5%" or "0.05". Raises UsageError unless it is at least 0 and below 1."""
     try:
         share = float(given.removesuffix("%")) / (100 if given.endswith("%") else 1)
     except ValueError:
         share = math.nan
     if not 0 <= share < 1:
-        raise UsageError(f"tolerance '{given}' is none: give a share such as 5% or 0.05")
+        raise UsageError(f"'{given}' is not a tolerance; use for example 5% or 0.05")
     return share
 
 
 def read(path: Path, everywhere: float | None = None) -> Tolerances:
-    """Tolerances from a TOML file: `tolerance`, and tables [model] and [backend] of names.
+    """Tolerances from a TOML file with `tolerance` and the tables [model] and [backend].
 
-    everywhere: what was given beside the file, which then counts for its `tolerance`. Raises
-    FileError for a file that cannot be read or holds anything else.
+    everywhere: overrides the file's `tolerance`. Raises FileError for a file that cannot be read or
+    contains anything else.
     """
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise FileError(f"{path} is no TOML file: {error}") from error
+        raise FileError(f"{path} is not a TOML file: {error}") from error
     unknown = set(given) - {"tolerance", "model", "backend"}
     if unknown:
-        raise FileError(f"{path}: unknown key '{min(unknown)}': allowed: tolerance, model, backend")
+        raise FileError(f"{path}: unknown key '{min(unknown)}'; allowed: tolerance, model, backend")
     general = _share(path, "tolerance", given.get("tolerance", str(DEFAULT)))
     return Tolerances(
         general if everywhere is None else everywhere,
@@ -70,7 +70,7 @@ def read(path: Path, everywhere: float | None = None) -> Tolerances:
 
 def _table(path: Path, name: str, given: Any) -> dict[str, float]:
     if not isinstance(given, dict):
-        raise FileError(f'{path}: {name} is no table; write [{name}] and NAME = "5%" below it')
+        raise FileError(f'{path}: {name} is not a table; write [{name}] and NAME = "5%" below it')
     return {key: _share(path, f"{name}.{key}", value) for key, value in given.items()}
 
 

@@ -1,10 +1,10 @@
-"""glibc's allocator: whether memory that a call frees is kept for the next one. Imports no torch.
+"""Tunes glibc's allocator to keep memory that a call frees for the next call. Imports no torch.
 
-As it comes, glibc hands a large block back to the kernel when it is freed, or keeps it, by
-thresholds that follow what the process happens to have freed before (mallopt(3), M_MMAP_THRESHOLD
-and M_TRIM_THRESHOLD). So of two processes that run the same model one may be given thousands of
-pages anew in each call, zeroed, and the other none. Tuned, it keeps every block, in every process,
-until the model goes. What does the same in a deployment is the environment:
+By default, glibc returns a large freed block to the kernel or keeps it, depending on thresholds
+that follow what the process has freed before (mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).
+So of two processes that run the same model, one may get thousands of zeroed pages again in each
+call, and the other none. When tuned, glibc keeps every block in every process until the model is
+released. In a deployment, these environment variables have the same effect:
 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=1099511627776
 """
 
@@ -26,25 +26,25 @@ def _library() -> ctypes.CDLL:
 
 
 def tunable() -> bool:
-    """Whether the C library of this process can be told to keep memory."""
+    """Whether the C library of this process can keep freed memory."""
     return all(hasattr(_library(), name) for name in ("mallopt", "malloc_trim"))
 
 
 def tune() -> None:
-    """Keep freed memory from now on, where the C library can; it cannot be undone."""
+    """Keep freed memory from now on, if the C library can; this cannot be undone."""
     global _in_force
-    most = -1  # taken as the largest number of bytes
+    most = -1  # glibc reads it as the largest number of bytes
     options = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: most}
     if tunable() and all(_library().mallopt(*option) for option in options.items()):
         _in_force = TUNED
 
 
 def in_force() -> str:
-    """TUNED, or DEFAULT where this process never was."""
+    """TUNED if this process was tuned, else DEFAULT."""
     return _in_force
 
 
 def release() -> None:
-    """Hand what is free back to the kernel."""
+    """Return free memory to the kernel."""
     if tunable():
         _library().malloc_trim(0)

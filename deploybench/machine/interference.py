@@ -1,4 +1,4 @@
-"""Who else uses the machine, and how steady it is by itself."""
+"""Observes what else uses the machine, and its clocks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import psutil
 
-# The bits of NVML's nvmlClocksEventReasons that mean a lower clock than the GPU could have.
+# The bits of NVML's nvmlClocksEventReasons that mean the GPU runs below its possible clock.
 THROTTLES = {"power cap": 0x04, "hardware slowdown": 0x08, "thermal": 0x60, "power brake": 0x80}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of each disturbance a measurement may have.
+    """How much disturbance a measurement may have before it counts as disturbed.
 
-    other_load: share of all cores that other processes may use. steal: share of all cores' time
-    that the hypervisor may take. frequency: drop of the mean clock, as a share of the one at the
-    start of the run. gpu_processes: how many others may be on the GPU. throttle: which THROTTLES
-    count.
+    other_load: the share of all cores that other processes use. steal: the share of all cores' time
+    that the hypervisor takes. frequency: the drop of the mean clock, as a share of the clock at the
+    start of the run. gpu_processes: the number of other processes on the GPU. throttle: the
+    THROTTLES that count.
     """
 
     other_load: float = 0.05
@@ -35,12 +35,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one look at the machine found.
+    """The state of the machine at one moment.
 
     seconds: on the watch's clock. busy: CPU seconds that all processes have used since the machine
-    started. steal: those that the hypervisor took. own: those of our processes and of their
-    children that have ended. mhz: the mean clock of the cores; gpu_mhz: the GPU's; None where it
-    cannot be read. throttle: which THROTTLES hold. gpu_processes: pids of others on the GPU.
+    started. steal: CPU seconds that the hypervisor took. own: CPU seconds of our processes and of
+    their finished children. mhz: the mean clock of the cores; gpu_mhz: the clock of the GPU; None
+    if it cannot be read. throttle: the active THROTTLES. gpu_processes: pids of other processes on
+    the GPU.
     """
 
     seconds: float
@@ -55,7 +56,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """What got in the way between two looks; the shares as in Limits, the rest as in Snapshot."""
+    """The disturbance between two snapshots; shares as in Limits, the rest as in Snapshot."""
 
     other_load: float = 0.0
     steal: float = 0.0
@@ -66,16 +67,16 @@ class Disturbance:
 
     @property
     def size(self) -> float:
-        """How much it is in all, to tell the lesser of two; each thing on the GPU counts as 1."""
+        """A total for comparing two disturbances; each throttle and GPU process counts as 1."""
         gpu = len(self.throttle) + len(self.gpu_processes)
         return self.other_load + self.steal + self.frequency + gpu
 
     def reasons(self, limits: Limits) -> tuple[str, ...]:
-        """What is beyond `limits`, in words; empty where nothing is."""
+        """What exceeds `limits`, in words; empty if nothing does."""
         return tuple(self.by_kind(limits).values())
 
     def by_kind(self, limits: Limits) -> dict[str, str]:
-        """The same, by its kind in REMEDIES."""
+        """The same, by kind, as in notices.REMEDIES."""
         found = {}
         if self.other_load > limits.other_load:
             found["load"] = f"other processes used {self.other_load:.0%} of the cores"
@@ -93,10 +94,10 @@ class Disturbance:
 
 
 class Watch:
-    """Looks at the machine; made once, at the start of a run.
+    """Observes the machine; created once, at the start of a run.
 
-    device: "cpu" or "cuda:N". own_processes: gives the pids that are not others, by default this
-    process and all its descendants. clock: in seconds.
+    device: "cpu" or "cuda:N". own_processes: returns the pids of our own processes, by default this
+    process and all its descendants. clock: returns seconds.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Watch:
         self._mhz = _mean_mhz()
 
     def look(self) -> Snapshot:
-        """What is to be seen now."""
+        """The state of the machine now."""
         pids = self._own_processes()
         seconds = self._clock()
         busy, steal = _machine_seconds()
@@ -129,9 +130,9 @@ class Watch:
         )
 
     def between(self, start: Snapshot, end: Snapshot) -> Disturbance:
-        """What got in the way between two looks."""
-        # The kernel counts in ticks, on each core by itself. So much may be nothing but rounding;
-        # an interval of a few ticks would be called disturbed for it.
+        """The disturbance between two snapshots."""
+        # The kernel counts ticks on each core separately, so this much may be mere rounding.
+        # Without the correction, an interval of a few ticks would count as disturbed.
         rounding = self._tick * self._cores
         all_cores = max((end.seconds - start.seconds) * self._cores, rounding)
         others = (end.busy - start.busy) - (end.own - start.own) - rounding
@@ -148,7 +149,7 @@ class Watch:
     def _drop(self, start: float | None, end: float | None) -> float:
         if self._mhz is None or start is None or end is None:
             return 0.0
-        # The higher of the two: cores that happen to idle at one look lower the mean as well.
+        # The higher of the two, because cores that happen to be idle also lower the mean.
         return max(0.0, 1 - max(start, end) / self._mhz)
 
 
@@ -156,7 +157,7 @@ def _own_and_descendants() -> list[int]:
     own = [os.getpid()]
     if not Path("/proc/thread-self/children").exists():
         return own + [child.pid for child in psutil.Process().children(recursive=True)]
-    # psutil would read every process of the machine. The list grows while it is gone through.
+    # psutil would read every process of the machine. The list grows during the loop.
     for pid in own:
         for file in Path(f"/proc/{pid}/task").glob("*/children"):
             # A thread may have ended meanwhile.
@@ -168,7 +169,7 @@ def _own_and_descendants() -> list[int]:
 def _own_seconds(pids: Sequence[int]) -> float:
     seconds = 0.0
     for pid in pids:
-        # A process may have ended meanwhile; its parent has its seconds.
+        # A process may have ended meanwhile; its seconds are counted in its parent.
         with suppress(psutil.Error):
             times = psutil.Process(pid).cpu_times()
             seconds += times.user + times.system + times.children_user + times.children_system
@@ -188,7 +189,7 @@ def _mean_mhz() -> float | None:
 
 
 class _Gpu:
-    """One GPU, by NVIDIA's library."""
+    """One GPU, read through NVML."""
 
     def __init__(self, pynvml: Any, handle: Any) -> None:
         self._pynvml = pynvml
@@ -203,7 +204,7 @@ class _Gpu:
         return frozenset(name for name, mask in THROTTLES.items() if bits & mask)
 
     def processes(self) -> frozenset[int]:
-        # In a container these may be the host's pids, our own among them; nobody here has those.
+        # In a container these may be the host's pids, including our own; they don't exist here.
         pids = (process.pid for process in self._ask("ComputeRunningProcesses", []))
         return frozenset(filter(psutil.pid_exists, pids))
 
@@ -215,7 +216,7 @@ class _Gpu:
 
 
 def _open_gpu(device: str) -> _Gpu | None:
-    """The GPU at `device`; None on a CPU, or where NVIDIA's library is missing or finds none."""
+    """The GPU at `device`; None on a CPU, or if NVML is missing or does not find it."""
     if not device.startswith("cuda"):
         return None
     try:
@@ -230,7 +231,7 @@ def _open_gpu(device: str) -> _Gpu | None:
 
 
 def _gpu_uuid(device: str) -> str:
-    # Only torch knows which GPU it calls so; where a run has a CUDA device, torch is there already.
+    # Only torch knows which GPU has this name. A run on a CUDA device has imported it already.
     import torch
 
     return f"GPU-{torch.cuda.get_device_properties(device).uuid}"

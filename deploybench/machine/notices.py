@@ -1,6 +1,6 @@
-"""What a reader of the numbers should know of the machine, before a run and after it.
+"""Notices about the machine for the reader of the figures, before a run and after it.
 
-A short fixed workload at both ends of a run shows the noise that no counter does.
+A short fixed workload before and after a run shows noise that no counter shows.
 """
 
 from __future__ import annotations
@@ -18,47 +18,47 @@ from .interference import Watch
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 WARM_UPS, ROUNDS = 5, 60
-# A product of matrices of this side takes about 5 ms on one core, or half of one on a large GPU.
+# A product of matrices of this size takes about 5 ms on one core, or 0.5 ms on a large GPU.
 CPU_SIDE, CUDA_SIDE = 512, 2048
 MAX_SHIFT, MAX_SPREAD = 0.05, 0.10
 
-# By kind of disturbance: what it does to the numbers, and what to do.
+# By kind of disturbance: its effect on the figures, and what to do.
 REMEDIES = {
-    "load": ("they take time from the timed calls", "end them, or run again without them"),
-    "steal": ("the timed calls stand still meanwhile", "use a host that is not shared"),
-    "frequency": ("the timed calls get slower in the course of the run", "let the machine cool"),
-    "gpu process": ("it takes time from the timed calls", "end it, or use another --device"),
+    "load": ("they slow the timed calls down", "end them, or run again without them"),
+    "steal": ("the timed calls stop meanwhile", "use a host that is not shared"),
+    "frequency": ("the timed calls get slower during the run", "let the machine cool"),
+    "gpu process": ("it slows the timed calls down", "end it, or use another --device"),
     "throttle": ("the timed calls run at a lower clock", "let the GPU cool, or lock its clock"),
 }
 
 
 @dataclass(frozen=True)
 class Notice:
-    """What was seen of the machine, what it does to the numbers, and what to do."""
+    """What was observed on the machine, its effect on the figures, and what to do."""
 
     seen: str
     effect: str
-    mend: str
+    remedy: str
 
     def line(self) -> str:
         """All three in one line."""
-        return f"{self.seen}: {self.effect}; {self.mend}"
+        return f"{self.seen}: {self.effect}; {self.remedy}"
 
 
 def before_run(watch: Watch, seconds: float = 0.2) -> list[Notice]:
-    """What stands in the way of a run before it has begun, by a look of so many seconds."""
+    """Notices of what would disturb a run, from observing the machine for `seconds`."""
     start = watch.look()
     time.sleep(seconds)
     found = watch.between(start, watch.look()).by_kind(watch.limits)
     notices = [Notice(f"before the run, {what}", *REMEDIES[kind]) for kind, what in found.items()]
     with suppress(OSError):
         if GOVERNOR.read_text().strip() == "powersave":
-            effect = "the clock follows the load, and short calls may be timed at a low one"
-            mend = "sudo cpupower frequency-set -g performance"
-            notices.append(Notice("the CPU's governor is powersave", effect, mend))
+            effect = "the clock follows the load, so short calls may run at a low clock"
+            remedy = "sudo cpupower frequency-set -g performance"
+            notices.append(Notice("the CPU's governor is powersave", effect, remedy))
     battery = psutil.sensors_battery()
     if battery and battery.power_plugged is False:
-        effect = "the machine saves power, and its clock changes as the charge goes down"
+        effect = "it saves power, and its clock changes as the battery discharges"
         notices.append(Notice("the machine runs on its battery", effect, "plug it in"))
     return notices
 
@@ -66,25 +66,25 @@ def before_run(watch: Watch, seconds: float = 0.2) -> list[Notice]:
 def after_run(
     start: MachineNoise, end: MachineNoise, *, repeated: int, disturbed: int
 ) -> list[Notice]:
-    """What to know of a run that has ended.
+    """Notices about a finished run.
 
-    start, end: the machine's own noise. repeated: how many models were timed again, disturbed: how
-    many stayed disturbed.
+    start, end: the machine's own noise. repeated: how many models were timed again. disturbed: how
+    many were still disturbed.
     """
     found = compare(start, end)
     notices = [found] if found else []
     if repeated or disturbed:
         seen = f"models timed again because of other work: {repeated}, still disturbed: {disturbed}"
-        stands = "a * stands behind figures that it got in the way of"
-        effect = stands if disturbed else "the figures are those of the undisturbed calls"
-        mend = "measure them again when the machine is idle" if disturbed else "nothing is to do"
-        notices.append(Notice(seen, effect, mend))
+        marked = "`*` marks the disturbed figures"
+        effect = marked if disturbed else "the figures are from undisturbed attempts"
+        remedy = "measure them again on an idle machine" if disturbed else "no action is needed"
+        notices.append(Notice(seen, effect, remedy))
     return notices
 
 
 @dataclass(frozen=True)
 class MachineNoise:
-    """How a fixed piece of work runs. median: seconds. spread: interquartile range by median."""
+    """The time of a fixed workload. median: seconds. spread: interquartile range over median."""
 
     median: float
     spread: float
@@ -93,7 +93,7 @@ class MachineNoise:
 def measure_machine_noise(
     device: str, clock: Callable[[], float] = time.perf_counter
 ) -> MachineNoise:
-    """Time a product of two matrices on `device` again and again, for about 0.3 s."""
+    """Time a product of two matrices on `device` repeatedly, for about 0.3 s."""
     import torch
 
     side = CUDA_SIDE if device.startswith("cuda") else CPU_SIDE
@@ -110,7 +110,7 @@ def measure_machine_noise(
 
 
 def compare(start: MachineNoise, end: MachineNoise) -> Notice | None:
-    """A notice where the machine itself became faster or slower, or was never steady."""
+    """A notice if the machine itself became faster or slower, or was unsteady."""
     shift = end.median / start.median - 1
     spread = max(start.spread, end.spread)
     seen = []
@@ -120,6 +120,6 @@ def compare(start: MachineNoise, end: MachineNoise) -> Notice | None:
         seen.append(f"varied by {spread:.0%}")
     if not seen:
         return None
-    effect = "models that differ by as little may differ by the machine alone"
-    mend = "run again when it is cool and idle, or pool several runs"
-    return Notice(f"a fixed piece of work {' and '.join(seen)}", effect, mend)
+    effect = "differences between models of this size may come from the machine"
+    remedy = "run again when it is cool and idle, or pool several runs"
+    return Notice(f"a fixed workload {' and '.join(seen)}", effect, remedy)

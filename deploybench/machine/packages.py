@@ -1,4 +1,4 @@
-"""Which versions of other people's packages are installed. Imports no torch."""
+"""The versions of installed packages. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from importlib import metadata
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed package; None where it is not installed."""
+    """The version of a package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        # It may come by another name: onnxruntime-gpu brings the package onnxruntime.
+        # The distribution may have another name: onnxruntime-gpu provides onnxruntime.
         distributions = metadata.packages_distributions().get(package)
         return metadata.version(distributions[0]) if distributions else None
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """The version of each package, by its name."""
+    """The version of each package, by name."""
     return {package: installed_version(package) for package in packages}

@@ -1,4 +1,4 @@
-"""What the processor and the GPU are, and how fast they are allowed to run."""
+"""The names and the speed limits of the processor and the GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = str | int | float | bool | None
 
 
 def cpu_name() -> str:
-    """The processor's name, as the system gives it."""
+    """The processor's name, as the system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -23,17 +23,17 @@ def cpu_name() -> str:
 
 
 def cpu_max_mhz() -> float | None:
-    """The processor's highest clock where the system gives it, which a limit would lower."""
+    """The processor's highest clock, including any limit; None if the system does not report it."""
     frequency = psutil.cpu_freq()
     return frequency.max or None if frequency else None
 
 
 def gpu(device: str) -> dict[str, Value]:
-    """Name, driver and limits of the GPU at `device`; None for all on a CPU."""
+    """The name, driver and limits of the GPU at `device`; all None on a CPU."""
     about: dict[str, Value] = dict.fromkeys(("gpu", "driver", "gpu_watts", "gpu_max_mhz"))
     if not device.startswith("cuda"):
         return about
-    # Where a run has a CUDA device, torch was imported long before.
+    # A run on a CUDA device has imported torch already.
     import torch
 
     about["gpu"] = torch.cuda.get_device_name(device)
@@ -48,7 +48,7 @@ def gpu(device: str) -> dict[str, Value]:
 
 
 def _limits(pynvml: Any, uuid: object) -> dict[str, Value]:
-    """What NVIDIA's library knows of a GPU and torch does not: driver, power and clock limits."""
+    """What NVML knows about a GPU and torch does not: driver, power and clock limits."""
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     return {

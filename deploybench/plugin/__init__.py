@@ -1,7 +1,7 @@
-"""The pytest plugin: its options, which tests there are, and how errors end.
+"""The pytest plugin: its options, the generated tests, and how errors are reported.
 
-fixtures.py has what tests ask for, saving.py what happens to a run's results. All of it must load
-without torch, so that collecting tests and `pytest-benchmark compare`, which reads the top-level
+fixtures.py has the fixtures, saving.py saves the results of a run. All of it must load without
+torch, so that collecting tests and `pytest-benchmark compare`, which reads the top-level
 conftest.py, stay fast.
 """
 
@@ -28,12 +28,12 @@ pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
 
 @dataclass(frozen=True, kw_only=True)
 class PytestOptions(RunOptions):
-    """A run's options as pytest was given them. strict_backends: skips are failures."""
+    """The options of a run given to pytest. strict_backends: fail instead of skipping."""
 
     strict_backends: bool
 
     def command_line(self, model: str, backend: str) -> str:
-        """The options that a run of a single test must repeat, for pasting into a shell."""
+        """The options that repeat a single test, quoted for a shell."""
         given = {
             "--models": model,
             "--backends": backend,
@@ -51,7 +51,7 @@ class PytestOptions(RunOptions):
 
 OPTIONS = pytest.StashKey[PytestOptions]()
 TIMED = pytest.StashKey[dict[str, tuple[str, str, int]]]()
-"""Model, backend and batch size of each timed test that is to run, by its node id."""
+"""Model, backend and batch size of each timed test of this session, by its node id."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,29 +60,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in (*options.ALL, *options.OF_A_RUN):
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
-        parser.addini(option.key, f"{option.help}; as --{option.name}")
+        parser.addini(option.key, f"{option.help}; like --{option.name}")
     for key, text in options.FLAGS.items():
         name = key.replace("_", "-")
         group.addoption(f"--{name}", action="store_true", default=None, dest=key, help=text)
-        parser.addini(key, f"as --{name}", type="bool", default=False)
+        parser.addini(key, f"like --{name}", type="bool", default=False)
     group.addoption(
         "--resume",
         metavar="RUN",
-        help="go on with a run that was broken off: what it had measured is taken over",
+        help="continue an interrupted run: keep what it has measured and measure the rest",
     )
     group.addoption(
         "--keep-artifacts",
         metavar="FOLDER",
-        help="leave every exported file in FOLDER (default: each model's are removed before the "
-        "next model's are made)",
+        help="keep all exported files in FOLDER (default: each model's files are removed before "
+        "the next model is exported)",
     )
-    parser.addini("keep_artifacts", "as --keep-artifacts")
+    parser.addini("keep_artifacts", "like --keep-artifacts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the options; what cannot be used ends the run here, before any test."""
+    """Read the options; one that cannot be used ends the run here, before any test."""
     config.addinivalue_line("markers", "slow: takes minutes; run with -m slow")
-    # Every saved run keeps its raw samples: medians of medians cannot be had from summaries.
+    # Every saved run keeps its raw samples: runs cannot be pooled from summaries.
     config.option.benchmark_save_data = True
     try:
         config.stash[OPTIONS] = _read_options(config)
@@ -107,15 +107,15 @@ def _read_options(config: pytest.Config) -> PytestOptions:
     values["strict_backends"] |= os.environ.get("CI", "").lower() in ("true", "1")
     keep = config.getoption("keep_artifacts")
     if keep == "":
-        raise UsageError("--keep-artifacts '' is no folder; name one")
+        raise UsageError("--keep-artifacts '' is not a folder; give the name of one")
     keep = keep or config.getini("keep_artifacts")
     return PytestOptions(**values, keep_artifacts=Path(keep) if keep else None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per model and backend, model by model, with plain strings for parameters.
+    """Generate one test per model and backend, model by model, with plain string parameters.
 
-    The batch size is a third one where several were given.
+    The batch size is a third parameter if several were given.
     """
     if not {"model", "backend", "batch_size"} <= set(metafunc.fixturenames):
         return
@@ -138,7 +138,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Under `-n`, keep a model's cases together, unless another --dist was asked for."""
+    """Under `-n`, keep a model's cases together, unless another --dist was given."""
     if config.getoption("dist") != "load":
         return None
     from .scheduling import ModelScheduling
@@ -150,11 +150,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Keep each timed test once, and let pytest-benchmark know its own.
+    """Deselect repeated timed tests, and let pytest-benchmark recognise the timed ones.
 
-    A run holds a case once: what is to be repeated is the process. pytest-benchmark goes, for
-    --benchmark-only and --benchmark-skip, by the fixtures that a test names, and ours asks for
-    `benchmark` only once it was timed.
+    A run contains each case once, because repeating means repeating the process. For
+    --benchmark-only and --benchmark-skip, pytest-benchmark looks at the fixtures that a test names,
+    and our tests request `benchmark` only after they were timed.
     """
     repeated = _take_repeated(config, items)
     if repeated:
@@ -171,7 +171,7 @@ def pytest_collection_modifyitems(
 
 
 def _take_repeated(config: pytest.Config, items: list[pytest.Item]) -> list[pytest.Item]:
-    """Take out of `items` the timed tests that stand there already, by whatever name."""
+    """Remove repeated timed tests from `items` and return them."""
     seen: set[object] = set()
     kept: list[pytest.Item] = []
     repeated: list[pytest.Item] = []
@@ -200,7 +200,7 @@ def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Announce each timed case on a line of its own."""
+    """Register the progress lines, one for each timed case."""
     cases = {item.nodeid: _case(session.config, item) for item in session.items if _is_timed(item)}
     session.config.stash[TIMED] = cases
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -210,21 +210,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """As pytest_runtest_call, for what fixtures raise."""
+    """Do the same as pytest_runtest_call, for errors in fixtures."""
     with _one_line_errors(item.config):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let a user's errors end in one line, and what this machine lacks in a skip."""
+    """Report a user's errors in one line, and skip what this machine cannot run."""
     with _one_line_errors(item.config):
         return (yield)
 
 
 @contextmanager
 def _one_line_errors(config: pytest.Config) -> Iterator[None]:
-    # From None: the libraries' own errors behind a message are no help to a user.
+    # From None: the library errors behind a message do not help the user.
     try:
         yield
     except BackendUnavailable as error:

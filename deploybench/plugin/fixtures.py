@@ -1,4 +1,4 @@
-"""What the tests ask for: a workbench, a timed run, and how verdicts and latencies are entered."""
+"""The fixtures: a workbench, a timed run, and functions that record verdicts and latencies."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ Recorder = Callable[[str, object], None]
 
 @pytest.fixture(scope="session")
 def run_options(request: pytest.FixtureRequest) -> PytestOptions:
-    """The suite's options."""
+    """The options of this run."""
     return request.config.stash[OPTIONS]
 
 
 @pytest.fixture(scope="session")
 def models(run_options: RunOptions) -> dict[str, Model]:
-    """The models of the run by their names."""
+    """The models of the run, by name."""
     return {model.name: model for model in run_options.models}
 
 
 @pytest.fixture
 def batch_size(request: pytest.FixtureRequest, run_options: RunOptions) -> int:
-    """Inputs per call: of this test where there are several, else of the run."""
+    """The inputs per call of this test, or of the run if it has only one batch size."""
     return int(getattr(request, "param", run_options.batch_sizes[0]))
 
 
 @pytest.fixture(scope="package")
 def check_inputs() -> int:
-    """How many distinct inputs each case is checked with; a folder of tests may override it."""
+    """The number of distinct inputs that check each case; a folder of tests may override it."""
     return 8
 
 
 @pytest.fixture(scope="package")
 def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]:
-    """What opens a model through a backend; one for each folder of tests."""
+    """The workbench that opens models through backends; one for each folder of tests."""
     from ..runner.workbench import Workbench
 
     with Workbench(replace(run_options, inputs=check_inputs).plan()) as bench:
@@ -67,7 +67,9 @@ def timed_options(
 ) -> RunOptions:
     """The options of a timed run: pytest-benchmark's own options set the bounds."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        raise UsageError("tests/perf under -n: cases would disturb each other; run it without -n")
+        raise UsageError(
+            "tests/perf cannot run in parallel: cases would disturb each other; run it without -n"
+        )
     given = request.config.getoption
     return replace(
         run_options,
@@ -84,7 +86,7 @@ def timed_options(
 def timed_run(
     request: pytest.FixtureRequest, timed_options: RunOptions, models: dict[str, Model]
 ) -> Iterator[Run]:
-    """What times all backends of a model interleaved, and watches the machine meanwhile."""
+    """The run, which times all backends of a model interleaved and watches the machine."""
     from ..runner.run import Run
 
     saving = request.config.stash[SAVING]
@@ -93,7 +95,7 @@ def timed_run(
     run = Run(timed_options, cases, saving.taken_over, saving.put)
     try:
         with run:
-            # Before the journal begins, which is all that a broken run leaves.
+            # Set before the journal is created, which is all that an interrupted run leaves.
             saving.peak = run.recorded_peak()
             saving.begin(run.conditions)
             yield run
@@ -106,9 +108,9 @@ def timed_run(
 def require_agreement(
     request: pytest.FixtureRequest, run_options: PytestOptions, record_property: Recorder
 ) -> Callable[[Agreement, str], None]:
-    """A function that records a verdict as properties of the test and fails it if it is no match.
+    """A function that records an agreement as test properties and fails the test if it disagrees.
 
-    It takes the verdict and what was checked, in words.
+    It takes the agreement and what was checked, in words.
     """
 
     def require(agreement: Agreement, checked: str) -> None:
@@ -130,9 +132,9 @@ def record_latency(
     timed_run: Run,
     batch_size: int,
 ) -> Callable[[Outcome], None]:
-    """A function that enters a case's samples into pytest-benchmark's saved run, once.
+    """A function that adds a case's samples to pytest-benchmark's saved run, once.
 
-    It raises what ended the case, if anything did.
+    If the case failed, it raises the failure.
     """
 
     def record(outcome: Outcome) -> None:

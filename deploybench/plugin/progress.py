@@ -1,4 +1,4 @@
-"""A line per timed case: model, backend, median and how far along the run is."""
+"""One line per timed case: progress, model, backend and median."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LATENCY_PROPERTY = "latency"
 
 
 class Progress:
-    """Writes the lines; registered as a plugin when a run holds timed cases.
+    """Writes the lines; registered as a plugin if a run has timed cases.
 
     cases: model, backend and batch size of each timed test, by its node id.
     """
@@ -28,14 +28,14 @@ class Progress:
     def pytest_report_teststatus(
         self, report: pytest.TestReport, config: pytest.Config
     ) -> tuple[str, str, str] | None:
-        """Keep the usual dot away from a case that gets a line of its own."""
+        """Suppress the usual dot of a case that gets its own line."""
         if report.nodeid in self._cases and config.get_verbosity() == 0 and report.when == "call":
             return report.outcome, "", report.outcome.upper()
         return None
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write the line of a case that has ended."""
+        """Write the line of a finished case."""
         ended = report.when == "call" or (report.when == "setup" and not report.passed)
         if report.nodeid not in self._cases or not ended:
             return

@@ -1,8 +1,8 @@
-"""Brings latencies that were measured elsewhere into pytest-benchmark's statistics, to the bit.
+"""Replays measured latencies into pytest-benchmark's statistics, exact to the bit.
 
 pytest-benchmark computes a round as the difference of two readings of its timer. The timer here
-is set to 0 before a round and to the next sample within it, so that each difference is the sample
-itself. The saved run records the timer's name, which says which clock the samples came from.
+is set to 0 before a round and to the next sample within it, so each difference is exactly the
+sample. The saved run records the timer's name, which is the clock that the samples came from.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..timing.protocol import Protocol
 
 
 class SampleClock:
-    """A timer that reads what it was last set to, in seconds."""
+    """A timer that returns the value it was last set to, in seconds."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
@@ -34,12 +34,12 @@ def replay(
     group: str,
     protocol: Protocol,
 ) -> BenchmarkFixture:
-    """Give `samples`, in seconds, to this test's `benchmark` fixture, which must be unused so far.
+    """Replay `samples`, in seconds, in this test's `benchmark` fixture, which must be unused.
 
     Returns the fixture, whose extra_info is still empty.
     """
     clock = SampleClock(clock_name)
-    # The fixture reads the closest marker when it is made, so the marker comes first.
+    # The fixture reads the closest marker when it is created, so the marker comes first.
     marker = pytest.mark.benchmark(
         group=group, timer=clock, warmup=True, warmup_iterations=protocol.warm_up_calls
     )

@@ -1,7 +1,7 @@
-"""What happens to a run's results: on the disk as they come, then saved whole by pytest-benchmark.
+"""Saves a run's results: to the journal at once, and in the end as a whole by pytest-benchmark.
 
-Everything that pytest-benchmark does not know goes into the saved run here; records/record.py has
-the list.
+This module adds everything to the saved run that pytest-benchmark does not know; see
+records/record.py for the list.
 """
 
 from __future__ import annotations
@@ -38,13 +38,12 @@ from . import TIMED
 
 @dataclass
 class Saving:
-    """One run's way to the disk.
+    """The state of saving one run.
 
-    storage: the folder of saved runs. name: of the run; empty where nothing is to be saved.
-    unfinished: what it has measured so far, on the disk. failed: the cases that gave no number.
-    notices: what was seen of the machine. noise: the machine's own, before and after. taken_over:
-    by model, backend and batch size, what the run that this one goes on from had measured. peak:
-    what the device does at best.
+    storage: the folder of saved runs. name: of the run; empty if it is not saved. unfinished: the
+    journal of what was measured so far. failed: the cases without a figure. notices: observations
+    of the machine. noise: of the machine before and after. taken_over: by model, backend and batch
+    size, what the resumed run had measured. peak: the peak rates of the device.
     """
 
     storage: Path
@@ -61,9 +60,9 @@ class Saving:
     _entered: set[tuple[str, str | None, int | None]] = field(default_factory=set)
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
-        """Open the journal; with --resume, the one of the run that was broken off.
+        """Open the journal; with --resume, that of the interrupted run.
 
-        Raises UsageError where that run was made under other conditions.
+        Raises UsageError if that run was made under other conditions.
         """
         self.fingerprint = fingerprint
         if self.resumed:
@@ -74,7 +73,7 @@ class Saving:
         self.unfinished = Journal(folder, self.record())
 
     def record(self) -> RunRecord:
-        """What is known of the run as a whole, without its cases."""
+        """The record of the run as a whole, without its cases."""
         return RunRecord(
             self.unfinished.folder if self.unfinished else self.storage,
             self.fingerprint,
@@ -87,9 +86,9 @@ class Saving:
         )
 
     def enter(self, case: CaseRecord) -> bool:
-        """Whether the saved run has yet to get this case; it then counts as being there.
+        """Whether the saved run does not contain this case yet; from now on, it counts as saved.
 
-        Two tests may ask for the same one, and a run that holds it twice is none.
+        Two tests may measure the same case, but a run with a duplicate case is invalid.
         """
         key = case.model, case.backend, case.batch_size
         is_new = key not in self._entered
@@ -97,7 +96,7 @@ class Saving:
         return is_new
 
     def put(self, model: str, batch_size: int, cases: Mapping[str, CaseRecord]) -> None:
-        """Put a model's cases by backend on the disk, in place of those that it had there."""
+        """Write a model's cases, by backend, to the journal, replacing earlier ones."""
         if self.unfinished is not None:
             self.unfinished.put(f"{model}-batch{batch_size}", list(cases.values()))
 
@@ -106,7 +105,7 @@ class Saving:
             begun = checkpoint.read(folder)
         except FileError as error:
             raise FileError(
-                f"--resume {folder.name}: {error}; without --resume a new run begins"
+                f"--resume {folder.name}: {error}; leave out --resume to start a new run"
             ) from error
         used = begun.packages
         conditions = {"format": begun.format, **(begun.fingerprint or {}), **used}
@@ -117,7 +116,7 @@ class Saving:
         if differing:
             raise UsageError(
                 f"--resume {folder.name}: that run was made with another {', '.join(differing)}; "
-                "begin a new one"
+                "start a new one"
             )
         self.run = begun.identity or self.run
         for case in begun.cases:
@@ -130,7 +129,7 @@ SAVING = pytest.StashKey[Saving]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Find out where this run is to be saved."""
+    """Determine where this run will be saved."""
     option = config.option
     storage = Path(str(option.benchmark_storage).removeprefix("file://"))
     saves = option.benchmark_save or option.benchmark_autosave or option.benchmark_json
@@ -141,7 +140,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if resumed and not saves:
         raise pytest.UsageError(
-            "--resume goes on with a run to be saved: give --benchmark-save too"
+            "--resume continues a run that will be saved; give --benchmark-save too"
         )
     name = (option.benchmark_save or "run") if saves else ""
     config.stash[SAVING] = Saving(storage, name, resumed)
@@ -151,7 +150,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note the cases that gave no number, so that the saved run can say so."""
+    """Note the failed cases for the saved run."""
     report = yield
     timed = item.config.stash.get(TIMED, {}).get(item.nodeid)
     if timed and report.failed and report.when != "teardown":
@@ -159,7 +158,7 @@ def pytest_runtest_makereport(
         lines = str(report.longrepr).strip().splitlines()
         reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
-        # What a test fails with was raised for an error of ours, as __init__.py has it.
+        # __init__.py raises pytest's failure while handling the original error.
         cause = call.excinfo and call.excinfo.value.__context__
         kind = WRONG if isinstance(cause, WrongAnswer) else FAILED
         failure = FailedCase(model, column, reason, kind, backend=backend, batch_size=batch_size)
@@ -173,7 +172,7 @@ def pytest_runtest_makereport(
 def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
-    """Add what makes this run comparable with another."""
+    """Add the fingerprint."""
     saving = config.stash[SAVING]
     if saving.fingerprint is not None:
         machine_info |= saving.record().to_json()["machine_info"]
@@ -181,7 +180,7 @@ def pytest_benchmark_update_machine_info(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """Add what is known of the run as a whole."""
+    """Add the record of the run as a whole."""
     output_json["deploybench"] = config.stash[SAVING].record().to_json()["deploybench"]
 
 
@@ -189,7 +188,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 def pytest_sessionfinish(
     session: pytest.Session, exitstatus: int
 ) -> Generator[None, object, object]:
-    """Let pytest-benchmark save alone, then forget the journal; keep it where that failed."""
+    """Let pytest-benchmark save under a lock, then remove the journal unless that failed."""
     saving = session.config.stash[SAVING]
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     kept = saving.unfinished
@@ -200,14 +199,17 @@ def pytest_sessionfinish(
             try:
                 stack.enter_context(checkpoint.one_at_a_time(saving.storage))
             except OSError as error:
-                # Some network file systems have no locks. Saving is worth more than its number.
+                # Some network file systems have no locks. Saving matters more than a unique number.
                 if reporter:
-                    reporter.write_line(f"\nsaved without a lock, so save no other now: {error}")
+                    reporter.write_line(
+                        f"\nsaved without a lock ({error}); do not save another run at the same "
+                        "time"
+                    )
             outcome = yield
-        # The journal goes once nothing of the saved run is in memory alone.
+        # Remove the journal only after the saved run has reached the disk.
         os.sync()
         ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        # With -x or --maxfail it ends so too, before its time.
+        # With -x or --maxfail, an incomplete run ends with these codes too.
         if ended and not (session.shouldfail or session.shouldstop):
             saving.unfinished.remove()
             kept = None
@@ -220,12 +222,13 @@ def pytest_sessionfinish(
     finally:
         if kept is not None and reporter:
             reporter.write_line(
-                f"\nwhat was measured is in {kept.folder}; go on with --resume {kept.folder.name}"
+                f"\nthe finished models are in {kept.folder}; "
+                f"continue with --resume {kept.folder.name}"
             )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List what was seen of the machine."""
+    """List what was observed on the machine."""
     notices = terminalreporter.config.stash[SAVING].notices
     if notices:
         terminalreporter.section("noise")

@@ -1,1 +1,1 @@
-"""A run as it is stored: what is written, read, resumed and found again."""
+"""The records of runs: writing, reading, finding and resuming them."""

@@ -1,7 +1,7 @@
 """Reads the logs that the article's programs print. Imports no torch.
 
-A log is any text: `#head;TITLE` names its column, `#MODEL;MILLISECONDS` gives a figure, where MODEL
-may be a path, and all other lines are passed over.
+A log is any text. `#head;TITLE` names its column, and `#MODEL;MILLISECONDS` gives a figure, where
+MODEL may be a path. All other lines are ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def is_log(text: str) -> bool:
 
 
 def parse(text: str, path: Path) -> RunRecord:
-    """The log `text`, read from `path`, as a run. Raises FileError for one without figures."""
+    """The log `text`, read from `path`, as a run. Raises FileError if it has no figures."""
     column, figures = "", dict[str, float]()
     for line in text.splitlines():
         name, separator, value = line.partition(";")
@@ -33,15 +33,15 @@ def parse(text: str, path: Path) -> RunRecord:
         try:
             milliseconds = float(value)
         except ValueError as error:
-            raise FileError(f"{path}: {line!r} gives no figure; expected #MODEL;1.23") from error
+            raise FileError(f"{path}: {line!r} has no figure; expected #MODEL;1.23") from error
         if not (is_name(model) and is_time(milliseconds)):
-            wrong = f"{value} ms, which is not a time" if is_name(model) else "a figure to no model"
-            raise FileError(f"{path}: {line!r} gives {wrong}; expected #MODEL;1.23")
+            wrong = f"{value} ms, which is not a time" if is_name(model) else "no model name"
+            raise FileError(f"{path}: {line!r} has {wrong}; expected #MODEL;1.23")
         figures[model] = milliseconds
     if not is_name(column):
         raise FileError(f"{path}: '{column}' is not a title; expected #head;TITLE")
     if not figures:
-        raise FileError(f"{path} holds no figure; expected lines of the form #MODEL;1.23")
+        raise FileError(f"{path} contains no figure; expected lines of the form #MODEL;1.23")
     cases = [
         CaseRecord(model, None, column, None, (milliseconds / 1e3,))
         for model, milliseconds in figures.items()

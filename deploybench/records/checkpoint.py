@@ -1,9 +1,9 @@
-"""A run on disk model by model, so that whatever ends it takes no more than the model in hand.
+"""Writes a run to disk model by model, so that an interruption loses one model at most.
 
-A journal is a folder: run.json says which run it is, and each model and batch size has a file with
-its cases, written to the disk as soon as they were measured: they are timed in turn, so all are
-done together. It is read like any saved run, and `--resume` goes on from it. It is removed once
-the whole run was saved. Imports no torch.
+A journal is a folder. run.json identifies the run, and each model and batch size has a file with
+its cases, which is written as soon as they are measured. (They are timed interleaved, so they are
+done at the same time.) A journal can be read like a saved run, and `--resume` continues from it. It
+is removed when the whole run is saved. Imports no torch.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ HEADER = "run.json"
 
 
 class Journal:
-    """The folder of one run under way.
+    """The folder of one unfinished run.
 
-    run: what is known of it so far, without its cases; a journal that is there already keeps what
-    it has.
+    run: its record so far, without cases. If the folder already exists, its contents are kept.
     """
 
     def __init__(self, folder: Path, run: RunRecord) -> None:
@@ -38,21 +37,21 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FileError(f"{folder} cannot be made: {error.strerror}") from error
+            raise FileError(f"{folder} cannot be created: {error.strerror}") from error
         if not (folder / HEADER).exists():
             header = run.to_json()
             del header["benchmarks"]
             self._write(HEADER, header)
 
     def put(self, name: str, cases: Sequence[CaseRecord]) -> None:
-        """Put `cases` on the disk under that name, in place of what it stood for.
+        """Write `cases` to the disk under `name`, replacing any earlier ones.
 
-        Raises FileError where they cannot be written.
+        Raises FileError if they cannot be written.
         """
         self._write(f"{name}.json", [case.to_json() for case in cases])
 
     def remove(self) -> None:
-        """Forget the run: it was saved whole."""
+        """Remove the folder, after the whole run was saved."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, name: str, content: object) -> None:
@@ -61,14 +60,14 @@ class Journal:
 
 
 def new_folder(storage: Path, name: str) -> Path:
-    """Where the journal of a run that begins now is kept."""
+    """The folder for the journal of a run that starts now."""
     return storage / FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 def find(storage: Path, name: str) -> Path:
     """The journal that `--resume NAME` means: a folder, or the name of one in `storage`.
 
-    Raises UsageError where there is none.
+    Raises UsageError if it does not exist.
     """
     for folder in (Path(name), storage / FOLDER / name):
         if (folder / HEADER).is_file():
@@ -76,12 +75,12 @@ def find(storage: Path, name: str) -> Path:
     there = sorted(header.parent.name for header in (storage / FOLDER).glob(f"*/{HEADER}"))
     raise UsageError(
         f"--resume '{name}': no unfinished run in {storage / FOLDER}; "
-        f"there are: {', '.join(there) or 'none'}"
+        f"the unfinished runs there: {', '.join(there) or 'none'}"
     )
 
 
 def read(folder: Path) -> RunRecord:
-    """The run of a journal, as far as it has got. Raises FileError for a damaged one."""
+    """The run of a journal, as far as it got. Raises FileError for a damaged journal."""
     if not (folder / HEADER).is_file():
         raise FileError(f"{folder} is not an unfinished run: it has no {HEADER}")
     header = _read(folder / HEADER, dict)
@@ -94,7 +93,7 @@ def _read(path: Path, kind: type) -> Any:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, kind):
-            raise ValueError(f"it holds no {kind.__name__}")
+            raise ValueError(f"it does not contain a {kind.__name__}")
     except (OSError, ValueError, RecursionError) as error:
         raise FileError(f"{path} is damaged ({error}); remove it") from error
     return content
@@ -102,7 +101,7 @@ def _read(path: Path, kind: type) -> Any:
 
 @contextmanager
 def one_at_a_time(storage: Path) -> Iterator[None]:
-    """Within it, no other process saves a run in `storage`: runs are numbered as they are saved."""
+    """A context in which no other process saves to `storage`, because saving numbers the runs."""
     storage.mkdir(parents=True, exist_ok=True)
     with (storage / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Dataclasses whose fields say what JSON holds of them, and how each is read. Imports no torch."""
+"""Dataclasses whose fields define how they are stored in JSON and read back. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .kinds import Kind, Unfit, an_object, fitting, missing
 
 @contextmanager
 def refused(place: str) -> Iterator[None]:
-    """Within it, a field that is missing or unfit becomes a FileError that begins with `place`."""
+    """A context in which an Unfit becomes a FileError that begins with `place`."""
     try:
         yield
     except Unfit as error:
@@ -21,7 +21,7 @@ def refused(place: str) -> Iterator[None]:
 
 
 def required(content: Any, path: str, kind: Kind) -> Any:
-    """What `content` holds under `path`, for example "stats.data"."""
+    """The value of `content` under `path`, for example "stats.data"."""
     found = content
     for key in path.split("."):
         if not isinstance(found, dict) or key not in found:
@@ -31,24 +31,24 @@ def required(content: Any, path: str, kind: Kind) -> Any:
 
 
 def optional(content: Mapping[str, Any], key: str, kind: Kind, default: Any = None) -> Any:
-    """What `content` holds under `key`; `default` where that is absent or null."""
+    """The value of `content` under `key`; `default` if it is absent or null."""
     return default if content.get(key) is None else fitting(content[key], kind, key)
 
 
 def stored(kind: Kind, default: Any = dataclasses.MISSING, key: str | None = None) -> Any:
-    """A dataclass's field that stands in JSON under its own name, or under `key`.
+    """A dataclass field that is stored in JSON under its own name, or under `key`.
 
-    kind: what it may hold. default: for older runs, which lack it, or dict for an empty one; not
-    given where every run has the field. Null stands for a default of None alone.
+    kind: its type. default: the value for older runs that lack the field, or dict for an empty one;
+    leave it out if every run has the field. Null is accepted only where the default is None.
     """
     given = {"default_factory": dict} if default is dict else {"default": default}
     return dataclasses.field(**given, metadata={"kind": kind, "key": key})
 
 
 def stored_fields(record: type, content: Any) -> dict[str, Any]:
-    """The values of a dataclass's stored fields by name; those that JSON lacks are left out.
+    """The values of a dataclass's stored fields, by name; fields absent from JSON are left out.
 
-    Raises Unfit for what a field cannot hold, and where one is missing that every run has.
+    Raises Unfit for a value of the wrong kind and for a missing field that has no default.
     """
     found = {}
     for key, each in _stored(record):
@@ -60,12 +60,12 @@ def stored_fields(record: type, content: Any) -> dict[str, Any]:
 
 
 def as_json(record: Any) -> dict[str, Any]:
-    """The stored fields of a record as JSON holds them: the way back from `stored_fields`."""
+    """The stored fields of a record as JSON: the inverse of `stored_fields`."""
     return {key: _plain(getattr(record, each.name)) for key, each in _stored(type(record))}
 
 
 def object_of(record: type) -> Kind:
-    """An object that is a dataclass of stored fields."""
+    """The kind of a JSON object that is read as the dataclass `record`."""
     return lambda given: record(**stored_fields(record, an_object(given)))
 
 

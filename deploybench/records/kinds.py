@@ -1,4 +1,4 @@
-"""What a field of a saved run may hold: each kind takes it as JSON has it. Imports no torch."""
+"""The kinds of values in a saved run: each kind checks and converts JSON. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 Kind = Callable[[Any], Any]
-"""Takes what JSON holds and gives what the record holds, or raises Unfit."""
+"""Takes a value from JSON and returns the value for the record, or raises Unfit."""
 
-# No second or millisecond figure is longer than thirty years, and no count needs more than 63 bits.
+# The limits of plausible values: a billion seconds are over thirty years, and counts fit in 63
+# bits.
 LONGEST = 1e9
 LARGEST = 2**63
 
 
 class Unfit(ValueError):
-    """What a field cannot hold, or, with `what` empty, a field that is not there. path: its name.
+    """A value of the wrong kind or, if `what` is empty, a missing field.
 
-    what: what it should be.
+    what: the kind that is expected. path: the field's name.
     """
 
     def __init__(self, value: object, what: str, path: str = "") -> None:
@@ -26,18 +27,18 @@ class Unfit(ValueError):
         super().__init__(
             f"has {path} {reprlib.repr(value)}, which is not {what}; save the run again"
             if what
-            else f"is not from this suite (no {path}); give a run that "
+            else f"is not a run of deploybench (no {path}); give a run that "
             "`pytest tests/perf --benchmark-save=NAME` saved"
         )
 
 
 def missing(path: str) -> Unfit:
-    """The error for a field that is not there."""
+    """The error for a missing field."""
     return Unfit(None, "", path)
 
 
 def fitting(value: Any, kind: Kind, path: str) -> Any:
-    """What `kind` makes of `value`; an Unfit says that it stands under `path`."""
+    """`value` converted by `kind`. The path of an Unfit begins with `path`."""
     try:
         return kind(value)
     except Unfit as error:
@@ -47,14 +48,14 @@ def fitting(value: Any, kind: Kind, path: str) -> Any:
 
 
 def is_name(given: Any) -> bool:
-    """Whether `given` can stand in the CSV, where no field is ever quoted."""
+    """Whether `given` can be a field of the CSV, where nothing is quoted."""
     return (
         isinstance(given, str) and given.strip() != "" and given.isprintable() and ";" not in given
     )
 
 
 def is_time(given: Any) -> bool:
-    """Whether `given` can be how long a call takes, in seconds or in milliseconds."""
+    """Whether `given` can be the latency of a call, in seconds or in milliseconds."""
     return _is_number(given) and 0 < given < LONGEST
 
 
@@ -93,31 +94,31 @@ a_list = _kind(lambda given: isinstance(given, list), "a list")
 
 
 def text(given: Any) -> str:
-    """Text that any output takes: JSON can hold halves of characters."""
+    """Text that can always be printed: JSON may contain unpaired surrogates."""
     if not isinstance(given, str):
         raise Unfit(given, "text")
     return given.encode(errors="replace").decode()
 
 
 def one_of(*allowed: str) -> Kind:
-    """One of these words."""
+    """One of the `allowed` words."""
     return _kind(lambda given: given in allowed, " or ".join(map(repr, allowed)))
 
 
 def or_none(kind: Kind) -> Kind:
-    """What `kind` takes, or null."""
+    """A value of `kind`, or null."""
     return lambda given: None if given is None else kind(given)
 
 
 def list_of(kind: Kind) -> Kind:
-    """A list of such values, as a tuple."""
+    """A list of values of `kind`, as a tuple."""
     return lambda given: tuple(
         fitting(each, kind, f"[{place}]") for place, each in enumerate(a_list(given))
     )
 
 
 def by_name(kind: Kind) -> Kind:
-    """An object of such values, by their names."""
+    """An object with values of `kind`, as a dict."""
     return lambda given: {
         key: fitting(each, kind, key if key.isprintable() else ascii(key))
         for key, each in an_object(given).items()

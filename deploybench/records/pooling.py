@@ -1,8 +1,8 @@
-"""Which runs may be pooled: what tells two runs apart beyond what each says. Imports no torch.
+"""Decides which runs may be pooled. Imports no torch.
 
-Runs are pooled where their conditions are equal. Several batch sizes in one run are several
-conditions; two versions of a package that cases ran on, or two digests of a model's weights, are
-two.
+Runs are pooled if their conditions are equal. Several batch sizes in one run are several
+conditions. So are two versions of a package that cases ran on, and two digests of a model's
+weights.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from itertools import chain
 
 from .record import RunRecord
 
-# Enough of a digest to tell any two apart, and short enough for the title of a column.
+# Long enough to distinguish any two digests, and short enough for the title of a column.
 SHOWN = 12
 
 
 def by_batch_size(run: RunRecord) -> list[RunRecord]:
-    """The run as one for each batch size that it has, each with a condition of its own."""
+    """The run split by batch size; each part has its own condition."""
     if run.fingerprint is None or "," not in str(run.fingerprint.get("batch_size")):
         return [run]
     sizes_of_failed = [case.batch_size for case in run.failed]
@@ -33,11 +33,12 @@ def by_batch_size(run: RunRecord) -> list[RunRecord]:
     ]
 
 
-def told_apart(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]:
-    """The same runs, with those conditions of their cases in their fingerprints that differ.
+def distinguished(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]:
+    """The runs, with the differing conditions of their cases added to their fingerprints.
 
-    Only what a run's cases ran on counts, not what else was installed: a run of PyTorch alone is
-    the same before and after OpenVINO came to the machine. It reads None for what no case ran on.
+    Only packages that a run's cases ran on count, not all that are installed: a run of PyTorch
+    alone is the same before and after OpenVINO was installed. The fingerprint has None for a
+    package that no case of the run used.
     """
     values: dict[str, set[str | None]] = {}
     for run in chain.from_iterable(sides):
@@ -48,7 +49,7 @@ def told_apart(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]:
 
 
 def _conditions_of_cases(run: RunRecord) -> dict[str, str | None]:
-    """The versions of packages and the digests of weights that its cases ran on."""
+    """The versions of packages and the digests of weights that the run's cases used."""
     digests = {
         f"weights of {case.model}": case.weights_digest and case.weights_digest[:SHOWN]
         for case in run.cases

@@ -1,4 +1,4 @@
-"""Reads saved runs, runs that were broken off, and the article's logs. Imports no torch."""
+"""Reads saved runs, unfinished runs, and the article's logs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .record import RunRecord
 
 
 def read(path: Path) -> RunRecord:
-    """Read a saved run, one that was broken off (a folder), or a log.
+    """Read a saved run, an unfinished run (a folder), or a log.
 
-    Raises FileError for what cannot be read, is neither, or holds no measurement.
+    Raises FileError for a path that cannot be read, is none of these, or contains no measurement.
     """
     run = checkpoint.read(path) if path.is_dir() else _read_file(path)
     if not run.cases:
-        raise FileError(f"{path} holds no measurement; save a run that measured something")
+        raise FileError(f"{path} contains no measurement; save a run that measured something")
     return run
 
 
 def _read_file(path: Path) -> RunRecord:
     try:
-        # A log may hold text in any encoding, and a name that is none is refused later.
+        # A log may contain text in any encoding; an invalid name is refused later.
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,22 +1,22 @@
-"""What is known of a run and of its cases, as JSON holds it and back. Imports no torch.
+"""The record of a run and its cases, and their form in JSON. Imports no torch.
 
-A saved run is what pytest-benchmark 5.3 writes, with what deploybench adds to it; a run that was
-broken off is a folder (checkpoint.py) that holds the same in parts. Each field says beside its type
-what it may hold. The history of what is added, by machine_info.deploybench.format:
+A saved run is a file of pytest-benchmark 5.3 with the additions of deploybench. An unfinished run
+is a folder (checkpoint.py) with the same content in parts. Each stored field is declared with the
+kind of its values. The history of the additions, by machine_info.deploybench.format:
 
 3 (deploybench 0.3.0)
-    deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for whatever else ended a
-    case. Before, a reason that begins with "different" tells a wrong answer.
+    deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for any other failure. In
+    older runs, a wrong answer is one whose reason begins with "different".
     extra_info: weights_digest.
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
-    and the version of Python. batch_size names several by commas where the run has several.
+    and the version of Python. batch_size is a list separated by commas if the run has several.
     deploybench: run, a random name that stays when it is resumed; failed, peak, notices, noise.
     extra_info: batch_size, second_call_ms, memory_bytes, device_memory_bytes, cold_start_seconds,
     cold_start_peak_bytes, flops, weight_bytes, needs_python, packages, turns, precision, device_ms,
     disturbed, attempts.
-    params: batch_size, where the run has several.
+    params: batch_size, if the run has several.
 
 1 (deploybench 0.1.0)
     machine_info.deploybench: format, version, and fingerprint, a flat object of everything that
@@ -50,10 +50,10 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Check:
-    """How a case's answers to so many `inputs` agreed with the reference.
+    """The result of checking a case's answers to `inputs` inputs against the reference.
 
-    error: the largest distance from it. margin: the smallest gap between its best classes, None for
-    tasks without classes. Both in units of eager's own error.
+    error: the largest distance from the reference. margin: the smallest gap between its best
+    classes; None for tasks without classes. Both are in units of eager's own error.
     """
 
     verdict: str = stored(kinds.text)
@@ -67,21 +67,22 @@ class Check:
 class CaseRecord:
     """One model through one backend in one run.
 
-    backend: its name; None for a log, which gives only the title. column: the title of its column
-    in a table. column_order: that column's place from left to right; None for a log, whose columns
-    come in the order of the logs. samples_seconds: of each call; of a log, the one figure it gives.
-    clock: what timed them. What an older run does not tell is None, or empty.
+    backend: its name; None for a log, which has only the title. column: the title of its column in
+    a table. column_order: that column's position from left to right; None for a log, whose columns
+    are in the order of the logs. samples_seconds: the latency of each call; the single figure of a
+    log. clock: the clock that timed them. Fields that an older run lacks are None or empty.
 
-    batch_size: inputs a call. flops, weight_bytes: of one call. export_seconds: None where nothing
-    is exported. memory_bytes: by how much the resident memory grew in loading and two calls.
-    device_memory_bytes: the most on the GPU meanwhile; None on a CPU, and where torch does not
-    allocate it. cold_start_seconds, cold_start_peak_bytes: from a process's start to its first
-    answer, and the most that it had resident; None unless asked for. needs_python: whether it was
-    run from Python. packages: the versions of those that it ran on beyond requirements.txt.
-    stopped_by: the bound that ended its timing. precision: half the width of the median's interval
-    as a share. turns: how many of the samples each turn gave. device_ms: of further calls, by CUDA
-    events. disturbed: by what. attempts: how often its model was timed. weights_digest: of the
-    state dict that the user gave; None for random and pretrained weights.
+    batch_size: inputs per call. flops, weight_bytes: of one call. export_seconds: None if nothing
+    is exported. memory_bytes: the growth of resident memory by loading and two calls.
+    device_memory_bytes: the peak on the GPU meanwhile; None on a CPU, and if torch does not
+    allocate it. cold_start_seconds: from the start of a fresh process to its first answer;
+    cold_start_peak_bytes: the peak of its resident memory; both None without --cold-start.
+    needs_python: whether it ran from Python. packages: the versions of the packages that it ran on
+    beyond requirements.txt. stopped_by: the bound that ended its timing. precision: half the width
+    of the median's confidence interval, as a share. turns: the number of samples in each round.
+    device_ms: the times of further calls by CUDA events. disturbed: what disturbed it. attempts:
+    how often its model was timed. weights_digest: of the user's state dict; None for random and
+    pretrained weights.
     """
 
     model: str
@@ -117,16 +118,16 @@ class CaseRecord:
 
     @cached_property
     def samples_ms(self) -> tuple[float, ...]:
-        """Milliseconds of each call."""
+        """The latency of each call in milliseconds."""
         return tuple(1e3 * sample for sample in self.samples_seconds)
 
     @cached_property
     def latency_ms(self) -> float:
-        """The median of the calls."""
+        """The median latency in milliseconds."""
         return median(self.samples_ms)
 
     def extra_info(self) -> dict[str, Any]:
-        """What pytest-benchmark is to save of it beside the samples."""
+        """What pytest-benchmark saves together with the samples."""
         return {"column": self.column, "column_order": self.column_order, **as_json(self)}
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class CaseRecord:
 
     @classmethod
     def from_json(cls, content: Any, place: str) -> CaseRecord:
-        """The case of such an entry. Raises FileError, which begins with `place`."""
+        """The case of such an entry. Raises FileError with a message that begins with `place`."""
         with refused(place):
             model, backend = (
                 required(content, f"params.{key}", kinds.name) for key in ("model", "backend")
@@ -166,9 +167,9 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class FailedCase:
-    """A case that gave no number, and why. kind: WRONG for a wrong answer, FAILED for all else.
+    """A case without a figure, and why. kind: WRONG for a wrong answer, otherwise FAILED.
 
-    backend, batch_size: None where the run does not tell.
+    backend, batch_size: None if the run does not record them.
     """
 
     model: str = stored(kinds.name)
@@ -180,7 +181,7 @@ class FailedCase:
 
     @classmethod
     def from_json(cls, content: Any) -> FailedCase:
-        """The case of an entry of `deploybench.failed`. Raises Unfit for what cannot be one."""
+        """The case of an entry of `deploybench.failed`. Raises Unfit for an invalid entry."""
         found = stored_fields(cls, kinds.an_object(content))
         kind = WRONG if found["reason"].startswith("different") else FAILED
         return cls(**{"kind": kind, **found})
@@ -188,7 +189,7 @@ class FailedCase:
 
 @dataclass(frozen=True)
 class Peak:
-    """What the device does at best in a second: operations, and bytes read or written."""
+    """The measured peak rates of the device: operations, and bytes read or written."""
 
     flops_per_second: float = stored(kinds.amount)
     bytes_per_second: float = stored(kinds.amount)
@@ -196,20 +197,20 @@ class Peak:
 
 @dataclass(frozen=True)
 class Notice:
-    """What was seen of the machine, what it does to the numbers, and what to do."""
+    """What was observed on the machine, its effect on the figures, and what to do."""
 
     seen: str = stored(kinds.text)
     effect: str = stored(kinds.text)
-    mend: str = stored(kinds.text)
+    remedy: str = stored(kinds.text, key="mend")
 
     def line(self) -> str:
         """All three in one line."""
-        return f"{self.seen}: {self.effect}; {self.mend}"
+        return f"{self.seen}: {self.effect}; {self.remedy}"
 
 
 @dataclass(frozen=True)
 class MachineNoise:
-    """How a fixed piece of work ran. spread: interquartile range as a share of the median."""
+    """The time of a fixed workload. spread: the interquartile range as a share of the median."""
 
     median_seconds: float = stored(kinds.amount, key="median")
     spread: float = stored(kinds.amount)
@@ -217,7 +218,7 @@ class MachineNoise:
 
 @dataclass(frozen=True)
 class Noise:
-    """The machine's own, before the run and after it; None where it was not measured."""
+    """The noise of the machine before and after the run; None if it was not measured."""
 
     before: MachineNoise | None = stored(object_of(MachineNoise), None)
     after: MachineNoise | None = stored(object_of(MachineNoise), None)
@@ -227,10 +228,10 @@ class Noise:
 class RunRecord:
     """What one process measured.
 
-    path: of its file or folder. fingerprint: what must be equal for two runs to be pooled; None for
-    a log, which does not tell. identity: the run's random name, by which it is known in whatever
-    file. failed: the cases that gave no number. peak: of the device. notices: what was seen of the
-    machine. version: of deploybench that saved it. What an older run does not tell is None.
+    path: its file or folder. fingerprint: what must be equal for two runs to be pooled; None for a
+    log. identity: the run's random name, which identifies it in any file. failed: the cases without
+    a figure. peak: the rates of the device. notices: observations of the machine. version: the
+    version of deploybench that saved it. Fields that an older run lacks are None.
     """
 
     path: Path
@@ -246,15 +247,15 @@ class RunRecord:
 
     @property
     def condition(self) -> str | None:
-        """The fingerprint as text: runs may be pooled where it is equal. None for a log.
+        """The fingerprint as text: runs with the same text may be pooled. None for a log.
 
-        As text, since in Python 1 == True, and a name that is missing reads like one that is None.
+        It is text because in Python 1 == True, and because a missing name differs from None.
         """
         return None if self.fingerprint is None else json.dumps(self.fingerprint, sort_keys=True)
 
     @property
     def packages(self) -> Mapping[str, str | None]:
-        """The versions of what its cases ran on, beyond what every run needs."""
+        """The versions of the packages that its cases ran on, beyond what every run needs."""
         return {name: version for case in self.cases for name, version in case.packages.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -271,16 +272,16 @@ class RunRecord:
     def from_json(cls, content: Any, path: Path) -> RunRecord:
         """The run of a saved run's JSON, which was read from `path`.
 
-        Raises FileError for what is not a run of this suite, or holds what cannot be a result.
+        Raises FileError for JSON that is not a run of deploybench or contains an invalid result.
         """
         with refused(str(path)):
             about = required(content, "machine_info.deploybench", kinds.an_object)
-            # The format first: what else a newer one holds, and where, is not known here.
+            # The format first, because the contents of a newer format are unknown here.
             form = required(content, "machine_info.deploybench.format", kinds.whole)
             version = optional(about, "version", kinds.text)
             if form not in READABLE:
                 raise FileError(
-                    f"{path} has format {form}, this version reads 1 to {FORMAT}; read it with "
+                    f"{path} has format {form}, but this version reads 1 to {FORMAT}; read it with "
                     f"deploybench {version or 'of its own version'} or newer"
                 )
             fingerprint = required(
@@ -295,5 +296,5 @@ class RunRecord:
         cells = Counter((case.model, case.column, case.batch_size) for case in cases)
         for (model, column, _), times in cells.items():
             if times > 1:
-                raise FileError(f"{path} holds {model} in {column} twice; save the run again")
+                raise FileError(f"{path} has {model} in {column} twice; save the run again")
         return cls(path, fingerprint, cases, **own, version=version, format=form)

@@ -1,4 +1,4 @@
-"""Which saved runs a user means: paths, numbers, names and globs. Imports no torch."""
+"""Finds saved runs by path, number, name or glob. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from ..errors import FileError, UsageError
 from . import checkpoint
-from .pooling import by_batch_size, told_apart
+from .pooling import by_batch_size, distinguished
 from .reading import read
 from .record import RunRecord
 
 
 def load(names: Iterable[str], storage: str = ".benchmarks") -> list[RunRecord]:
-    """The runs that `names` stand for, read; each once, and in its fullest form.
+    """Read the runs that `names` mean; each once, in its most complete form.
 
-    A run that was broken off and resumed may be on the disk twice, as may one that was saved to two
-    places; that is still one process. A run of several batch sizes is one run for each. Raises
-    FileError and UsageError as `find` and `read` do.
+    A run may be on the disk twice, because it was resumed or saved to two places; it is still one
+    process. A run with several batch sizes becomes one run for each. Raises FileError and
+    UsageError as `find` and `read` do.
     """
     (runs,) = load_sides([names], storage)
     return runs
@@ -28,8 +28,8 @@ def load(names: Iterable[str], storage: str = ".benchmarks") -> list[RunRecord]:
 def load_sides(
     sides: Iterable[Iterable[str]], storage: str = ".benchmarks"
 ) -> list[list[RunRecord]]:
-    """The runs of each side, as `load` has them, that are to be compared with one another."""
-    return told_apart([_load(names, storage) for names in sides])
+    """The runs of each side of a comparison, as `load` returns them."""
+    return distinguished([_load(names, storage) for names in sides])
 
 
 def _load(names: Iterable[str], storage: str) -> list[RunRecord]:
@@ -43,25 +43,25 @@ def _load(names: Iterable[str], storage: str) -> list[RunRecord]:
 
 
 def require_other(output: Path | None, runs: Iterable[RunRecord]) -> None:
-    """Raises UsageError where `output` is the file of a run: what is read is never written to."""
+    """Raise UsageError if `output` is the file of one of `runs`, which is never overwritten."""
     if output is not None and output.resolve() in {run.path.resolve() for run in runs}:
         raise UsageError(f"{output} is one of the runs to be read; name another file")
 
 
 def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:
-    """The files that `names` stand for, each once: paths, or runs in the folder `storage`.
+    """The files that `names` mean, each once: paths, or runs in the folder `storage`.
 
-    The path of a run that was broken off is its folder.
+    The path of an unfinished run is its folder.
 
-    Numbers, globs and PLATFORM/GLOB are looked up by pytest-benchmark itself, as its `compare`
-    does, over all platforms. A name given to --benchmark-save, or a glob over such names, stands
-    for the runs that have it. Raises FileError for what stands for nothing, UsageError for a
-    storage that is no folder.
+    pytest-benchmark itself looks up numbers, globs and PLATFORM/GLOB, as its `compare` does, over
+    all platforms. A name given to --benchmark-save, or a glob over such names, means all runs that
+    have it. Raises FileError for a name without a match, and UsageError for a storage that is not a
+    folder.
     """
     folder = storage.removeprefix("file://")
     if "://" in folder:
-        raise UsageError(f"storage '{storage}' cannot be read: give a folder, or file://FOLDER")
-    # By their real paths, so that a run named twice in two ways is not counted as two processes.
+        raise UsageError(f"storage '{storage}' is not a folder; give a folder, or file://FOLDER")
+    # By their real paths, so that a run given twice in two ways is not counted as two processes.
     found: dict[Path, Path] = {}
     for name in names:
         for path in _find(name, Path(folder)):
@@ -76,27 +76,27 @@ def _find(name: str, folder: Path) -> list[Path]:
     except OSError as error:
         raise FileError(f"'{name}' cannot be read: {error.strerror}") from error
     stored: list[Path] = []
-    if folder.is_dir():  # FileStorage would make a folder that is not there
-        # It brings pytest with it, and most runs are given by their paths.
+    if folder.is_dir():  # FileStorage would create a missing folder
+        # This imports pytest, and most runs are given by their paths.
         from pytest_benchmark.logger import Logger
         from pytest_benchmark.storage.file import FileStorage
 
         storage = FileStorage(folder, Logger(Logger.QUIET))
         stored = storage.query()
         matches = _query(storage, name) or [
-            # 0001_run1 is called run1; run10, which a glob run1* would take as well, is not.
+            # 0001_run1 is called run1; a glob run1* would also match run10.
             path
             for path in stored
             if fnmatchcase(path.stem.partition("_")[2], name)
         ]
-        if matches and name:  # an empty name, a variable left unset, would stand for all runs
+        if matches and name:  # an empty name, such as an unset variable, would match all runs
             return matches
     there = ", ".join(dict.fromkeys(path.stem for path in stored)) or "none"
-    raise FileError(f"'{name}' is no file and no run in {folder}; the runs there: {there}")
+    raise FileError(f"'{name}' is neither a file nor a run in {folder}; the runs there: {there}")
 
 
 def _query(storage: Any, name: str) -> list[Path]:
     try:
         return list(storage.query(name))
-    except (ValueError, NotImplementedError):  # what pathlib and it say to no glob of theirs
+    except (ValueError, NotImplementedError):  # not a valid glob
         return []

@@ -1,1 +1,1 @@
-"""One file for each format that results are shown in."""
+"""The output formats, one file each."""

@@ -1,4 +1,4 @@
-"""The formats of a gate's report, by the names that `--format` takes. Imports no torch."""
+"""The formats of the gate's report, by the names that `--format` takes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ FORMATS: dict[str, Callable[[Report, bool], str]] = {
     "junit": junit.gate_report,
     "markdown": markdown.gate_report,
 }
-"""Each takes the report, and whether to list what is the same too."""
+"""Each function takes the report, and whether to list unchanged cells too."""

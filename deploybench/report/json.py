@@ -1,4 +1,4 @@
-"""A gate's report as JSON, for programs. Imports no torch."""
+"""The gate's report as JSON, for programs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..analysis.regression import Cell, Report
 
 
 def gate_report(report: Report, everything: bool = True) -> str:
-    """All that is known of every cell; null for what is not, and for an interval beyond tenfold."""
+    """Every cell in full; null if unknown, and for an interval that reaches beyond tenfold."""
     document = {
         "exit_code": report.exit_code,
         "counts": dict(report.counts),

@@ -1,4 +1,4 @@
-"""A gate's report as JUnit's XML, for CI. Imports no torch."""
+"""The gate's report as JUnit XML, for CI. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAILURES = (SLOWER, MISSING, WRONG, FAILED, NOT_COMPARABLE)
 
 
 def gate_report(report: Report, everything: bool = True) -> str:
-    """A test case for each cell, whatever `everything` says; those in FAILURES fail."""
+    """A test case for each cell, whatever `everything` is; verdicts in FAILURES fail."""
     failures = [cell for cell in report.cells if cell.verdict in FAILURES]
     root = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(
@@ -34,5 +34,5 @@ def gate_report(report: Report, everything: bool = True) -> str:
 
 
 def _printable(words: str) -> str:
-    # XML has no place for control characters, not even escaped.
+    # XML does not allow control characters, not even escaped.
     return "".join(character if character.isprintable() else " " for character in words)

@@ -1,4 +1,4 @@
-"""A gate's report in Markdown, for a pull request. Imports no torch."""
+"""The gate's report as Markdown, for a pull request. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .rows import HEADER, counts, row, shown
 
 
 def gate_report(report: Report, everything: bool = False) -> str:
-    """The counts, then a table of what is not the same, or of `everything`."""
+    """The counts, then a table of the cells that are not the same, or of all cells."""
     cells = shown(report, everything)
     lines = [f"**{counts(report)}**", ""]
     lines += [f"Not comparable, since these differ: `{each}`\n" for each in report.differences]

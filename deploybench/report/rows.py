@@ -1,4 +1,4 @@
-"""The cells of a gate's report as rows of text, for formats with a table. Imports no torch."""
+"""The cells of the gate's report as rows of text, for formats with a table. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HEADER = ["Model", "Backend", "Baseline", "Candidate", "Effect", "Verdict", "Not
 
 
 def shown(report: Report, everything: bool) -> list[Cell]:
-    """The cells to list: those that are not the same, or all."""
+    """The cells to list: those that are not the same, or all cells."""
     return [cell for cell in report.cells if everything or cell.verdict != SAME]
 
 
@@ -20,7 +20,7 @@ def counts(report: Report) -> str:
 
 
 def row(cell: Cell) -> list[str]:
-    """A cell below that header."""
+    """The fields of a cell, in the order of HEADER."""
     figures = [_milliseconds(each) for each in (cell.baseline, cell.candidate)]
     return [cell.model, cell.column, *figures, _effect(cell), cell.verdict, cell.note or "-"]
 

@@ -1,4 +1,4 @@
-"""Text for a terminal: tables as the article prints them, and a gate's report. Imports no torch."""
+"""Text for a terminal: the article's tables and the gate's report. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MARGIN = 4
 def layout(rows: Sequence[Sequence[str]]) -> str:
     """Rows of equal length, the header first, as the article's text table.
 
-    The first column is aligned left; in the others the values stand together in the middle, aligned
-    right, below a centred title. Every line is padded to the same width.
+    The first column is aligned left. In the others, the values are aligned right and centred as a
+    block below a centred title. Every line is padded to the same width.
     """
     header, *body = rows
     columns = list(zip(*rows, strict=True))
@@ -42,7 +42,7 @@ def layout(rows: Sequence[Sequence[str]]) -> str:
 
 
 def gate_report(report: Report, everything: bool = False) -> str:
-    """A table of what is not the same, or of `everything`, and the counts."""
+    """A table of the cells that are not the same, or of all cells, and the counts."""
     cells = shown(report, everything)
     lines = [f"not comparable, since these differ: {each}\n" for each in report.differences]
     if cells:

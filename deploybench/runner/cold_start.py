@@ -1,8 +1,9 @@
-"""How long it takes from the start of a process to its first answer, and how much memory.
+"""Measures a cold start: the time from the start of a process to its first answer, and its memory.
 
-A backend that runs in a C++ process is given a fresh one. For all others this file is a program: it
-imports what the backend needs, opens the artifact (or the model's weights, where there is none),
-answers one batch and says so. What was compiled before is not at hand: caches are private.
+A backend that runs in a C++ process gets a fresh one. For all others, this file is a program: it
+imports what the backend needs, opens the artifact (or the model's weights, if there is no
+artifact), answers one batch and reports it. Compiled code is not reused, because caches are
+private.
 """
 
 from __future__ import annotations
@@ -33,10 +34,9 @@ ANSWERED = "answered; the peak of its resident bytes: "
 
 @dataclass(frozen=True)
 class ColdStart:
-    """A fresh process up to its first answer.
+    """A fresh process, up to its first answer.
 
-    seconds: from its start. peak_bytes: the most that it had resident; None where there is no
-    telling.
+    seconds: since its start. peak_bytes: the peak of its resident memory; None if unknown.
     """
 
     seconds: float
@@ -48,8 +48,8 @@ def start(
 ) -> ColdStart:
     """Start a process that opens the artifact and answers `batch`.
 
-    module: the model with its weights, for backends that have no artifact. Raises BackendFailed
-    when the process does not answer, or cannot find the model.
+    module: the model with its weights, for backends without an artifact. Raises BackendFailed if
+    the process does not answer or cannot find the model.
     """
     if not backend.needs_python:
         fresh = type(backend)(backend.settings)
@@ -59,8 +59,8 @@ def start(
             fresh.close()
     if artifact is None and model.reference is None:
         raise BackendFailed(
-            f"{model.name} has no reference by which a fresh process could build it: import it "
-            "from a module and name it as package.module:ATTRIBUTE"
+            f"{model.name} has no reference, so a fresh process cannot build it; define it in an "
+            "importable module and set reference='package.module:ATTRIBUTE'"
         )
     with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
         given, weights = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
@@ -69,7 +69,7 @@ def start(
             torch.save(module.state_dict(), weights)
         command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
         command += [str(artifact or weights), str(given), json.dumps(asdict(backend.settings))]
-        # What it leaves behind goes with the folder.
+        # Its temporary files are removed with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
         return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
@@ -78,7 +78,7 @@ def start(
 def _answered_by(
     backend: Backend, module: nn.Module, artifact: Path | None, batch: Tensor
 ) -> ColdStart:
-    """The start of the backend's own process."""
+    """The cold start of the backend's own process."""
 
     def answer() -> Session:
         session = backend.load(module, artifact)
@@ -90,7 +90,7 @@ def _answered_by(
 
 
 def _last_line(command: list[str], environment: dict[str, str]) -> str:
-    """What the program says when it has answered."""
+    """The line that the program prints when it has answered."""
     ended = processes.run(command, DEADLINE, environment)
     said = ended.stdout.strip().splitlines() or [""]
     if not said[-1].startswith(ANSWERED):
@@ -121,7 +121,7 @@ def main() -> None:
     artifact = None if backend.format is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
     print(ANSWERED + json.dumps(processes.peak_resident_bytes(os.getpid())), flush=True)
-    # The answer is all that was asked for; what tears a runtime down is not waited for.
+    # Only the answer matters; do not wait for the runtime to shut down.
     os._exit(0)
 
 

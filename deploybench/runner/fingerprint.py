@@ -1,4 +1,4 @@
-"""What makes two runs comparable: the fingerprint of the machine, the software and the settings."""
+"""The fingerprint of a run: machine, software and settings, which make two runs comparable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fingerprint(
 ) -> dict[str, Value]:
     """Everything that must be equal for two runs to be compared, by name.
 
-    batch_sizes: where a run has several; each of its cases then says which is its own.
+    batch_sizes: all sizes of the run, if it has several; each case then records its own.
     """
     return {
         "cpu": processor.cpu_name(),

@@ -1,4 +1,4 @@
-"""A model opened through one backend: loaded, with an input in place, to be checked and timed."""
+"""A model opened through one backend: loaded, with an input in place, ready to check and time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .prepared_model import PreparedModel
 class OpenedCase:
     """A prepared model opened through one backend, with an input of the run's batch size in place.
 
-    load_seconds: to load it. first_calls_seconds: of its first two calls. memory_bytes: by how much
-    the resident memory of this process and its children grew meanwhile. device_memory_bytes: the
-    most that it had on the GPU meanwhile, weights and all; None on a CPU, and where torch does not
-    allocate it.
+    load_seconds: the time to load it. first_calls_seconds: of its first two calls. memory_bytes:
+    the growth of the resident memory of this process and its children meanwhile.
+    device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
+    torch does not allocate it.
     """
 
     def __init__(self, prepared: PreparedModel, backend: Backend) -> None:
@@ -60,8 +60,8 @@ class OpenedCase:
         self.calls_made = 2
         self.memory_bytes = max(0, resident_bytes() - before)
         shared = None if self.artifact else prepared.module
-        told = backend.allocates_through_torch
-        self.device_memory_bytes = device_memory.peak(self.session, shared) if told else None
+        known = backend.allocates_through_torch
+        self.device_memory_bytes = device_memory.peak(self.session, shared) if known else None
 
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the model's inputs, in batches of `batch_size`."""
@@ -70,7 +70,7 @@ class OpenedCase:
             return self.prepared.judge(self.session, batch_size)
 
     def check_before_save(self, batch_size: int) -> Agreement | None:
-        """Judge the exported program as it was in memory; None where there was none."""
+        """Judge the exported program as it was in memory; None if there was none."""
         if self.artifact is None or self.artifact.in_memory is None:
             return None
         session = InProcessSession(self.artifact.in_memory, self.prepared.plan.settings)
@@ -78,13 +78,13 @@ class OpenedCase:
             return self.prepared.judge(session, batch_size)
 
     def cold_start(self) -> ColdStart:
-        """A fresh process, from its start to its first answer."""
+        """Measure a fresh process, from its start to its first answer."""
         prepared, path = self.prepared, self.artifact.path if self.artifact else None
         batch = prepared.inputs[: prepared.plan.batch_size]
         return cold_start.start(self.backend, prepared.model, prepared.module, path, batch)
 
     def timing(self, protocol: Protocol) -> Timing:
-        """The session, to be timed; WrongAnswer ends it when a timed call's output disagrees."""
+        """The timing of the session; a timed call whose output disagrees ends it by WrongAnswer."""
         size = self.prepared.plan.batch_size
 
         def require_agreement(number: int, output: Any) -> None:

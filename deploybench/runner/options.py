@@ -1,4 +1,4 @@
-"""What a run is asked to do. Imports no torch until settings or a plan are made of it."""
+"""The options of a run. Imports no torch until `settings` or `plan` is called."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LATENCY = "latency"
 class RunOptions:
     """The options of a run, as `pytest --help` describes them.
 
-    models, backends: what is measured, each model through each backend. batch_sizes: inputs per
-    call; each is a case of its own. inputs: with how many distinct inputs an answer is checked, at
-    the least. seed: of random weights and inputs. keep_artifacts: a folder to leave exported files
-    in. min_rounds, max_seconds, precision, confidence: see timing.protocol.Protocol; None: its
+    models, backends: what to measure, each model through each backend. batch_sizes: inputs per
+    call; each size is a separate case. inputs: the minimum number of distinct inputs that check an
+    answer. seed: of random weights and inputs. keep_artifacts: the folder to keep exported files
+    in. min_rounds, max_seconds, precision, confidence: see timing.protocol.Protocol; None means its
     default.
     """
 
@@ -60,7 +60,7 @@ class RunOptions:
         ]
 
     def settings(self) -> Settings:
-        """How torch is to compute on this machine. Raises UsageError where it cannot."""
+        """The settings for torch on this machine. Raises UsageError if they are impossible."""
         from ..settings import resolve
 
         return resolve(
@@ -73,7 +73,7 @@ class RunOptions:
         )
 
     def plan(self) -> Plan:
-        """What is done with every model; for the first batch size where there are several."""
+        """The plan for every model, with the first batch size if there are several."""
         from .prepared_model import Plan
 
         return Plan(

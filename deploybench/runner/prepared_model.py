@@ -30,11 +30,11 @@ from ..timing.roofline import Work
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does with every model.
+    """How a run prepares every model.
 
-    weights: where the weights come from. batch_size: inputs per call. inputs: distinct inputs to
-    check with, at the least. seed: of random weights and inputs. keep: a folder to leave the
-    artifacts in; None: a temporary one, emptied after each model.
+    weights: where the weights come from. batch_size: inputs per call. inputs: the minimum number of
+    distinct inputs for the check. seed: of random weights and inputs. keep: the folder to keep the
+    artifacts in; None for a temporary one that is emptied after each model.
     """
 
     settings: Settings
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a backend exported. seconds: what the export took."""
+    """An exported file. seconds: the time of the export."""
 
     path: Path
     sha256: str
@@ -60,10 +60,10 @@ class PreparedModel:
     """A model with its weights, inputs and references: everything that the backends share.
 
     module: in evaluation mode, on the run's device, in its dtype and layout. inputs: [n, ...]
-    on the CPU, in that dtype and layout too; n is a multiple of the batch size. The reference is
-    what float64 makes of the weights and inputs that the dtype has left.
-    Both it and eager's answers are computed before any backend is given the module: a backend that
-    changed the module would otherwise set the yardstick by which its own damage is measured.
+    on the CPU, also in that dtype and layout; n is a multiple of the batch size. The reference is
+    computed in float64 from the weights and inputs after rounding to that dtype. The reference and
+    eager's answers are computed before any backend gets the module; otherwise a backend that
+    changes the module would be compared with its own damage.
     """
 
     def __init__(self, model: Model, plan: Plan, folder: Path) -> None:
@@ -86,8 +86,8 @@ class PreparedModel:
         self.reference(plan.batch_size)
         if state_digest(self.module) != self._state:
             raise BackendFailed(
-                f"{self.name} changes its own state when it is called, so no two calls can be "
-                "compared; make its forward leave parameters, buffers and attributes as they are"
+                f"{self.name} changes its own state when it is called, so its calls cannot be "
+                "compared; its forward must not change parameters, buffers or attributes"
             )
         self._work: Work | None = None
         self._work_counted = False
@@ -101,10 +101,10 @@ class PreparedModel:
 
     @contextmanager
     def lent_to(self, borrower: str) -> Iterator[None]:
-        """Let `borrower` use the module within; raise BackendFailed if it comes back changed.
+        """A context in which `borrower` uses the module; raises BackendFailed if it was changed.
 
-        The module is then built anew in place, and what was exported meanwhile is forgotten: others
-        that hold the module, or would share the file, see nothing of the change.
+        The module is then rebuilt in place, and files exported meanwhile are discarded, so the
+        change does not affect others that use the module or share the files.
         """
         if self._spoiled:
             raise BackendFailed(self._spoiled)
@@ -112,7 +112,7 @@ class PreparedModel:
         try:
             yield
         except Exception:
-            # It may have failed half-way through a change.
+            # It may have failed in the middle of a change.
             self._require_unchanged(borrower, exported)
             raise
         self._require_unchanged(borrower, exported)
@@ -126,15 +126,15 @@ class PreparedModel:
         self._restore()
         if state_digest(self.module) != self._state:
             self._spoiled = (
-                f"{changed} and {self.name} cannot be built the same again: measure it without "
+                f"{changed} and {self.name} cannot be built the same again; measure it without "
                 f"{borrower}"
             )
         raise BackendFailed(
-            f"{changed}, so its answer to {self.name} cannot be judged; let it work on a copy"
+            f"{changed}, so its answer for {self.name} cannot be judged; make it work on a copy"
         )
 
     def _restore(self) -> None:
-        """Give the module its original state; whoever holds the module holds the original then."""
+        """Give the module its original state in place, for everyone who has a reference to it."""
         original = self._build()
         self.module.__class__ = original.__class__
         vars(self.module).clear()
@@ -145,7 +145,7 @@ class PreparedModel:
         return list(self.inputs.split(batch_size))
 
     def reference(self, batch_size: int) -> Reference:
-        """What float64, and eager in batches of `batch_size`, make of all inputs."""
+        """The outputs of float64, and of eager in batches of `batch_size`, for all inputs."""
         if batch_size not in self._references:
             session = InProcessSession(self.module, self.plan.settings)
             eager = concatenate([session.predict(batch) for batch in self.batches(batch_size)])
@@ -153,12 +153,12 @@ class PreparedModel:
         return self._references[batch_size]
 
     def judge(self, session: Session, batch_size: int) -> Agreement:
-        """Judge what `session` answers to all inputs, in batches of `batch_size`."""
+        """Judge the outputs of `session` for all inputs, in batches of `batch_size`."""
         outputs = [session.predict(batch) for batch in self.batches(batch_size)]
         return self.agreement(session, concatenate(outputs), self.reference(batch_size))
 
     def agreement(self, session: Session, output: Any, reference: Reference) -> Agreement:
-        """Judge one output of `session` by `reference`."""
+        """Judge one output of `session` against `reference`."""
         if session.positional:
             found = list(flatten(output).values())
             if len(found) == len(reference.tensors):
@@ -166,10 +166,10 @@ class PreparedModel:
         return judge(output, reference, self.task)
 
     def work(self) -> Work | None:
-        """What one call of the run's batch size has to do; None where it cannot be counted."""
+        """The work of one call at the run's batch size; None if it cannot be counted."""
         if not self._work_counted:
             self._work_counted = True
-            # A module may hold tensors that cannot be taken away from it; its figures stand.
+            # Some modules have tensors that cannot be replaced. Their latencies are still valid.
             with suppress(Exception):
                 self._work = roofline.work(self.module, self.inputs[: self.plan.batch_size])
         return self._work
@@ -190,8 +190,8 @@ class PreparedModel:
         return self._artifacts[name]
 
     def _predict_float64(self) -> Any:
-        # There and back in place: float64 holds every number of the other dtypes, so the weights
-        # return unchanged, and no second copy of the model is needed.
+        # Converted in place and back: float64 represents every number of the other dtypes exactly,
+        # so the weights return unchanged, and no second copy of the model is needed.
         self.module.double()
         with torch.inference_mode():
             device = self.plan.settings.device

@@ -1,4 +1,4 @@
-"""A run: every model through every backend, checked and timed, on a machine that is watched.
+"""A run: checks and times every model through every backend, and watches the machine meanwhile.
 
 The pytest plugin and `deploybench.run` are two callers of the same Run.
 """
@@ -38,16 +38,16 @@ Case = tuple[Model, str, int]
 
 
 class Run:
-    """A run under way, from the first look at the machine to the last.
+    """One run, as a context manager, from the first look at the machine to the last.
 
-    cases: those to be measured, by default all of `options`. known: results by model, backend and
-    batch size that an earlier run has measured; they count where they are all that is asked of a
-    model. on_measured: called with a model's name, a batch size and its results by backend as soon
-    as they are there, and again when cold starts are; the last call counts.
+    cases: the cases to measure, by default all of `options`. known: results of an earlier run, by
+    model, backend and batch size; they are used if they cover all cases of a model. on_measured:
+    called with a model's name, a batch size and its results by backend as soon as they are
+    measured, and again with cold starts; the last call counts.
 
-    conditions: what must be equal for two runs to be compared. notices: what was seen of the
-    machine. noise: the machine's own before and after the run, the latter once it has ended. peak:
-    what the device does at best; None where that cannot be measured.
+    conditions: what must be equal for two runs to be compared. notices: observations of the
+    machine. noise: of the machine before and after the run, set at its end. peak: the peak rates of
+    the device; None if they cannot be measured.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class Run:
         return self
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
-        """How that case ended; asking for a model's first case measures all of them."""
+        """The outcome of a case; asking for a model's first case measures all of its cases."""
         return self._scheduler.outcome(model, backend, batch_size)
 
     def record(self, path: Path, identity: str, outcomes: Mapping[Case, Outcome]) -> RunRecord:
-        """The run with the cases that `outcomes` holds, as it is stored at `path`."""
+        """The record of the run with the cases of `outcomes`; path: where it is stored."""
         ends = [(case, outcome) for case, outcome in outcomes.items()]
         return RunRecord(
             path,
@@ -109,15 +109,15 @@ class Run:
         )
 
     def recorded_peak(self) -> records.Peak | None:
-        """The device's best rates, as a run stores them."""
+        """The peak rates of the device, for the record."""
         return records.Peak(**asdict(self.peak)) if self.peak else None
 
     def recorded_notices(self) -> tuple[records.Notice, ...]:
-        """What was seen of the machine, as a run stores it."""
+        """The notices about the machine, for the record."""
         return tuple(records.Notice(**asdict(notice)) for notice in self.notices)
 
     def recorded_noise(self) -> records.Noise:
-        """The machine's own noise, as a run stores it."""
+        """The noise of the machine, for the record."""
         return records.Noise(
             *(records.MachineNoise(each.median, each.spread) for each in self.noise or ())
         )
@@ -155,12 +155,12 @@ def run(
     on_case: Callable[[Model, str, int, Outcome], None] = lambda *_: None,
     **options: Any,
 ) -> RunRecord:
-    """Measure `models` through `backends` in this process, and return what was measured.
+    """Measure `models` through `backends` in this process, and return the record.
 
-    models: Model objects, or names as `--models` takes them. backends: names; None: the default
-    ones. on_case: called with model, backend, batch size and outcome as each case ends. options:
-    further fields of RunOptions. Raises UsageError for what cannot be used; a case that fails, or
-    gives another answer, is in the record's `failed`.
+    models: Model objects, or names as for `--models`. backends: names; None for the default
+    backends. on_case: called with model, backend, batch size and outcome as each case ends.
+    options: further fields of RunOptions. Raises UsageError for an option that cannot be used. A
+    case that fails or gives a wrong answer is in the record's `failed`.
     """
     chosen = [each for model in models for each in _models(model)]
     names = registry.select(",".join(backends)) if backends else registry.default_names()
@@ -178,7 +178,7 @@ def _models(given: Model | str) -> list[Model]:
 
 
 def _failed(case: Case, outcome: Outcome) -> FailedCase | None:
-    """Why a case has no figure; None where it has one, or cannot be run on this machine."""
+    """Why a case has no figure; None if it has one, or if this machine cannot run it."""
     model, backend, batch_size = case
     agreement, failure = outcome.agreement, outcome.failure
     if outcome.result or isinstance(failure, BackendUnavailable):

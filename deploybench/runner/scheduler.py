@@ -1,7 +1,7 @@
-"""Models one after another, and all backends of a model opened, checked and timed interleaved.
+"""Measures one model after another; opens, checks and times all its backends interleaved.
 
-What slows the machine down for a while then hits all backends alike, and their ratios stand. A
-model that was disturbed is timed again, a bounded number of times.
+A slow spell of the machine then slows all backends, so their ratios stay right. A disturbed model
+is timed again, a limited number of times.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .opened_case import OpenedCase
 from .workbench import Workbench, one_line
 
 ATTEMPTS = 2
-# Where repeating has not helped so many models, other work goes on all the time.
+# After this many models in a row that stayed disturbed, the machine is assumed to be busy.
 PATIENCE = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended: with an agreement and a result, or with what went wrong.
+    """How a case ended: with an agreement and a result, or with a failure.
 
-    agreement: None where it failed before there was one. result: None unless the answer was right
-    and the case was timed. failure: what ended it, to be raised for the user.
+    agreement: None if it failed before the check. result: None unless the answer was right and the
+    case was timed. failure: the error that ended it, to be raised for the user.
     """
 
     agreement: Agreement | None = None
@@ -41,13 +41,13 @@ class Outcome:
 
 
 class Scheduler:
-    """Times models one after another, and all backends of a model interleaved.
+    """Times one model after another, and all backends of a model interleaved.
 
-    backends: by model and batch size, those to be compared. watch: who else uses the machine.
-    known: results by model, backend and batch size that another run has found already; they count
-    where they are all that is to be known of the model. saved: called with a model, a batch size
-    and its results by backend, as soon as they are there and again when cold starts are; the last
-    call counts. cold_start: start a fresh process for each case too.
+    backends: by model and batch size, the backends to compare. watch: observes the machine. known:
+    results of an earlier run, by model, backend and batch size; they are used if they cover all
+    backends of a model. saved: called with a model, a batch size and its results by backend, as
+    soon as they are measured and again with cold starts; the last call counts. cold_start: also
+    start a fresh process for each case.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Scheduler:
         self.disturbed = 0
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
-        """How that case ended; asking for a model's first case times all of them."""
+        """The outcome of a case; asking for a model's first case times all of its cases."""
         if self._compared != (model.name, batch_size) or backend not in self._outcomes:
             self._compared, self._outcomes = (model.name, batch_size), {}
             asked = self._backends.get(self._compared) or [backend]
@@ -98,9 +98,9 @@ class Scheduler:
     def _known_of(
         self, model: Model, batch_size: int, backends: Sequence[str]
     ) -> dict[str, CaseRecord] | None:
-        """What another run has found of these backends; None unless it is all of them.
+        """The earlier results of these backends; None unless they cover all of them.
 
-        Samples that were taken another day cannot be paired with those of today.
+        Samples from different times cannot be paired.
         """
         if not any(name == model.name for name, _, _ in self._known):
             return None
@@ -135,7 +135,7 @@ class Scheduler:
                 self._time(model.name, opened)
                 self._save(model.name, batch_size)
             if self._cold_start:
-                # After all were saved: whatever ends the run meanwhile leaves them whole.
+                # The latencies were saved before, so an interruption here does not lose them.
                 for case, agreement in opened.values():
                     self._start_cold(case, agreement)
                 self._save(model.name, batch_size)
@@ -171,7 +171,7 @@ class Scheduler:
         self._saved(model, batch_size, {name: each for name, each in found.items() if each})
 
     def _start_cold(self, case: OpenedCase, agreement: Agreement) -> None:
-        """Add what a fresh process takes to a case that was timed."""
+        """Add the cold start to a case that was timed."""
         backend = case.backend.name
         result = self._outcomes[backend].result
         if result is None:
@@ -210,7 +210,7 @@ class Scheduler:
     def _measure(
         opened: Mapping[str, tuple[OpenedCase, Agreement]], timings: Sequence[Timing]
     ) -> BackendFailed | None:
-        """Time all in turn; what is wrong with the figures of those that call the module itself."""
+        """Time all interleaved; the error for backends that call the module itself, if changed."""
         (prepared,) = {case.prepared for case, _ in opened.values()}
         try:
             with prepared.lent_to("one of the timed backends"):
@@ -227,7 +227,7 @@ def describe(
     disturbed: Sequence[str],
     attempts: int,
 ) -> CaseRecord:
-    """What is known of a case once it was timed."""
+    """The record of a case that was timed."""
     artifact, work = case.artifact, case.prepared.work()
     return CaseRecord(
         case.prepared.name,

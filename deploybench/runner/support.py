@@ -1,6 +1,6 @@
-"""Which backend gives which model's answer: every case through the gate, and a page of it.
+"""Surveys which backend gives the right answer for which model, and writes a page of it.
 
-Each model is taken in a process of its own, since a library that crashes is a finding too. Imports
+Each model is checked in a separate process, because a crash of a library is a finding too. Imports
 no torch; `python -m deploybench.runner.support_worker` does.
 """
 
@@ -32,7 +32,7 @@ OUTCOMES = (EXACT, EQUAL_WITHIN_ROUNDING, DIFFERENT, NO_EXPORT, FAILS, CRASHES, 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a model through a backend: one of OUTCOMES, and why, in one line."""
+    """The result of a model through a backend: one of OUTCOMES, and the reason in one line."""
 
     outcome: str
     reason: str = ""
@@ -40,13 +40,13 @@ class Finding:
 
 @dataclass
 class Survey:
-    """Findings by model and backend, and the conditions that all of them were made under."""
+    """Findings by model and backend, and the conditions that all of them share."""
 
     conditions: Mapping[str, str]
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the survey as JSON."""
         cases = [
             {"model": model, "backend": backend, **asdict(finding)}
             for (model, backend), finding in sorted(self.findings.items())
@@ -57,9 +57,10 @@ class Survey:
 
 
 def read(path: Path, conditions: Mapping[str, str]) -> Survey:
-    """What an earlier survey has found; an empty one where there is no file.
+    """Read an earlier survey; an empty one if there is no file.
 
-    Raises FileError for a file that is no survey, UsageError for one made under other conditions.
+    Raises FileError for a file that is not a survey, and UsageError for one made under other
+    conditions.
     """
     if not path.exists():
         return Survey(conditions)
@@ -71,7 +72,7 @@ def read(path: Path, conditions: Mapping[str, str]) -> Survey:
             for case in document["cases"]
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is no survey ({error}); remove it, or name another") from error
+        raise FileError(f"{path} is not a survey ({error}); remove it, or name another") from error
     differing = sorted(
         name for name in {*made_under, *conditions} if made_under.get(name) != conditions.get(name)
     )
@@ -89,10 +90,10 @@ def survey(
     found: Callable[[str, str, Finding], None],
     processes: int = 1,
 ) -> None:
-    """Try each model of `due` through its backends, `processes` models at a time.
+    """Check each model of `due` through its backends, `processes` models at a time.
 
-    `found` is called with model, backend and finding as each is known, never twice at once.
-    arguments: of the worker, after the model and its backends. deadline: seconds for each case.
+    found: called with model, backend and each finding, never concurrently. arguments: of the
+    worker, after the model and its backends. deadline: seconds for each case.
     """
     one_at_a_time, stopped = threading.Lock(), threading.Event()
     workers: set[subprocess.Popen[bytes]] = set()
@@ -111,7 +112,7 @@ def survey(
         try:
             list(pool.map(take, due))
         except BaseException:
-            # Whoever waits for a worker sees it end, and notes nothing of it.
+            # The threads that wait for these workers see them end, but note no findings any more.
             stopped.set()
             for worker in list(workers):
                 _kill(worker)
@@ -126,10 +127,10 @@ def survey_model(
     found: Callable[[str, Finding], None],
     workers: set[subprocess.Popen[bytes]] | None = None,
 ) -> None:
-    """Try `model` through each of `backends`; `found` is called with each as it is known.
+    """Check `model` through each of `backends`.
 
-    arguments: of the worker, after the model and its backends. deadline: seconds for each.
-    workers: gets the process while it runs.
+    found: called with backend and each finding. arguments: of the worker, after the model and its
+    backends. deadline: seconds for each backend. workers: contains the process while it runs.
     """
     workers = set() if workers is None else workers
     remaining = list(backends)
@@ -152,9 +153,9 @@ def _findings(
     backends: Sequence[str],
     workers: set[subprocess.Popen[bytes]],
 ) -> Iterator[tuple[str, Finding]]:
-    """What a worker says, line by line; where it ends early, that of the case in hand."""
+    """The findings of a worker, line by line; if it ends early, also that of the current case."""
     due = list(backends)
-    # What a worker that crashes leaves behind goes with its folder.
+    # Files left by a crashed worker are removed with its folder.
     folder = tempfile.TemporaryDirectory(prefix="deploybench-", ignore_cleanup_errors=True)
     worker = subprocess.Popen(
         command,
@@ -207,7 +208,7 @@ def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> Finding:
 
 
 def _kill(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker with all that it has started, which its process group holds."""
+    """End a worker and all processes of its group."""
     with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
         os.killpg(worker.pid, signal.SIGKILL)
 
@@ -223,8 +224,8 @@ def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
     lines = [
         "# Which backend gives which model's answer",
         "",
-        "Made by `python tools/support.py`; do not edit. Every model went through the gate for",
-        f"correctness with eight images, a process per model. Conditions: {conditions}.",
+        "Written by `python tools/support.py`; do not edit. Every backend was checked with eight",
+        f"images, each model in a separate process. Conditions: {conditions}.",
         "`-`: not tried yet.",
         "",
         _row(["Backend", *OUTCOMES]),

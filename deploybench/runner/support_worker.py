@@ -1,6 +1,6 @@
-"""Takes one model through backends and says, a line of JSON each, what became of it.
+"""Checks one model through several backends and prints each finding as a line of JSON.
 
-support.py starts it; a crash of a library ends this process alone.
+support.py starts it, so a crash of a library ends only this process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .workbench import Workbench
 
 
 def examine(bench: Workbench, model: Model, name: str) -> Finding:
-    """What becomes of `model` through the backend `name`."""
+    """Check `model` through the backend `name`."""
     try:
         backend = bench.backend(name)
     except BackendUnavailable as error:
@@ -28,7 +28,7 @@ def examine(bench: Workbench, model: Model, name: str) -> Finding:
     try:
         with prepared.lent_to(name):
             prepared.artifact(backend)
-    except Exception as error:  # whatever an exporter raises is the finding
+    except Exception as error:  # any error of an exporter is a finding
         return Finding(NO_EXPORT, _first_line(error))
     try:
         with bench.case(model, name) as case:
@@ -47,7 +47,7 @@ def _first_line(error: Exception) -> str:
 
 
 def main() -> None:
-    """Examine, and write the lines."""
+    """Examine all backends and write the lines."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("backends")
@@ -57,10 +57,10 @@ def main() -> None:
     given = parser.parse_args()
     (model,) = references.select(given.model)
     chosen = settings.resolve(given.device, given.threads, dtype=given.dtype)
-    # What libraries print has no place among the lines.
+    # Libraries that print must not write among the lines.
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    # The end of the lines is what the other side takes for the end of this process: closed last.
+    # Closed last, because the reader takes the end of the lines for the end of this process.
     with contextlib.closing(lines), Workbench(Plan(chosen, weights.parse("random"))) as bench:
         for name in given.backends.split(","):
             finding = examine(bench, model, name)

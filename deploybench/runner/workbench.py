@@ -1,6 +1,6 @@
 """Opens models through backends, one model at a time.
 
-A run over all models so needs no more memory or disk than its largest model does.
+So a run over all models needs no more memory or disk space than its largest model.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .prepared_model import Plan, PreparedModel
 class Workbench:
     """Opens models through backends; keeps one prepared model and one instance of each backend.
 
-    A batch size of None, here and there, is the plan's.
+    In all methods, a batch size of None means the plan's.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         settings.apply(plan.settings)
-        # What was imported stays; the collection after each model need not look through it again.
+        # Imported modules stay, so the collection after each model need not scan them.
         gc.freeze()
         self._temporary = Path(tempfile.mkdtemp(prefix="deploybench-"))
         if plan.keep:
@@ -65,7 +65,7 @@ class Workbench:
     def backend(self, name: str) -> Backend:
         """The run's instance of a backend.
 
-        Raises BackendUnavailable when this machine cannot run it; that is found out once.
+        Raises BackendUnavailable if this machine cannot run it; this is checked only once.
         """
         if name in self._unavailable:
             raise self._unavailable[name]
@@ -83,7 +83,7 @@ class Workbench:
         return self._backends[name]
 
     def prepared(self, model: Model, batch_size: int | None = None) -> PreparedModel:
-        """The model made ready for that batch size; the one before it is forgotten."""
+        """The model prepared for that batch size; the previous one is released."""
         plan = replace(self.plan, batch_size=batch_size or self.plan.batch_size)
         held = self._prepared
         if held is None or (held.model, held.plan.batch_size) != (model, plan.batch_size):
@@ -93,7 +93,7 @@ class Workbench:
         return self._prepared
 
     def weights_digest(self, model: Model, batch_size: int | None = None) -> str | None:
-        """Which state dict the model has; None where weights are not of the user's own."""
+        """The digest of the user's state dict for the model; None for other weights."""
         if self.plan.weights.folder is None:
             return None
         return self.prepared(model, batch_size).weights_digest
@@ -104,7 +104,7 @@ class Workbench:
     ) -> Iterator[OpenedCase]:
         """Open `model` through `backend`.
 
-        What a backend's own libraries raise becomes a BackendFailed of one line.
+        Errors of the backend's libraries become a BackendFailed with one line.
         """
         chosen = self.backend(backend)
         opened = None
@@ -120,7 +120,7 @@ class Workbench:
         self._prepared = None
         gc.collect()
         if self.plan.settings.on_cuda:
-            # What ran out of memory must leave room for the next.
+            # A model that ran out of memory must not take room from the next one.
             torch.cuda.empty_cache()
         for backend in self._backends.values():
             backend.forget()
@@ -131,9 +131,9 @@ class Workbench:
 
 @contextmanager
 def one_line(model: str, backend: str) -> Iterator[None]:
-    """Within it, what the libraries raise becomes a BackendFailed of one line.
+    """A context in which errors of libraries become a BackendFailed with one line.
 
-    Whatever it is: a backend's unforeseen error must not end the others of its model.
+    It catches any Exception, because an unforeseen error must not end the model's other backends.
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""How latency, memory, cold starts and the roofline are measured."""
+"""Measures latency, memory and the roofline."""

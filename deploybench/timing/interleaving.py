@@ -1,4 +1,7 @@
-"""Sessions timed interleaved: a turn of each after the other, so that all see the same machine."""
+"""Times sessions interleaved, some calls of each per round, so that all see the same machine.
+
+A turn is the calls of one session in one round.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ if TYPE_CHECKING:
 class Timing:
     """One session being timed, turn by turn.
 
-    batches: the inputs; each turn takes the next in turn, so that an answer left over from another
-    turn is a wrong answer. check(n, output): sees the output of a turn's last timed call on batch n
-    and raises if it is wrong. calls_made: calls that the session has served already, which count as
-    warm-up. failure: what ended it before it was measured.
+    batches: the inputs; each turn takes the next one, so an output left over from an earlier turn
+    is a wrong answer. check(n, output): gets the output of a turn's last timed call on batch n and
+    raises if it is wrong. calls_made: earlier calls of the session, which count as warm-up.
+    failure: the error that ended the timing early.
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class Timing:
         return bool(self.stopped_by) or self.failure is not None
 
     def warm_up(self) -> None:
-        """Make what is left of the warm-up calls, one at the least."""
+        """Make the remaining warm-up calls, at least one."""
         self._session.put(self._batches[0])
         due = max(1, self._protocol.warm_up_calls - self._calls_made)
         seconds = self._session.timed(due, self._protocol.include_copies)
@@ -56,12 +59,13 @@ class Timing:
         self._calls = self._protocol.calls_in_a_turn(seconds[-1])
 
     def turn(self) -> None:
-        """Time some calls."""
+        """Time the calls of one turn."""
         protocol = self._protocol
         number = len(self._turns) % len(self._batches)
         self._session.put(self._batches[number])
         if self._call_seconds < protocol.settling_seconds:
-            # Whoever had the turn before left the caches his, and his threads still fall asleep.
+            # The session before this one has filled the caches, and its threads are still winding
+            # down.
             self._session.timed(1, protocol.include_copies)
         if protocol.metric == THROUGHPUT:
             seconds = self._session.queued(self._calls, protocol.include_copies)
@@ -79,7 +83,7 @@ class Timing:
         )
 
     def result(self) -> Measurement:
-        """What was measured; raises what ended it early."""
+        """The measurement; raises the error that ended the timing early."""
         if self.failure is not None:
             raise self.failure
         return Measurement(
@@ -93,9 +97,10 @@ class Timing:
 
 
 def measure_interleaved(timings: Sequence[Timing]) -> None:
-    """Time several sessions side by side, a turn of each after the other, until all have ended.
+    """Time several sessions interleaved, round by round, until all have ended.
 
-    What slows the machine down for a while then hits them alike. One that fails ends alone.
+    A slow spell of the machine then slows all of them. A session that fails does not end the
+    others.
     """
     for timing in timings:
         _attempt(timing, timing.warm_up)

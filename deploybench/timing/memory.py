@@ -1,4 +1,4 @@
-"""Memory that loading and calling a model takes: resident, and on a GPU."""
+"""The memory that loading and calling a model takes: resident, and on a GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..settings import Settings
 
 
 class DeviceMemory:
-    """What this process, or a session's own, allocates on the GPU from here on."""
+    """What this process, or a session's own process, allocates on the GPU from now on."""
 
     def __init__(self, settings: Settings) -> None:
         self._device = settings.device if settings.on_cuda else None
@@ -34,7 +34,7 @@ class DeviceMemory:
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process and of all that it has started."""
+    """The resident memory of this process and its descendants."""
     process, total = psutil.Process(), 0
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):

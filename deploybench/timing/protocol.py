@@ -1,4 +1,4 @@
-"""How a case is measured: warm-up, samples, and when there are enough. One for all backends."""
+"""How every case is measured: warm-up, samples, and the stopping rule."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ class Protocol:
 
     warm_up_calls: untimed calls before the first timed one; TorchScript profiles on its first call
     and optimises on its second, so at least 5.
-    min_rounds, max_rounds: timed calls at the least and at the most.
+    min_rounds, max_rounds: the minimum and maximum of timed calls.
     max_seconds: no new turn begins once the timed calls add up to this.
-    precision: half the width of the median's interval, as a share of the median, that ends a case.
+    precision: a case ends when half the width of the median's confidence interval, as a share of
+    the median, is at most this.
     confidence: of that interval.
-    turn_calls, turn_seconds: a turn has as many calls as take turn_seconds, and at least
-    turn_calls, or min_rounds if those are fewer.
-    settling_seconds: a turn of calls shorter than this begins with one that is not timed.
-    min_turns: a case has this many, or min_rounds if those are fewer, so that its speed-up has an
-    interval.
-    metric: LATENCY, or THROUGHPUT for calls queued back to back with one synchronise at the end of
-    a turn, which is then one sample.
-    include_copies: each call takes its input from the host and brings its output back there.
+    turn_calls, turn_seconds: a turn has as many calls as fill turn_seconds, but at least turn_calls
+    (or min_rounds, if that is less).
+    settling_seconds: if a call is shorter than this, each turn begins with an untimed call.
+    min_turns: a case has at least this many turns (or min_rounds, if that is less), so that its
+    speed-up has an interval.
+    metric: LATENCY, or THROUGHPUT for calls queued back to back with one synchronisation at the end
+    of a turn, which is then one sample.
+    include_copies: each call also transfers its input to the device and its output back.
     """
 
     warm_up_calls: int = 5
@@ -51,9 +52,9 @@ class Protocol:
     include_copies: bool = False
 
     def stopped_by(self, samples: Sequence[float], turns: int, calls: int, elapsed: float) -> str:
-        """The bound that ends a case after so many turns and calls; empty if it goes on.
+        """The bound that ends a case after this many turns and calls; empty to continue.
 
-        samples: seconds, so far. elapsed: seconds that the timed calls have taken together.
+        samples: seconds, so far. elapsed: the total seconds of the timed calls.
         """
         if calls < self.min_rounds or turns < min(self.min_turns, self.min_rounds):
             return ""
@@ -64,7 +65,7 @@ class Protocol:
         return "precision" if half_width(samples, self.confidence) <= self.precision else ""
 
     def calls_in_a_turn(self, call_seconds: float) -> int:
-        """How many calls a turn has where one takes `call_seconds`."""
+        """The number of calls in a turn if one call takes `call_seconds`."""
         least = min(self.turn_calls, self.min_rounds)
         enough = math.ceil(self.turn_seconds / call_seconds) if call_seconds > 0 else least
         return min(max(least, enough), 1000) if self.max_seconds > 0 else least
@@ -72,13 +73,13 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The latency of one case, or its throughput as seconds a call.
+    """The latency of one case, or its throughput as seconds per call.
 
-    samples: seconds of each timed call, device synchronised at both ends; for throughput, seconds
-    a call of each turn. turns: how many of the samples each turn gave. device_samples: seconds of
-    further calls by CUDA events; empty on a CPU. clock: the name of what timed the samples.
-    stopped_by: which bound ended it. precision: half the width of the median's interval, as a share
-    of the median.
+    samples: seconds of each timed call, with the device synchronised at both ends; for throughput,
+    the mean seconds per call of each turn. turns: the number of samples in each turn.
+    device_samples: seconds of further calls by CUDA events; empty on a CPU. clock: the name of the
+    clock that timed the samples. stopped_by: the bound that ended it. precision: half the width of
+    the median's confidence interval, as a share of the median.
     """
 
     samples: tuple[float, ...]
@@ -95,10 +96,10 @@ class Measurement:
 
 
 def half_width(samples: Sequence[float], confidence: float) -> float:
-    """Half the width of the interval of the median, as a share of the median.
+    """Half the width of the median's confidence interval, as a share of the median.
 
-    By order statistics, whatever the distribution (W. J. Conover, 1999, "Practical nonparametric
-    statistics", section 3.2). Infinite where the samples are too few for that confidence.
+    It uses order statistics and holds for any distribution (W. J. Conover, 1999, "Practical
+    nonparametric statistics", section 3.2). Infinite if there are too few samples.
     """
     rank = _lower_rank(len(samples), confidence)
     if rank == 0:
@@ -109,11 +110,11 @@ def half_width(samples: Sequence[float], confidence: float) -> float:
 
 @cache
 def _lower_rank(count: int, confidence: float) -> int:
-    """Which of `count` samples in order, from 1, the median's interval begins with; 0: none.
+    """The rank, from 1, of the ordered sample at which the median's interval begins; 0 if none.
 
-    The least number that a binomial count of samples below the median does not exceed with a
-    probability of (1 - confidence) / 2. In whole numbers, hence exact. scipy.stats has the same,
-    but its import takes longer than a case, and this is asked after every turn.
+    It is the (1 - confidence) / 2 quantile of the number of samples below the median, which is
+    binomial. It is computed exactly, in whole numbers. scipy.stats has the same, but importing it
+    takes longer than timing a case.
     """
     tail = Fraction((1 - confidence) / 2)
     rank, ways, total = 0, 1, 1
@@ -125,7 +126,7 @@ def _lower_rank(count: int, confidence: float) -> int:
 
 
 def stopwatch(action: Callable[[], Result]) -> tuple[Result, float]:
-    """Do `action` once; its result and the seconds it took."""
+    """Call `action` once; return its result and the seconds it took."""
     start = perf_counter()
     result = action()
     return result, perf_counter() - start

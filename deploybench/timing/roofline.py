@@ -1,4 +1,4 @@
-"""The least that a call has to do, and how fast this device does that at best.
+"""The roofline bound: the minimum work of a call, and the peak rates of this device.
 
 After S. Williams, A. Waterman and D. Patterson, 2009, "Roofline: an insightful visual performance
 model for multicore architectures".
@@ -21,11 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..backends.session import InProcessSession
 from ..settings import Settings
 
-# Calls of each, and seconds of them after which no further one is due: a longer call needs fewer.
+# The calls of each operation, and the total seconds after which no further call is made.
 ATTEMPTS, ENOUGH = 5, 0.2
-# By whether it is a GPU: sides of the matrices, batch sizes of the convolution, bytes of the copy.
-# Large enough that starting is nothing beside it; what takes LONG_ENOUGH seconds before it has
-# grown so large stays as it is, since some processors have no float16 and take minutes.
+# For CPU (False) and GPU (True): the size of the matrices, the batch size of the convolution, and
+# the bytes of the copy. They are so large that the start of a call does not matter. An operation
+# stops growing when it takes LONG_ENOUGH seconds, because without hardware for float16 the largest
+# one would take minutes.
 LONG_ENOUGH = 0.05
 MATRIX = {False: 2048, True: 8192}
 IMAGES = {False: 4, True: 256}
@@ -35,7 +36,7 @@ COPY = {False: 2**28, True: 2**30}
 
 @dataclass(frozen=True)
 class Work:
-    """What one call has to do: floating-point operations, and bytes of weights to be read."""
+    """The work of one call: floating-point operations, and bytes of weights to read."""
 
     flops: int
     weight_bytes: int
@@ -43,7 +44,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Peak:
-    """What the device does at best in a second: operations, and bytes read or written."""
+    """The peak rates of the device: operations, and bytes read or written, per second."""
 
     flops_per_second: float
     bytes_per_second: float
@@ -59,19 +60,19 @@ class Peak:
 def work(module: nn.Module, batch: Tensor) -> Work:
     """Count the work of one call of `module` on `batch`.
 
-    Nothing is computed: the tensors have shapes alone. A multiplication and an addition are two
-    operations, as torch.utils.flop_counter has it.
+    Nothing is computed: the tensors have only shapes. A multiplication and an addition count as two
+    operations, as in torch.utils.flop_counter.
     """
     weights = dict([*module.named_parameters(), *module.named_buffers()])
     shapes = {name: each.detach().to("meta") for name, each in weights.items()}
-    # With gradients on, attention is made of operations that the counter knows.
+    # With gradients on, attention consists of operations that the counter knows.
     with FlopCounterMode(display=False) as counter, torch.enable_grad(), _WithoutNorms():
         functional_call(module, shapes, (batch.to("meta"),))
     return Work(counter.get_total_flops(), sum(each.nbytes for each in weights.values()))
 
 
 class _WithoutNorms(TorchFunctionMode):
-    """Within it, batch norms are left out: they count for nothing and take most of the time."""
+    """A context without batch norms: they count as no work and take most of the time."""
 
     def __torch_function__(
         self,
@@ -80,15 +81,15 @@ class _WithoutNorms(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Return the input of a batch norm; call anything else."""
+        """Return the input of a batch norm; call any other function."""
         return args[0] if func is F.batch_norm and args else func(*args, **(kwargs or {}))
 
 
 def peak(settings: Settings) -> Peak | None:
-    """Measure a large copy, and growing matrix products and convolutions; the best of a few.
+    """Measure a large copy, and matrix products and convolutions of growing size.
 
-    The faster of the two counts, since on some processors a matrix product is not the best that
-    they can do. None where the device has no such operation in that dtype, or no room for it.
+    The fastest operation counts, because on some processors it is a convolution. Returns None if
+    the device lacks an operation in that dtype, or the memory for it.
     """
     try:
         return _peak(settings)
@@ -100,14 +101,14 @@ def _peak(settings: Settings) -> Peak:
     with _as_convolutions(settings):
         product = _best_rate(_products(settings), settings)
     flops = max(product, _best_rate(_convolutions(settings), settings))
-    # To a place that is there: the first touch of new memory is the system's work.
+    # Copy to memory that is already mapped: the first access to new memory costs system time.
     size = COPY[settings.on_cuda]
     target = torch.zeros(size, dtype=torch.uint8, device=settings.device)
     moved = 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)
     return Peak(flops, moved)
 
 
-# A call that is measured: its operations, itself, and what it is given.
+# A measured call: its number of operations, the function, and its argument.
 Trial = tuple[int, Callable[[Tensor], Tensor], Tensor]
 
 
@@ -143,7 +144,7 @@ def _best_rate(trials: Iterable[Trial], settings: Settings) -> float:
 def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Settings) -> float:
     session = InProcessSession(call, settings)
     session.put(given)
-    # The first has to find memory for its result.
+    # The first call also allocates memory for its result.
     seconds = session.timed(2)[1:]
     while len(seconds) < ATTEMPTS and sum(seconds) < ENOUGH:
         seconds += session.timed(1)
@@ -152,7 +153,7 @@ def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Se
 
 @contextmanager
 def _as_convolutions(settings: Settings) -> Iterator[None]:
-    """Let matrix products use TF32 where convolutions, the bulk of the arithmetic, may."""
+    """Let matrix products use TF32 if convolutions, the bulk of the arithmetic, may."""
     torch.set_float32_matmul_precision("high" if settings.cudnn_tf32 else "highest")
     try:
         yield

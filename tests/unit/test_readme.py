@@ -140,7 +140,7 @@ def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
     assert row.startswith("resnet18 ")
     assert " - " not in row
     assert last == (
-        "median milliseconds of a call (images per second where throughput was asked for); "
+        "median latency in milliseconds (images per second with --metric throughput); "
         "CSV: results/bench.csv; runs: results/bench-*.json"
     )
     assert (checkout.folder / "results" / "bench.csv").read_text().startswith("Model;PyTorch;")

@@ -17,7 +17,7 @@ def test_device_names(name):
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", ""])
-def test_what_is_no_device_name_is_named_with_what_is(name):
+def test_an_unknown_device_name_is_named_with_those_allowed(name):
     with pytest.raises(UsageError, match=rf"unknown device '{name}': allowed: auto, cpu, cuda"):
         settings.check_device_name(name)
 
@@ -33,13 +33,15 @@ def test_auto_is_the_first_gpu_where_there_is_one(monkeypatch):
     assert settings.resolve_device("auto") == "cuda:0"
     assert settings.resolve_device("cuda") == "cuda:0"
     assert settings.resolve_device("cuda:1") == "cuda:1"
-    with pytest.raises(UsageError, match=r"'cuda:2' is not there: .* are cuda:0 to cuda:1"):
+    words = r"'cuda:2' does not exist: .* has CUDA devices cuda:0 to cuda:1"
+    with pytest.raises(UsageError, match=words):
         settings.resolve_device("cuda:2")
 
 
-def test_a_gpu_that_is_not_there_is_said_so(monkeypatch):
+def test_a_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="'cuda' is not there: none is here; use --device auto"):
+    words = "'cuda' does not exist: this machine has no CUDA device; use --device auto"
+    with pytest.raises(UsageError, match=words):
         settings.resolve_device("cuda")
 
 
@@ -62,12 +64,13 @@ def test_the_gpu_of_the_run_is_the_current_one(monkeypatch):
     settings.apply(replace(settings.resolve("cpu"), device="cuda:1"))
     assert chosen == ["cuda:1"]
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    with pytest.raises(BackendFailed, match="device=cuda:0 where cuda:1 was asked for"):
+    with pytest.raises(BackendFailed, match="device=cuda:0 although cuda:1 was requested"):
         settings.apply(replace(settings.resolve("cpu"), device="cuda:1"))
 
 
 def test_a_setting_that_is_not_in_force_is_an_error_that_names_it():
-    with pytest.raises(BackendFailed, match=r"C\+\+ process runs with threads=1 where 2 was asked"):
+    words = r"C\+\+ process runs with threads=1 although 2 was requested"
+    with pytest.raises(BackendFailed, match=words):
         settings.require_in_force({"threads": 2}, {"threads": 1}, "C++")
 
 
@@ -99,5 +102,5 @@ def test_the_grad_mode_that_is_reported_is_the_one_that_calls_are_made_in(grad_m
 
 
 def test_a_grad_mode_that_is_not_one_is_refused():
-    with pytest.raises(BackendFailed, match=r"grad_mode=no_grad where enabled was asked"):
+    with pytest.raises(BackendFailed, match=r"grad_mode=no_grad although enabled was requested"):
         settings.apply(replace(settings.resolve("cpu"), grad_mode="enabled"))

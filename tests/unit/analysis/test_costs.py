@@ -60,7 +60,7 @@ def test_what_compiles_in_its_first_call_pays_for_that():
     assert [each["Break-even"] for each in found] == ["-", "8"]
 
 
-def test_what_is_no_faster_never_pays():
+def test_a_backend_that_is_no_faster_never_pays_off():
     assert cells(run(case("eager", 10.0), case("cpp", 10.0, 2.0)))[1]["Break-even"] == "never"
 
 
@@ -120,17 +120,19 @@ def test_runs_under_different_conditions_are_refused():
     with pytest.raises(FileError, match="different conditions: threads=1; threads=2: give runs"):
         recommendation.recommend(runs)
     log = RunRecord(Path("a.log"), None, (case("eager", 9.0),))
-    with pytest.raises(FileError, match="different conditions: those of a log, which tells none:"):
+    with pytest.raises(FileError, match="different conditions: a log, which records none:"):
         recommendation.recommend([runs[0], log])
 
 
 def test_a_model_without_eager_is_named():
     found = run(case("eager", 9.0), case("cpp", 6.0), case("cpp", 6.0, model="vgg11"))
-    with pytest.raises(FileError, match=r"vgg11 through TorchScript .* is in no run"):
+    with pytest.raises(FileError, match=r"no run has vgg11 through both TorchScript .* and eager"):
         recommendation.recommend([found])
 
 
-def test_what_has_no_eager_beside_it_is_not_passed_over_in_silence():
+def test_a_figure_without_eager_in_its_run_is_not_silently_skipped():
     with_eager, without = run(case("eager", 9.0), case("scripted", 6.0)), run(case("cpp", 3.0))
-    with pytest.raises(FileError, match=r"resnet18 through TorchScript \(C\+\+\) is in no run"):
+    with pytest.raises(
+        FileError, match=r"no run has resnet18 through both TorchScript \(C\+\+\) and eager"
+    ):
         recommendation.recommend([with_eager, without])

@@ -70,7 +70,7 @@ def test_inconclusive_says_how_many_more_runs_would_settle_it():
 
 
 @pytest.mark.parametrize(("before", "after", "more"), [([10.0], [20.0], 1), (STEADY, [20.0], 1)])
-def test_one_process_tells_nothing_of_the_spread(before, after, more):
+def test_the_spread_of_one_process_is_not_known(before, after, more):
     cell = only(before, after)
     assert cell.verdict == "inconclusive"
     assert f"at least {more} more run a side" in cell.note
@@ -106,7 +106,7 @@ def failing(name, *kinds):
 
 
 @pytest.mark.parametrize("kind", ["wrong", "failed"])
-def test_a_wrong_answer_is_told_from_what_failed_otherwise(kind):
+def test_a_wrong_answer_is_distinguished_from_other_failures(kind):
     report = judge_runs(side("b", STEADY), [failing("c", kind)], Options())
     found = {cell.model: (cell.verdict, cell.note) for cell in report.cells}
     assert found["resnet18"] == (kind, f"{kind} in c")
@@ -154,19 +154,19 @@ def test_two_conditions_on_one_side_are_not_comparable_either():
 
 
 def test_the_same_run_on_both_sides_is_refused():
-    with pytest.raises(UsageError, match="b0 is in the baseline and in the candidate"):
+    with pytest.raises(UsageError, match="b0 is in both the baseline and the candidate"):
         judge_runs(side("b", STEADY), side("b", [1.0]), Options())
 
 
 def test_a_log_is_refused():
     log = RunRecord(Path("log"), None, ())
-    with pytest.raises(FileError, match="log is a log, which tells no conditions"):
+    with pytest.raises(FileError, match="log is a log, which records no conditions"):
         judge_runs([log], side("c", STEADY), Options())
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, 0.0, -1.0])
-def test_what_is_no_time_is_refused(figure):
-    with pytest.raises(FileError, match="which is no time"):
+def test_a_figure_that_is_not_a_time_is_refused(figure):
+    with pytest.raises(FileError, match="which is not a time"):
         judge_runs(side("b", STEADY), side("c", [figure]), Options())
 
 

@@ -64,8 +64,8 @@ def test_a_cell_of_a_disturbed_run_is_marked():
 @pytest.mark.parametrize(
     "given", [run({"PyTorch": 1.0}, None, 1), run({"A": 1.0}, 1, 1, peak=None)]
 )
-def test_a_run_that_does_not_tell_has_no_floor(given):
-    with pytest.raises(FileError, match="no run tells its device's rates"):
+def test_a_run_without_rates_has_no_floor(given):
+    with pytest.raises(FileError, match="no run has the rates of its device"):
         roofline_bound.to_rows([given])
 
 

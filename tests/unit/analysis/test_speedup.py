@@ -115,5 +115,5 @@ def test_runs_under_other_conditions_have_columns_of_their_own():
 
 
 def test_without_eager_there_is_no_figure():
-    with pytest.raises(FileError, match="no run holds eager beside another backend"):
+    with pytest.raises(FileError, match="no run has both eager and another backend"):
         speedup.compare([run(case("cpp", [1.0]))])

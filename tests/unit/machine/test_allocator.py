@@ -105,7 +105,7 @@ def test_memory_goes_back_to_the_kernel_with_the_model(tmp_path):
 
 def test_what_was_tuned_cannot_be_undone():
     settings.apply(CPU)
-    with pytest.raises(BackendFailed, match="allocator=tuned where default was asked for"):
+    with pytest.raises(BackendFailed, match="allocator=tuned although default was requested"):
         settings.apply(replace(CPU, allocator="default"))
 
 

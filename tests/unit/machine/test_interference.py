@@ -93,7 +93,7 @@ def test_what_our_own_processes_use_is_no_disturbance(watch):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.001, 0.02])
-def test_one_tick_on_each_core_tells_nothing_of_a_short_interval(watch, seconds):
+def test_one_tick_on_each_core_means_nothing_in_a_short_interval(watch, seconds):
     found = watch.between(Snapshot(5, 100, 0, 50), Snapshot(5 + seconds, 100.04, 0.04, 50))
     assert found.reasons(watch.limits) == ()
 

@@ -1,4 +1,4 @@
-"""What is said of the machine before a run and after it."""
+"""The notices about the machine before a run and after it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def notices_before(monkeypatch, tmp_path, found=None, governor="", plugged=True)
 
 
 @pytest.mark.parametrize("governor", ["", "performance", "schedutil"])
-def test_there_is_nothing_to_notice_of_a_quiet_machine(monkeypatch, tmp_path, governor):
+def test_a_quiet_machine_gives_no_notice(monkeypatch, tmp_path, governor):
     assert notices_before(monkeypatch, tmp_path, governor=governor) == []
 
 
-def test_everything_that_stands_in_the_way_is_noticed_before_a_run(monkeypatch, tmp_path):
+def test_every_disturbance_is_noticed_before_a_run(monkeypatch, tmp_path):
     found = Disturbance(0.31, 0.04, 0.12, None, frozenset({"thermal"}), frozenset({123}))
     given = notices_before(monkeypatch, tmp_path, found, "powersave", plugged=False)
     assert [notice.seen for notice in given] == [
@@ -55,8 +55,8 @@ def test_a_machine_without_a_battery_is_not_noticed(monkeypatch):
 
 def assert_complete(given):
     for notice in given:
-        assert all((notice.seen, notice.effect, notice.mend))
-        assert notice.line() == f"{notice.seen}: {notice.effect}; {notice.mend}"
+        assert all((notice.seen, notice.effect, notice.remedy))
+        assert notice.line() == f"{notice.seen}: {notice.effect}; {notice.remedy}"
         assert "\n" not in notice.line()
 
 
@@ -76,7 +76,7 @@ STEADY = MachineNoise(median=0.005, spread=0.02)
 )
 def test_the_machines_own_noise_is_compared(end, seen):
     notice = notices.compare(STEADY, end)
-    assert (notice and notice.seen) == (seen and f"a fixed piece of work {seen}")
+    assert (notice and notice.seen) == (seen and f"a fixed workload {seen}")
     assert_complete([notice] if notice else [])
 
 
@@ -89,15 +89,15 @@ def test_a_run_without_disturbance_ends_without_a_notice():
 
 
 def test_models_timed_again_are_counted():
-    mended, stuck = (
+    undisturbed, stuck = (
         notices.after_run(STEADY, STEADY, repeated=3, disturbed=count)[0] for count in (0, 2)
     )
-    assert mended.seen == "models timed again because of other work: 3, still disturbed: 0"
+    assert undisturbed.seen == "models timed again because of other work: 3, still disturbed: 0"
     assert stuck.seen == "models timed again because of other work: 3, still disturbed: 2"
     assert "*" in stuck.effect
-    assert "*" not in mended.effect
+    assert "*" not in undisturbed.effect
     unsteady = MachineNoise(0.01, 0.02)
-    assert_complete([mended, *notices.after_run(STEADY, unsteady, repeated=3, disturbed=2)])
+    assert_complete([undisturbed, *notices.after_run(STEADY, unsteady, repeated=3, disturbed=2)])
 
 
 def test_the_machines_own_noise_is_of_the_clocks_seconds():

@@ -23,11 +23,11 @@ from tests.unit.plugin import MODEL, ROOT
         (["--batch-size=two"], "--batch-size 'two' is not"),
         (["--threads=-1"], "--threads '-1' is not"),
         (["--batch-size=1,,2"], "--batch-size '' is not a positive whole number"),
-        (["--dtype=float8"], "--dtype 'float8' is unknown: allowed: float32, float16, bfloat16"),
-        (["--allocator=mine"], "--allocator 'mine' is unknown: allowed: tuned, default"),
-        (["--tf32=yes"], "--tf32 'yes' is unknown: allowed: on, off"),
+        (["--dtype=float8"], "--dtype 'float8' is unknown; allowed: float32, float16, bfloat16"),
+        (["--allocator=mine"], "--allocator 'mine' is unknown; allowed: tuned, default"),
+        (["--tf32=yes"], "--tf32 'yes' is unknown; allowed: on, off"),
         (["--device=gpu"], "unknown device 'gpu': allowed: auto, cpu, cuda"),
-        (["--device=cuda:99"], "device 'cuda:99' is not there"),
+        (["--device=cuda:99"], "device 'cuda:99' does not exist"),
         (["--weights=pretraind"], "pretraind"),
     ],
 )
@@ -55,7 +55,7 @@ def test_the_default_is_the_article_by_three_backends(run_pytest):
     assert "93 tests collected" in ran.stdout
 
 
-def test_options_stand_in_one_group_of_the_help_and_in_pytest_ini(run_pytest, tmp_path):
+def test_options_are_in_one_group_of_the_help_and_in_pytest_ini(run_pytest, tmp_path):
     helped = run_pytest("--help").stdout
     group = helped.split("\ndeploybench:")[1].split("\n\n")[0]
     for option in ("models", "backends", "device", "weights", "batch-size", "threads"):
@@ -97,7 +97,7 @@ def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path)
     about = json.loads(saved.read_text())["machine_info"]["deploybench"]["fingerprint"]
     assert (about["metric"], about["include_copies"]) == ("throughput", True)
     refused = run_pytest("tests/perf", "--metric=goodput")
-    assert "--metric 'goodput' is unknown: allowed: latency, throughput" in refused.stderr
+    assert "--metric 'goodput' is unknown; allowed: latency, throughput" in refused.stderr
 
 
 def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
@@ -163,4 +163,4 @@ def test_only_benchmarks_and_no_benchmarks_are_as_pytest_benchmark_has_them(run_
 
 def test_an_empty_folder_name_is_refused(run_pytest):
     refused = run_pytest("tests/perf", "--keep-artifacts=")
-    assert "--keep-artifacts '' is no folder; name one" in refused.stderr
+    assert "--keep-artifacts '' is not a folder; give the name of one" in refused.stderr

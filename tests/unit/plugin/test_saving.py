@@ -1,4 +1,4 @@
-"""What is in a saved run, and what is left of one that was broken off."""
+"""What is in a saved run, and what is left of an interrupted one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatc
     assert list(resumed.taken_over) == [(MODEL, "openvino", 1)]
 
     installed["openvino"] = "2027.0.0"
-    with pytest.raises(UsageError, match="that run was made with another openvino; begin a new"):
+    with pytest.raises(UsageError, match="that run was made with another openvino; start a new"):
         Saving(tmp_path, "run1", begun.unfinished.folder).begin({"threads": 2})
 
 
@@ -88,7 +88,7 @@ def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatc
         (lambda case: case["extra_info"].update(turns=[7]), "has turns that do not add up"),
         (lambda case: case["extra_info"].update(column="a;b"), "has extra_info.column 'a;b'"),
         (lambda case: case["extra_info"].update(first_call_ms="1"), "has first_call_ms '1'"),
-        (lambda case: case.pop("params"), "is not from this suite (no params.model)"),
+        (lambda case: case.pop("params"), "is not a run of deploybench (no params.model)"),
     ],
 )
 def test_what_a_run_goes_on_from_is_checked_like_a_saved_run(tmp_path, edit, words):
@@ -199,11 +199,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
         return ran.stdout
 
     refused = resume("--batch-size=2")
-    assert "that run was made with another batch_size; begin a new one" in refused
+    assert "that run was made with another batch_size; start a new one" in refused
     header = unfinished / "run.json"
     written = header.read_text()
     header.write_text(written.replace('"fingerprint"', '"thumbprint"'))
-    assert "is not from this suite (no machine_info.deploybench.fingerprint)" in resume()
+    assert "is not a run of deploybench (no machine_info.deploybench.fingerprint)" in resume()
     header.write_text(written)
     assert "4 passed" in resume()
     (saved,) = storage.rglob("*run1.json")
@@ -222,7 +222,7 @@ def test_resume_needs_a_run_and_a_place_to_save_it(run_pytest, tmp_path):
     assert none.returncode == pytest.ExitCode.USAGE_ERROR
 
 
-def test_a_full_disk_is_said_in_one_line(run_pytest, tmp_path):
+def test_a_full_disk_is_reported_in_one_line(run_pytest, tmp_path):
     (tmp_path / "full.py").write_text(
         "from pytest_benchmark.storage.file import FileStorage\n"
         "def save(*_): raise OSError(28, 'No space left on device')\n"
@@ -234,7 +234,7 @@ def test_a_full_disk_is_said_in_one_line(run_pytest, tmp_path):
         "--benchmark-max-time=0",
     )
     assert "the run could not be saved: [Errno 28] No space left on device" in ran.stdout
-    assert "go on with --resume run1-" in ran.stdout
+    assert "continue with --resume run1-" in ran.stdout
     assert "Traceback" not in ran.stdout + ran.stderr
     assert ran.returncode not in (0, 1)
 
@@ -245,7 +245,7 @@ def test_what_stops_at_the_first_failure_can_go_on(run_pytest, tmp_path):
         *("--benchmark-save=run1", f"--benchmark-storage={tmp_path}", "--benchmark-max-time=0"),
     )
     assert "1 failed, 1 passed" in ran.stdout
-    assert "go on with --resume run1-" in ran.stdout
+    assert "continue with --resume run1-" in ran.stdout
     (unfinished,) = (tmp_path / "unfinished").iterdir()
     assert {case.backend for case in reading.read(unfinished).cases} == {"eager", "scripted"}
 

@@ -67,7 +67,7 @@ def test_a_damaged_file_is_named(tmp_path, name, text):
         checkpoint.read(under_way.folder)
 
 
-def test_a_folder_that_is_none_is_said(tmp_path):
+def test_a_folder_that_is_not_an_unfinished_run_is_named(tmp_path):
     with pytest.raises(FileError, match=r"is not an unfinished run: it has no run\.json"):
         reading.read(tmp_path)
 
@@ -76,7 +76,7 @@ def test_an_unfinished_run_is_found_by_its_name_or_named(tmp_path):
     folder = begin(checkpoint.new_folder(tmp_path, "run1")).folder
     assert checkpoint.find(tmp_path, folder.name) == folder
     assert checkpoint.find(tmp_path, str(folder)) == folder
-    with pytest.raises(UsageError, match=f"there are: {folder.name}"):
+    with pytest.raises(UsageError, match=f"the unfinished runs there: {folder.name}"):
         checkpoint.find(tmp_path, "run2")
 
 

@@ -47,11 +47,11 @@ def test_runs_with_other_weights_of_a_model_are_not_pooled(save, other, shown):
     }
 
 
-def test_weights_of_different_models_tell_nothing_apart(save):
+def test_weights_of_different_models_do_not_separate_runs(save):
     assert columns(save("a", resnet18=ONE), save("b", vgg11=OTHER)) == ["PyTorch"]
 
 
-def test_weights_that_differ_between_two_sides_tell_them_apart(save):
+def test_weights_that_differ_between_two_sides_separate_them(save):
     sides = [[save("a", resnet18=ONE)], [save("b", resnet18=OTHER)]]
     (before,), (after,) = store.load_sides(sides)
     assert before.fingerprint["weights of resnet18"] == ONE[:12]

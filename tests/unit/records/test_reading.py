@@ -72,20 +72,20 @@ def spoilt(change) -> str:
         (spoilt(lambda run: None)[:-30], "neither a whole saved run"),
         ("", "neither a whole saved run"),
         ("Model resnet18: 3 ms\n#resnet18;3\n", "nor a log"),
-        ("[]", "is not from this suite"),
-        ("17", "is not from this suite"),
+        ("[]", "is not a run of deploybench"),
+        ("17", "is not a run of deploybench"),
         (
             '{"machine_info": {}, "benchmarks": []}',
-            "is not from this suite (no machine_info.deploybench)",
+            "is not a run of deploybench (no machine_info.deploybench)",
         ),
-        (spoilt(lambda run: run.update(benchmarks=[])), "holds no measurement"),
+        (spoilt(lambda run: run.update(benchmarks=[])), "contains no measurement"),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(format=7, version="9.1")),
-            "has format 7, this version reads 1 to 3; read it with deploybench 9.1",
+            "has format 7, but this version reads 1 to 3; read it with deploybench 9.1",
         ),
         (
             spoilt(lambda run: run["machine_info"].update(deploybench={"format": 4})),
-            "has format 4, this version reads 1 to 3",
+            "has format 4, but this version reads 1 to 3",
         ),
         (
             spoilt(lambda run: run["machine_info"]["deploybench"].update(fingerprint=7)),
@@ -101,10 +101,13 @@ def spoilt(change) -> str:
         ),
         (
             spoilt(lambda run: run["benchmarks"].append(run["benchmarks"][0])),
-            "holds alexnet in PyTorch twice",
+            "has alexnet in PyTorch twice",
         ),
-        (spoilt(lambda run: run["benchmarks"][0].pop("params")), "is not from this suite (no "),
-        (spoilt(lambda run: run["benchmarks"].append("x")), "is not from this suite (no "),
+        (
+            spoilt(lambda run: run["benchmarks"][0].pop("params")),
+            "is not a run of deploybench (no ",
+        ),
+        (spoilt(lambda run: run["benchmarks"].append("x")), "is not a run of deploybench (no "),
         (spoilt(lambda run: run["benchmarks"][0]["stats"].pop("data")), "(no stats.data)"),
         (spoilt(lambda run: run["benchmarks"][0]["stats"].update(data=[])), "has no samples"),
         *[
@@ -178,16 +181,16 @@ def spoilt(change) -> str:
             spoilt(lambda run: of_a_run(run, peak={"flops_per_second": 10**400})),
             "has peak.flops_per_second 1000",
         ),
-        ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' gives no figure"),
-        ("#head;PyTorch\n#alexnet;nan\n", "gives nan ms, which is not a time"),
-        ("#head;PyTorch\n#alexnet;0\n", "gives 0 ms, which is not a time"),
+        ("#head;PyTorch\n#alexnet;fast\n", "'#alexnet;fast' has no figure"),
+        ("#head;PyTorch\n#alexnet;nan\n", "has nan ms, which is not a time"),
+        ("#head;PyTorch\n#alexnet;0\n", "has 0 ms, which is not a time"),
         ("#head;PyTorch\n#alexnet;1e300\n", "which is not a time"),
-        ("#head;PyTorch\n#./ts/.ts;1\n", "gives a figure to no model"),
-        ("#head;PyTorch\nStart alexnet\n", "holds no figure"),
+        ("#head;PyTorch\n#./ts/.ts;1\n", "has no model name"),
+        ("#head;PyTorch\nStart alexnet\n", "contains no figure"),
         ("#head;\n#alexnet;1\n", "'' is not a title"),
     ],
 )
-def test_what_is_no_result_is_refused_in_one_line_that_names_the_file(tmp_path, text, words):
+def test_a_file_that_is_not_a_result_is_refused_in_one_line_that_names_it(tmp_path, text, words):
     path = tmp_path / "run.json"
     path.write_text(text)
     with pytest.raises(FileError) as caught:
@@ -205,7 +208,7 @@ def test_a_reason_can_always_be_printed(tmp_path):
     assert failed.reason.encode("utf-8") == b"half a ? character"
 
 
-def test_what_is_no_text_is_refused(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(FileError, match="neither a whole saved run"):
@@ -298,8 +301,8 @@ def test_storage_is_given_as_pytest_benchmark_takes_it(storage):
 
 
 @pytest.mark.parametrize("name", ["0009", "run", "", "/none.json", "a/b/c.json", "a**b", ".."])
-def test_a_run_that_is_not_there_is_said_with_those_that_are(storage, name):
-    with pytest.raises(FileError, match="is no file and no run in") as caught:
+def test_a_missing_run_is_named_with_those_that_exist(storage, name):
+    with pytest.raises(FileError, match="is neither a file nor a run in") as caught:
         store.find([name], str(storage))
     assert str(caught.value).startswith(f"'{name}'")
     assert "the runs there: 0001_run1, 0002_run2" in str(caught.value)

@@ -138,7 +138,7 @@ def test_what_a_real_run_says_of_a_case_is_typed():
     assert run.noise.before.median_seconds == pytest.approx(0.00756, rel=1e-3)
 
 
-def test_of_an_older_run_the_reason_tells_which_failure_was_a_wrong_answer():
+def test_in_an_older_run_the_reason_shows_which_failure_was_a_wrong_answer():
     run = reading.read(DATA / "saved_run_0.2.0.json")
     assert {(case.backend, case.kind) for case in run.failed} == {
         ("wrong", "wrong"),
@@ -146,7 +146,7 @@ def test_of_an_older_run_the_reason_tells_which_failure_was_a_wrong_answer():
     }
 
 
-def test_the_kind_of_a_failure_is_read_where_a_run_tells_it():
+def test_the_kind_of_a_failure_is_read_if_the_run_records_it():
     document = RunRecord(PATH, {}).to_json()
     document["deploybench"]["failed"] = [
         {"model": "vgg11", "column": "PyTorch", "reason": "different", "kind": "failed"}

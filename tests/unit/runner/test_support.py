@@ -109,7 +109,7 @@ def test_findings_are_kept_and_conditions_held(tmp_path):
     with pytest.raises(UsageError, match="was made with another torch; remove it"):
         support.read(path, {"torch": "2"})
     path.write_text("[]")
-    with pytest.raises(FileError, match="is no survey"):
+    with pytest.raises(FileError, match="is not a survey"):
         support.read(path, {"torch": "1"})
 
 

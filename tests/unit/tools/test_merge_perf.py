@@ -82,7 +82,7 @@ def test_a_run_of_something_else_is_refused(tmp_path):
     path.write_text(
         json.dumps({"machine_info": {"node": "host"}, "benchmarks": [], "version": "5"})
     )
-    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is not from this suite")
+    assert_refused(tool("merge_perf.py", path), "merge_perf", f"{path} is not a run of deploybench")
 
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path):
@@ -104,7 +104,8 @@ def test_only_plain_files_are_ever_replaced(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     ran = tool("merge_perf.py", run, "-o", folder)
-    assert_refused(ran, "merge_perf", f"{folder} is no plain file; name one that may be written")
+    words = f"{folder} is not a regular file; name one that can be written"
+    assert_refused(ran, "merge_perf", words)
 
 
 def test_merging_imports_no_torch():
@@ -124,11 +125,11 @@ def test_merging_imports_no_torch():
     [
         (b"", "no header"),
         (b"Model;A\nalexnet\n", "line 2: 1 field"),
-        (b"\xff\xd8\xff", "it is no text"),
+        (b"\xff\xd8\xff", "it is not text"),
         (None, "cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, content, words):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, content, words):
     path = tmp_path / "perf.csv"
     if content is not None:
         path.write_bytes(content)
@@ -141,13 +142,13 @@ def test_help_has_examples(name):
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full on this system")
-def test_a_full_disk_is_said_in_one_line():
+def test_a_full_disk_is_reported_in_one_line():
     with Path("/dev/full").open("wb") as full:
         ran = tool("tab_perf.py", DATA / "article_perf.csv", stdout=full)
     assert_refused(ran, "tab_perf", "No space left on device")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_to_speak_of():
+def test_a_reader_that_closes_the_output_is_not_an_error():
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -49,8 +49,8 @@ def test_infer_prints_the_same_through_every_backend():
     }
     assert len(printed["eager"].stdout.splitlines()) == 5
     assert len({ran.stdout for ran in printed.values()}) == 1
-    # All that is said beside them is that random weights name nothing.
-    said = "the weights are random: --weights pretrained names what is seen\n"
+    # The only other output is a warning that the weights are random.
+    said = "the weights are random, so the labels mean nothing; use --weights pretrained\n"
     assert {ran.stderr for ran in printed.values()} == {said}
 
 
@@ -69,12 +69,12 @@ def not_an_image(tmp_path):
         ("infer.py", [MODEL, PHOTO, "--backend", "tpu"], "unknown backend 'tpu'"),
         ("infer.py", [MODEL, "none.jpg"], "'none.jpg' is not there"),
         ("infer.py", [MODEL, "{text}"], "notes.jpg' cannot be read"),
-        ("infer.py", [MODEL, PHOTO, "--device", "cuda:77"], "'cuda:77' is not there"),
+        ("infer.py", [MODEL, PHOTO, "--device", "cuda:77"], "'cuda:77' does not exist"),
         ("infer.py", [MODEL, PHOTO, "--threads", "0"], "--threads '0' is not a positive"),
         ("infer.py", [MODEL, PHOTO, "--weights", "mine"], "mine"),
         ("read_image.py", ["{text}", "{folder}/x.dat"], "notes.jpg' cannot be read"),
         ("read_image.py", [PHOTO, "{folder}/no/x.dat"], "x.dat cannot be written: No such"),
-        ("read_image.py", [PHOTO, "/dev/null"], "/dev/null is no plain file"),
+        ("read_image.py", [PHOTO, "/dev/null"], "/dev/null is not a regular file"),
         ("generate_ts.py", ["resnet19"], "unknown model 'resnet19'"),
     ],
 )
