@@ -41,6 +41,8 @@ def survey_worker(monkeypatch):
     popen = subprocess.Popen
 
     def start(command, **options):
+        if command == ["stay"]:
+            return popen(["sleep", "60"])
         return popen([sys.executable, "-c", WORKER, command[4]], **options)
 
     monkeypatch.setattr(subprocess, "Popen", start)
@@ -98,6 +100,22 @@ def test_what_stops_a_survey_ends_its_workers_and_is_no_finding():
         support.survey({"resnet18": ["eager"], "vgg11": ["hung"]}, [], 50.0, stop, 2)
     assert time.monotonic() - began < 20
     assert found == [("resnet18", "eager", Finding("exact"))]
+
+
+@pytest.mark.usefixtures("survey_worker")
+def test_a_survey_that_is_stopped_leaves_the_callers_other_children_alone():
+    other = subprocess.Popen(["stay"])
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            support.survey({"resnet18": ["eager"], "vgg11": ["hung"]}, [], 50.0, stop, 2)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_findings_are_kept_and_conditions_held(tmp_path):
