@@ -64,7 +64,7 @@ FAULTS_OF_A_CALL_IN_PYTHON = """
 import sys, torch
 from dataclasses import replace
 from deploybench import settings
-from tests.unit.test_allocator import Widening, faults_of_a_call
+from tests.unit.machine.test_allocator import Widening, faults_of_a_call
 settings.apply(replace(settings.resolve("cpu"), allocator=sys.argv[1]))
 module, image = Widening().eval(), torch.rand(1, 3, 224, 224)
 with torch.inference_mode():

@@ -138,7 +138,7 @@ def test_a_setting_that_did_not_take_is_an_error(program, tmp_path):
     liar = tmp_path / "liar"
     liar.write_text(f"#!/bin/sh\n'{program}' serve | sed -u 's/\tthreads=[0-9]*/\tthreads=7/'\n")
     liar.chmod(0o755)
-    with pytest.raises(BackendFailed, match=r"C\+\+ process runs with threads=7 where"):
+    with pytest.raises(BackendFailed, match=r"C\+\+ process runs with threads=7 although"):
         Runner(liar, CPU)
 
 
