@@ -51,7 +51,7 @@ def test_an_image_of_any_mode_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "is not there"), (b"not an image", "cannot be read"), (b"", "cannot be read")],
+    [(None, "does not exist"), (b"not an image", "cannot be read"), (b"", "cannot be read")],
 )
 def test_what_is_no_image_is_refused_in_one_line(tmp_path, content, words):
     path = tmp_path / "photo.jpg"

@@ -118,7 +118,7 @@ def test_two_processes_do_not_build_at_once(tmp_path):
 def test_no_compiler_is_said_with_what_installs_one(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(
-        BackendUnavailable, match=r"no C\+\+ compiler is here: .* apt install g\+\+"
+        BackendUnavailable, match=r"there is no C\+\+ compiler: .* apt install g\+\+"
     ):
         native_build.find_compiler()
 
@@ -132,7 +132,7 @@ def test_no_cmake_is_said_with_what_installs_it(monkeypatch, tmp_path):
 
 def test_a_build_that_fails_names_its_first_error_and_its_log(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text("message(FATAL_ERROR cheese)")
-    with pytest.raises(BackendUnavailable, match=r"does not build: CMake Error .*build\.log"):
+    with pytest.raises(BackendUnavailable, match=r"cannot be built: CMake Error .*build\.log"):
         native_build.ensure_runner(tmp_path, tmp_path / "build")
 
 
@@ -152,5 +152,5 @@ def test_the_command_goes_on_without_a_compiler(tmp_path):
         check=False,
     )
     assert ran.returncode == 0
-    assert ran.stderr.startswith("the cpp backend will be skipped: no C++ compiler is here")
+    assert ran.stderr.startswith("the cpp backend will be skipped: there is no C++ compiler")
     assert len(ran.stderr.splitlines()) == 1
