@@ -6,9 +6,11 @@ PY := $(VENV)/bin/python
 DOCS_VENV := .venv-docs
 RESULTS := results
 RUNS := 1
+# One of each family, and quick.
+QUICK_MODELS := resnet18,mobilenet_v3_small,squeezenet1_1,shufflenet_v2_x0_5,mnasnet0_5,densenet121
 
 .DELETE_ON_ERROR:
-.PHONY: setup setup-all test bench docs clean
+.PHONY: setup setup-all style test test-all bench docs clean
 
 setup: $(VENV)/.installed
 	@$(PY) -m deploybench.native.build
@@ -23,11 +25,18 @@ $(VENV)/.installed: requirements.txt
 setup-all: setup
 	@$(PY) -m pip install --quiet --requirement requirements-successors.txt
 
-test: setup
+# The suite itself and the answers of a few models; ten minutes at most on two cores.
+test: style
+	$(PY) -m pytest tests/unit tests/correctness --models $(QUICK_MODELS) $(ARGS)
+
+# The slow tests too, and the answers of all default models: what CI runs.
+test-all: style
+	$(PY) -m pytest tests/unit tests/correctness -m "slow or not slow" $(ARGS)
+
+style: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest tests/unit tests/correctness $(ARGS)
 
 # Each run is a process, and the table pools the runs. The table is printed from whatever was
 # measured; only then are the earlier results removed. The exit code is that of the last run that

@@ -9,7 +9,7 @@ import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +69,12 @@ class TorchvisionModel(Model):
         return download(self.name, pretrained(self.name))
 
 
+@cache
 def model(name: str) -> TorchvisionModel:
-    """The model of that name. Raises UsageError, with the nearest name, for an unknown one."""
+    """The model of that name, always the same object.
+
+    Raises UsageError, with the nearest name, for an unknown one.
+    """
     if name not in ARTICLE and name not in (names := all_models()):
         raise unknown_name("model", name, names)
     return TorchvisionModel(

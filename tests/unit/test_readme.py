@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "index.md"
 PAGES = [ROOT / "README.md", INDEX, *sorted(set((ROOT / "docs").glob("*.md")) - {INDEX})]
 SHORT = "--models=resnet18 --benchmark-max-time=0.01"
-# Commands that take long, and no other command builds on what they leave.
-SLOW = ("make bench RUNS=5", "make bench ARGS=\"-k 'resnet18 and not cpp'\"")
+# The one that stands for all of them where there is no time for the others, which take minutes.
+QUICK = 'make bench ARGS="--models resnet18"'
 
 
 def commands(*pages: Path) -> list[str]:
@@ -44,7 +44,7 @@ def joined(block: str) -> str:
 
 def cases() -> list[object]:
     return [
-        pytest.param(command, marks=pytest.mark.slow if command in SLOW else ())
+        pytest.param(command, marks=() if command == QUICK else pytest.mark.slow)
         for command in commands(*PAGES)
     ]
 
@@ -131,6 +131,7 @@ def test_a_command_of_the_readme_and_the_docs_runs(checkout, command):
         assert ran.returncode == 0, printed
 
 
+@pytest.mark.slow
 def test_make_bench_ends_with_the_table_and_where_its_csv_is(checkout):
     ran = checkout.run("make bench")
     *_, title, rule, row, _, last = ran.stdout.splitlines()
@@ -157,6 +158,7 @@ def test_a_make_bench_that_measures_nothing_leaves_the_results_before_it(checkou
     assert {path: path.read_text() for path in before} == before
 
 
+@pytest.mark.slow
 def test_both_backends_print_the_same_five_lines(checkout):
     lines = [
         checkout.run(command).stdout

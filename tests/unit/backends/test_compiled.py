@@ -50,6 +50,7 @@ def temporary(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     module = Small().eval()
     state = {name: each.clone() for name, each in module.state_dict().items()}

@@ -59,7 +59,7 @@ def test_an_unknown_backend_is_named_with_the_nearest(spec):
         backends.select(spec)
 
 
-def test_nothing_is_no_backend():
+def test_an_empty_name_is_not_a_backend():
     with pytest.raises(UsageError, match="unknown backend ','"):
         backends.select(",")
 

@@ -19,5 +19,5 @@ def test_a_package_that_comes_by_another_name_has_that_ones_version(monkeypatch)
 
 
 def test_a_backend_names_what_it_runs_on():
-    assert backends.registry()["openvino-cpp"].packages == ("openvino", "onnx", "onnxscript")
-    assert backends.registry()["eager"].packages == ()
+    assert backends.registry()["openvino-cpp"].packages() == ("openvino", "onnx", "onnxscript")
+    assert backends.registry()["eager"].packages() == ()

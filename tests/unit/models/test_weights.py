@@ -20,6 +20,7 @@ from deploybench.models.random_weights import Draw, first_guess
 MODEL = "shufflenet_v2_x0_5"
 ZOO_MODEL = torchvision_zoo.model(MODEL)
 RANDOM = weights.parse("random")
+SLOW_VIT = pytest.param("vit_b_16", marks=pytest.mark.slow)
 
 
 def randomized(name: str, seed: int = 0) -> torch.nn.Module:
@@ -28,7 +29,7 @@ def randomized(name: str, seed: int = 0) -> torch.nn.Module:
     return module
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vit_b_16", "squeezenet1_1"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", SLOW_VIT, "squeezenet1_1"])
 def test_random_weights_make_logits_that_tell_inputs_and_classes_apart(name):
     module, batch = randomized(name), images.batch(torchvision_zoo.input_size(name), 8)
     with torch.inference_mode():

@@ -104,7 +104,7 @@ def test_logits_that_are_no_numbers_are_refused(infer, value):
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (1, 5, 4, 4), (1, 0), ()])
-def test_an_output_that_holds_no_classes_is_refused(infer, shape):
+def test_an_output_without_classes_is_refused(infer, shape):
     assert "instead of [1, classes]" in refused(infer(torch.zeros(shape)))
 
 

@@ -459,7 +459,7 @@ IN_FORCE = (
 
 
 def fill(request: str, places: dict[str, str]) -> bytes:
-    """The request, with what stands in braces replaced by what it stands for."""
+    """The request, with the placeholders in braces replaced."""
     for name, path in (places | {"settings": IN_FORCE}).items():
         request = request.replace("{" + name + "}", path)
     return request.encode()

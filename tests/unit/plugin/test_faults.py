@@ -34,7 +34,7 @@ def test_a_run_with_faults_fails_and_keeps_what_was_right(saved):
         "absent needs gizmo, which is not installed: pip install gizmo",
     ],
 )
-def test_each_fault_is_said_in_one_line_without_a_traceback(saved, words):
+def test_each_fault_is_reported_in_one_line_without_a_traceback(saved, words):
     ran, _ = saved
     assert any(words in line for line in ran.stdout.splitlines())
     assert "Traceback" not in ran.stdout + ran.stderr

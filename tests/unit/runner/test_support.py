@@ -41,6 +41,8 @@ def survey_worker(monkeypatch):
     popen = subprocess.Popen
 
     def start(command, **options):
+        if command == ["stay"]:
+            return popen(["sleep", "60"])
         return popen([sys.executable, "-c", WORKER, command[4]], **options)
 
     monkeypatch.setattr(subprocess, "Popen", start)
@@ -53,7 +55,7 @@ def survey_worker(monkeypatch):
     return survey
 
 
-def test_a_crash_is_a_finding_and_the_others_go_on(survey_worker):
+def test_a_crash_is_a_finding_and_the_others_continue(survey_worker):
     assert survey_worker("eager", "killed", "cpp", "left", "frozen") == {
         "eager": Finding("exact"),
         "killed": Finding("crashes", "ended by SIGSEGV"),
@@ -86,7 +88,7 @@ def test_models_are_taken_side_by_side():
 
 
 @pytest.mark.usefixtures("survey_worker")
-def test_what_stops_a_survey_ends_its_workers_and_is_no_finding():
+def test_a_stopped_survey_ends_its_workers_without_a_finding():
     found = []
 
     def stop(*finding):
@@ -98,6 +100,22 @@ def test_what_stops_a_survey_ends_its_workers_and_is_no_finding():
         support.survey({"resnet18": ["eager"], "vgg11": ["hung"]}, [], 50.0, stop, 2)
     assert time.monotonic() - began < 20
     assert found == [("resnet18", "eager", Finding("exact"))]
+
+
+@pytest.mark.usefixtures("survey_worker")
+def test_a_survey_that_is_stopped_leaves_the_callers_other_children_alone():
+    other = subprocess.Popen(["stay"])
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            support.survey({"resnet18": ["eager"], "vgg11": ["hung"]}, [], 50.0, stop, 2)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_findings_are_kept_and_conditions_held(tmp_path):

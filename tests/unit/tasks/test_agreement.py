@@ -140,7 +140,7 @@ def test_where_eager_itself_overflows_nothing_agrees(reference):
         *((torch.bfloat16, factor) for factor in (2.1, 10.0, 0.0, -1.0)),
     ],
 )
-def test_a_unit_that_rounding_cannot_explain_is_no_yardstick(reference, dtype, factor):
+def test_an_error_that_rounding_cannot_explain_is_not_a_unit(reference, dtype, factor):
     # Eager itself changed, as by a backend before it: nothing can be held against that.
     damaged = (factor * reference.expected).to(dtype)
     judged = judge(damaged, TensorReference.of(reference.expected, damaged))

@@ -11,7 +11,12 @@ from deploybench.runner.workbench import Workbench
 from deploybench.tasks.agreement import EXACT, judge
 from validation.faults import FAULTS, predict
 
-MODELS = ("resnet18", "mobilenet_v3_small", "densenet121", "vit_b_16", "inception_v3")
+QUICK = ("resnet18", "mobilenet_v3_small")
+MODELS = (
+    *QUICK,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "vit_b_16")),
+    pytest.param("inception_v3", marks=pytest.mark.slow),
+)
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -125,7 +125,7 @@ def test_any_number_of_classes_can_be_distinguished(classes):
     assert judge(logits.float().flip(0), reference, CLASSIFICATION).verdict == DIFFERENT
 
 
-def test_a_classifier_that_gives_no_logits_is_told_to_name_its_task():
+def test_a_classifier_without_logits_is_refused_with_what_to_do():
     maps = torch.randn(2, 5, 8, 8, dtype=torch.float64)
     agreement = judge(maps.float(), Reference.of(maps, maps.float()), CLASSIFICATION)
     assert (

@@ -41,6 +41,7 @@ def test_generate_ts_writes_files_that_load_and_answer(tmp_path):
     assert not torch.equal(logits[0], logits[1])
 
 
+@pytest.mark.slow
 def test_infer_prints_the_same_through_every_backend():
     printed = {
         backend: tool("infer.py", MODEL, PHOTO, "--backend", backend)
