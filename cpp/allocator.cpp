@@ -15,7 +15,7 @@ bool tuned = false;
 
 void tune_allocator() {
 #ifdef __GLIBC__
-  constexpr int kMost = -1;  // taken as the largest number of bytes
+  constexpr int kMost = -1;  // glibc reads it as the largest number of bytes
   tuned = mallopt(M_MMAP_MAX, 0) && mallopt(M_TRIM_THRESHOLD, kMost);
 #endif
 }

@@ -1,14 +1,14 @@
-// glibc's allocator: whether memory that a call frees is kept for the next one. What it is about is
-// told in deploybench/machine/allocator.py, which does the same for Python.
+// Tunes glibc's allocator to keep memory that a call frees for the next call. See
+// deploybench/machine/allocator.py, which does the same in Python, for the reason.
 #pragma once
 
 namespace runner {
 
-// Keeps freed memory from now on, where the C library can; it cannot be undone.
+// Keeps freed memory from now on, if the C library can; this cannot be undone.
 void tune_allocator();
 bool allocator_is_tuned();
 
-// Hands what is free back to the kernel.
+// Returns free memory to the kernel.
 void release_memory();
 
 }  // namespace runner

@@ -1,4 +1,4 @@
-// Capturing calls in a CUDA graph, so that a failure leaves no capture open.
+// Captures calls in a CUDA graph; a failure leaves no capture open.
 #pragma once
 
 #include <exception>
@@ -7,8 +7,8 @@
 
 namespace runner {
 
-// Captures in `graph` what `call` queues. Throws Fatal where that fails: the capture is ended then,
-// but CUDA and torch's allocator may not have recovered from it.
+// Captures in `graph` what `call` queues. Throws Fatal if that fails: the capture is then ended, but
+// CUDA and torch's allocator may not have recovered from it.
 template <typename Graph, typename Call>
 void capture_into(Graph& graph, Call call) {
   try {
@@ -19,7 +19,7 @@ void capture_into(Graph& graph, Call call) {
       const auto cause = std::current_exception();
       try {
         graph.capture_end();
-      } catch (...) {  // what it says is only that the capture is invalid
+      } catch (...) {  // this error says only that the capture is invalid
       }
       std::rethrow_exception(cause);
     }

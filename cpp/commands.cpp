@@ -17,11 +17,11 @@ namespace runner {
 namespace {
 
 constexpr int64_t kMostShown = 5;
-constexpr double kSumTolerance = 1e-3;  // what rounding to half precision leaves of a sum of 1
+constexpr double kSumTolerance = 1e-3;  // of a sum of 1 after rounding to half precision
 
 std::vector<std::string> read_labels(const std::string& path, int64_t classes) {
   std::ifstream file(path);
-  if (!file) throw Failure(path + ": cannot be read; give a text file with a label a line");
+  if (!file) throw Failure(path + ": cannot be read; give a text file with one label per line");
   std::vector<std::string> labels;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -29,21 +29,22 @@ std::vector<std::string> read_labels(const std::string& path, int64_t classes) {
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
   const int64_t held = int64_t(labels.size());
-  const std::string mend = held == classes + 1 ? "remove a background label, if it begins with one"
-                                               : "give a file with a line for each";
+  const std::string remedy = held == classes + 1
+                                 ? "remove the background label, if there is one"
+                                 : "give a file with one line per class";
   if (held != classes)
-    throw Failure(path + ": holds " + std::to_string(held) + " labels, the model has " +
-                  std::to_string(classes) + " classes; " + mend);
+    throw Failure(path + ": has " + std::to_string(held) + " labels, but the model has " +
+                  std::to_string(classes) + " classes; " + remedy);
   return labels;
 }
 
-// The probability of each class, from logits [1, classes] or what went through a softmax already.
+// The probability of each class, from logits [1, classes] or from the output of a softmax.
 at::Tensor probabilities(const at::Tensor& output) {
   if (output.dim() != 2 || output.size(0) != 1 || output.size(1) == 0)
-    throw Failure("the model gives " + type_name(output) + " instead of [1, classes]");
+    throw Failure("the model returns " + type_name(output) + " instead of [1, classes]");
   const at::Tensor row = output[0].to(at::kDouble);
   if (!row.isfinite().all().item<bool>())
-    throw Failure("the model gives NaN or infinite values, which are no logits");
+    throw Failure("the model returns NaN or infinite values, which are not logits");
   const bool is_distribution = row.min().item<double>() >= 0 &&
                                std::abs(row.sum().item<double>() - 1) < kSumTolerance;
   return is_distribution ? row : row.softmax(-1);

@@ -1,4 +1,4 @@
-// The commands for people: what the article's two C++ programs do, with clocks that can be trusted.
+// The commands for users: what the article's two C++ programs do, with a reliable clock.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@ namespace runner {
 struct InferOptions {
   std::string model;
   std::string input;
-  std::string labels;  // a file with a label a line; empty: class numbers are printed
+  std::string labels;  // a file with one label per line; empty to print class numbers
   std::string device = "cpu";
-  int threads = 0;  // 0: what torch takes
+  int threads = 0;  // 0: torch's default
 };
 
-// Prints the five likeliest classes of one image, or all where there are fewer, each as a percentage
-// and a label. Throws Failure for labels that are not as many as the classes.
+// Prints the five most likely classes of one image, or all if there are fewer, each as a percentage
+// and a label. Throws Failure if the number of labels is not the number of classes.
 void infer(const InferOptions& options);
 
 struct BenchOptions {
@@ -27,7 +27,7 @@ struct BenchOptions {
   int batch_size = 1;
 };
 
-// Prints the latency of a model on random input, in lines that tools/merge_perf.py reads as well.
+// Prints the latency of a model on random input, in lines that tools/merge_perf.py can read.
 void bench(const BenchOptions& options);
 
 }  // namespace runner

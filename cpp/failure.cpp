@@ -17,7 +17,7 @@ std::string current_error() {
   } catch (...) {
     text = "an unknown error";
   }
-  // TorchScript's interpreter puts the cause on the last line that begins so, after a traceback.
+  // TorchScript's interpreter puts the cause on the last line with this prefix, after a traceback.
   const std::string cause = "RuntimeError: ";
   if (const auto start = text.rfind(cause); start != std::string::npos)
     text = text.substr(start + cause.size());

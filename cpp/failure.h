@@ -1,4 +1,4 @@
-// Errors whose one line is meant for the user.
+// Errors with a one-line message for the user.
 #pragma once
 
 #include <stdexcept>
@@ -10,12 +10,12 @@ struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// After which the process may not be trusted: it says so and ends.
+// An error after which the process cannot be trusted: it reports the error and ends.
 struct Fatal : Failure {
   using Failure::Failure;
 };
 
-// What went wrong, in one line without a backtrace. To be called within a catch block.
+// The current error in one line, without a backtrace. Call it within a catch block.
 std::string current_error();
 
 }  // namespace runner

@@ -1,5 +1,5 @@
-// A CUDA graph. LibTorch's class for it needs CUDA's headers, which CMakeLists.txt looks for; where it
-// finds none of torch's version, there are no graphs.
+// A CUDA graph. LibTorch's class for it needs CUDA's headers, which CMakeLists.txt looks for. Without
+// headers of torch's version there are no graphs.
 #pragma once
 
 #ifdef CUDA_HEADERS
@@ -18,7 +18,7 @@ namespace runner {
 
 constexpr bool kHasGraphs = false;
 
-// Never made where kHasGraphs is false.
+// Never created if kHasGraphs is false.
 struct Graph {
   void capture_begin() {}
   void capture_end() {}

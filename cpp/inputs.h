@@ -1,4 +1,4 @@
-// Which of a model's parameters each input is for.
+// Matches inputs to a model's parameters.
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@ struct Parameter {
   bool is_optional = false;
 };
 
-// The place among `parameters` of the input of each name. A name that is a whole number is a place
-// itself. Throws Failure for a name that is neither, an input that is given twice, and one that is
-// missing and not optional.
+// The place among `parameters` of each named input. A name may also be a place, as a whole number.
+// Throws Failure for an unknown name, an input that is given twice, and a missing input that is not
+// optional.
 std::vector<size_t> find_places(const std::vector<std::string>& names,
                                 const std::vector<Parameter>& parameters);
 

@@ -1,4 +1,4 @@
-// model_runner: runs deployed models on LibTorch and OpenVINO, with no Python in the process.
+// model_runner: runs deployed models on LibTorch and OpenVINO, in a process without Python.
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,16 +17,22 @@ namespace {
 
 constexpr const char* kHelp = R"(usage:
   model_runner infer MODEL INPUT.dat [--labels FILE] [--device D] [--threads N]
-      the five likeliest classes of an image that tools/read_image.py wrote
+      Print the five most likely classes of an image that tools/read_image.py wrote.
   model_runner bench MODEL [--rounds 100] [--warm-up 10] [--size 224] [--batch-size 1]
                      [--device D] [--threads N]
-      milliseconds of a call, each call synchronised with the device at both ends
+      Print the latency of a call in milliseconds. Each call is synchronised with the
+      device at both ends.
   model_runner serve
-      the line protocol that deploybench drives; it stands at the head of cpp/serve.cpp
+      Serve the line protocol that deploybench uses; it is documented in cpp/serve.cpp.
   model_runner --version | --help
-MODEL is a TorchScript file, a package of AOTInductor (.pt2) or an ONNX file (.onnx). D is cpu (the
-default), cuda or cuda:N. Memory that a call frees is kept for the next one. Exit codes: 0 done,
-1 failed, 2 usage.
+
+MODEL is a TorchScript file, an AOTInductor package (.pt2) or an ONNX file (.onnx).
+D is cpu (the default), cuda or cuda:N. Memory that a call frees is kept for the next call.
+
+exit codes:
+  0 done
+  1 failed
+  2 usage error
 )";
 
 struct Usage : std::runtime_error {
@@ -58,15 +64,15 @@ void read(const std::vector<std::string>& words, const std::vector<Setter>& posi
     if (word.rfind("--", 0) == 0) {
       const auto option = options.find(word);
       if (option == options.end()) throw Usage("unknown option '" + word + "'");
-      if (++index == words.size()) throw Usage(word + " lacks its value");
+      if (++index == words.size()) throw Usage(word + " needs a value");
       option->second(words[index]);
     } else if (taken < positional.size()) {
       positional[taken++](word);
     } else {
-      throw Usage("'" + word + "' is one argument too many");
+      throw Usage("unexpected argument '" + word + "'");
     }
   }
-  if (taken < positional.size()) throw Usage(words[1] + " lacks an argument");
+  if (taken < positional.size()) throw Usage(words[1] + " needs another argument");
 }
 
 int run(const std::vector<std::string>& words) {
@@ -89,7 +95,7 @@ int run(const std::vector<std::string>& words) {
           {"--batch-size", positive(options.batch_size)}});
     runner::bench(options);
   } else if (command == "serve") {
-    runner::end_with_parent();  // not to outlive a test run that was killed
+    runner::end_with_parent();  // so as not to outlive a killed test run
     return runner::serve();
   } else if (command == "--version") {
     std::printf("model_runner on LibTorch %s\n", runner::torch_version().c_str());
@@ -104,8 +110,8 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  // Without it a package of AOTInductor answers an input that it was not made for with garbage. Set
-  // here, since another thread could be reading the environment later.
+  // Without it, an AOTInductor package returns garbage for an input of another shape. Set here,
+  // before another thread could read the environment.
   setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
   try {
     return run({arguments, arguments + count});

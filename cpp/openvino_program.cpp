@@ -1,7 +1,7 @@
 // A model as ONNX, run by OpenVINO on the CPU in float32.
 //
-// This is a library of its own, which program.cpp opens when such a file is first loaded: the program
-// itself needs no OpenVINO, and a run without it is not linked with a second runtime.
+// This is a separate library, which program.cpp opens when it first loads such a file. So the program
+// itself does not need OpenVINO, and other runs are not linked with a second runtime.
 
 #include <ATen/Functions.h>
 
@@ -36,7 +36,8 @@ std::string type_name(const ov::Output<const ov::Node>& port) {
          port.get_partial_shape().to_string();
 }
 
-// The values of `tensor`, where they are what OpenVINO reads through a pointer: it checks none of it.
+// A view of `tensor` for OpenVINO. The checks are made here, because OpenVINO reads the pointer
+// without any.
 ov::Tensor wrap(const at::Tensor& tensor, const ov::Output<const ov::Node>& port) {
   const ov::Shape shape(tensor.sizes().begin(), tensor.sizes().end());
   const bool fits = tensor.scalar_type() == dtype_of(port.get_element_type()) &&
@@ -45,7 +46,7 @@ ov::Tensor wrap(const at::Tensor& tensor, const ov::Output<const ov::Node>& port
     throw Failure("the ONNX file takes " + type_name(port) + ", not " + runner::type_name(tensor));
   if (!tensor.is_cpu()) throw Failure("OpenVINO takes its inputs from the CPU");
   if (!tensor.is_contiguous())
-    throw Failure("OpenVINO takes no input in a channels-last layout: run it without");
+    throw Failure("OpenVINO does not support channels-last inputs; run it without --channels-last");
   return ov::Tensor(port.get_element_type(), shape, tensor.data_ptr());
 }
 
@@ -54,7 +55,7 @@ class OpenVino : public runner::Program {
   OpenVino(const std::string& path, int threads)
       : model_(ov::Core().compile_model(
             path, "CPU",
-            // Float32 by name: it would take bfloat16 where it can.
+            // Float32 explicitly, because the default may be bfloat16.
             ov::hint::inference_precision(ov::element::f32), ov::inference_num_threads(threads),
             ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY))),
         request_(model_.create_infer_request()) {}
@@ -83,7 +84,7 @@ class OpenVino : public runner::Program {
       ov::Tensor tensor = request_.get_tensor(port);
       const auto& shape = tensor.get_shape();
       const std::vector<int64_t> sizes(shape.begin(), shape.end());
-      // The next call writes to the same place.
+      // Cloned, because the next call writes to the same memory.
       const auto values = at::from_blob(tensor.data(), sizes, dtype_of(tensor.get_element_type()));
       outputs.push_back({port.get_any_name(), values.clone()});
     }
@@ -92,9 +93,9 @@ class OpenVino : public runner::Program {
 
  private:
   ov::CompiledModel model_;
-  mutable ov::InferRequest request_;  // asking it for a tensor is no const method
+  mutable ov::InferRequest request_;  // its get_tensor is not const
   std::vector<ov::Output<const ov::Node>> ports_;  // of each input
-  std::vector<at::Tensor> inputs_;  // which the request reads, and does not own
+  std::vector<at::Tensor> inputs_;  // kept alive, because the request does not own them
 };
 
 }  // namespace

@@ -21,10 +21,10 @@ std::string key_name(const c10::IValue& key) {
   if (key.isString()) return key.toStringRef();
   if (key.isInt()) return std::to_string(key.toInt());
   throw Failure("a dictionary of outputs has a key that is a " + key.type()->str() +
-                "; use text or whole numbers");
+                "; use strings or integers");
 }
 
-// The name of a tuple's element: its field's, where it is a named tuple.
+// The name of a tuple's element: that of its field if it is a named tuple, else its position.
 std::string element_name(const c10::TupleType& type, size_t index) {
   return type.schema() ? type.schema()->arguments()[index].name() : std::to_string(index);
 }

@@ -1,4 +1,4 @@
-// Not by PR_SET_PDEATHSIG, which signals the end of the thread that forked, not of its process.
+// PR_SET_PDEATHSIG would not do: it signals the end of the thread that forked, not of its process.
 
 #include "parent.h"
 
@@ -15,7 +15,7 @@ namespace runner {
 
 namespace {
 
-// A descriptor that becomes readable when the process ends; -1 where the kernel has none.
+// A descriptor that becomes readable when the process ends; -1 if the kernel does not support it.
 int open_process(pid_t process) {
 #ifdef SYS_pidfd_open
   return int(syscall(SYS_pidfd_open, process, 0));
@@ -25,8 +25,8 @@ int open_process(pid_t process) {
 #endif
 }
 
-// Sleeps without waking up meanwhile, which could disturb a measurement, where the kernel can tell of
-// the end; else it looks once a second.
+// Sleeps until the kernel signals the end, because waking up could disturb a measurement. If the
+// kernel cannot signal it, looks once a second.
 void wait_for_end(pid_t parent) {
   constexpr int kForEver = -1, kMilliseconds = 1000;
   pollfd ended{open_process(parent), POLLIN, 0};

@@ -2,8 +2,8 @@
 
 namespace runner {
 
-// From now on this process ends when the process that started it does, however that ends and whatever
-// is being computed here. To be called once, and while standard input is what the parent writes to.
+// From now on, this process ends as soon as its parent process ends, for whatever reason and whatever
+// is being computed here. Call it once, while standard input is connected to the parent.
 void end_with_parent();
 
 }  // namespace runner

@@ -57,12 +57,12 @@ class TorchScript : public Program {
   c10::IValue returned_;
 };
 
-// A package knows its inputs and outputs by position. Their names come from the metadata that it was
-// packaged with, `inputs` and `outputs`, a name a line, None included; without, they are their
-// positions, and the name of a lone output is `output`.
+// A package knows its inputs and outputs by position. Their names come from its metadata `inputs` and
+// `outputs`, one name per line, including None. Without metadata, names are positions, and the name
+// of a single output is empty.
 class Package : public Program {
  public:
-  // What lets several threads share a package asks CUDA for events, which cannot be captured.
+  // To let several threads share a package, the loader queries CUDA events, which cannot be captured.
   Package(const std::string& path, c10::Device device, bool capturable)
       : loader_(path, "model", /*run_single_threaded=*/capturable, /*num_runners=*/1,
                 device.index()),
@@ -114,15 +114,16 @@ class Package : public Program {
   std::vector<at::Tensor> returned_;
 };
 
-// An ONNX file, through the library beside this program that links OpenVINO; see openvino_program.cpp.
+// An ONNX file, through the library next to this program that links OpenVINO; see
+// openvino_program.cpp.
 std::unique_ptr<Program> open_onnx(const std::string& path) {
   const auto library = std::filesystem::read_symlink("/proc/self/exe").parent_path() / kOnnxLibrary;
-  // Never closed: what a program holds of it must outlive the program.
+  // Never closed, because the library must outlive the program that uses it.
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) throw Failure(path + ": an ONNX file needs " + kOnnxLibrary + " (" + dlerror() + ")");
   using Open = Program* (*)(const char*, int);
   const auto open = reinterpret_cast<Open>(dlsym(handle, "open_program"));
-  if (!open) throw Failure(library.string() + " is no library of this program; build it anew");
+  if (!open) throw Failure(library.string() + " is not a library of this program; build it again");
   return std::unique_ptr<Program>(open(path.c_str(), at::get_num_threads()));
 }
 
@@ -131,7 +132,7 @@ std::unique_ptr<Program> open_onnx(const std::string& path) {
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
                                       bool capturable) {
   if (!std::filesystem::is_regular_file(path))
-    throw Failure(path + ": no such file; write one with tools/generate_ts.py");
+    throw Failure(path + " does not exist; write a TorchScript file with tools/generate_ts.py");
   const auto extension = std::filesystem::path(path).extension();
   const bool is_package = extension == ".pt2";
   try {
@@ -141,12 +142,12 @@ std::unique_ptr<Program> load_program(const std::string& path, c10::Device devic
   } catch (const Failure&) {
     throw;
   } catch (const std::exception&) {
-    const std::string kind = is_package              ? "package of AOTInductor"
+    const std::string kind = is_package              ? "AOTInductor package"
                              : extension == ".onnx" ? "ONNX file"
                                                     : "TorchScript file";
-    const std::string mend =
-        extension == ".ts" ? "write it anew with tools/generate_ts.py" : "export it anew";
-    throw Failure(path + ": not a whole " + kind + " (" + current_error() + "); " + mend);
+    const std::string remedy =
+        extension == ".ts" ? "write it again with tools/generate_ts.py" : "export it again";
+    throw Failure(path + " is not a complete " + kind + " (" + current_error() + "); " + remedy);
   }
 }
 

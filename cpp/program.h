@@ -1,4 +1,4 @@
-// A loaded model, whatever it was exported as.
+// A loaded model, in any exported format.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,31 +12,31 @@
 
 namespace runner {
 
-// Inputs and outputs have names: of inputs those of parameters, or their positions from 0; of outputs
-// paths into what the model returns, as outputs.h has them.
+// Inputs and outputs have names. Those of inputs are parameter names, or positions from 0; those of
+// outputs are paths into the return value, see outputs.h.
 class Program {
  public:
   virtual ~Program() = default;
 
-  // What runs the model, as the columns of tables have it.
+  // The runtime of the model, as in the table's columns.
   virtual const char* title() const = 0;
 
-  // Takes the names of the inputs that `set` will be given. Throws Failure as `find_places` does.
+  // Takes the names of the inputs that `set` will get. Throws Failure as `find_places` does.
   virtual void bind(const std::vector<std::string>& names) = 0;
 
-  // Takes the inputs of the calls that follow, in the order of the names, on the program's device.
+  // Takes the inputs of the following calls, in the order of the names, on the program's device.
   virtual void set(const std::vector<at::Tensor>& inputs) = 0;
 
-  // Calls the model; what it returns stays where it is. Nothing else is in the timed region.
+  // Calls the model and keeps its return value. Nothing else is in the timed region.
   virtual void call() = 0;
 
-  // What the latest call returned. Throws Failure where that holds anything but tensors.
+  // The outputs of the latest call. Throws Failure if they contain anything but tensors.
   virtual NamedTensors outputs() const = 0;
 };
 
-// Loads a file onto the device: a package of AOTInductor (.pt2), an ONNX file (.onnx), or else a
-// TorchScript file. Throws Failure for a file that is missing, cut short or neither. capturable: it
-// is to be captured in a CUDA graph.
+// Loads a file onto the device: an AOTInductor package (.pt2), an ONNX file (.onnx), or else a
+// TorchScript file. Throws Failure for a file that is missing, truncated or none of these.
+// capturable: it will be captured in a CUDA graph.
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
                                       bool capturable = false);
 

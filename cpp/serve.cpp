@@ -1,39 +1,39 @@
-// The mode that the suite drives: one process for a whole run.
+// The mode that deploybench uses: one process for a whole run.
 //
-// The line protocol, version 4. A request is a line of fields, separated by tabs, the first of which
-// is the verb. Each request gets one line in reply: `ok` and its fields; or `error` and one line of
-// text, after which the process serves on; or `fatal` and one line of text, after which it has ended.
-// Replies go to what standard output was at the start; what a model prints goes to standard error.
-// Paths hold no tab and no newline.
+// The line protocol, version 4. A request is a line of fields separated by tabs; the first field is
+// the verb. The reply to each request is one line: `ok` and its fields; or `error` and a message,
+// after which the process continues; or `fatal` and a message, after which the process ends. Replies
+// go to the original standard output; anything that a model prints goes to standard error. Paths
+// contain no tab and no newline.
 //
 //   hello                       ok  protocol=4  torch=VERSION  graphs=FLAG  pid=N
-//   configure  NAME=VALUE ...   ok  NAME=VALUE ...     what is in force afterwards, every field
-//   load  FILE  HOW             ok                     a program, onto the device
-//   memory                      ok  BYTES              the most on the device since `load`
-//   put  FILE  TENSOR ...       ok                     the inputs of the calls that follow
+//   configure  NAME=VALUE ...   ok  NAME=VALUE ...     the settings in force afterwards, all fields
+//   load  FILE  HOW             ok                     loads a program onto the device
+//   memory                      ok  BYTES              the peak on the device since `load`
+//   put  FILE  TENSOR ...       ok                     sets the inputs of the following calls
 //   run  COUNT                  ok                     untimed calls
-//   time  COUNT  WHAT  FILE     ok                     timed calls; their samples go to FILE
-//   queue  COUNT  WHAT  FILE    ok                     back to back; one sample of all of them
-//   events  COUNT  FILE         ok                     timed by CUDA events; for CUDA alone
-//   output  FILE                ok  TENSOR ...         what the latest call returned goes to FILE
-//   unload                      ok                     forgets the model
-//   quit                        ok                     and ends, as it does at the end of input
+//   time  COUNT  WHAT  FILE     ok                     timed calls; writes their samples to FILE
+//   queue  COUNT  WHAT  FILE    ok                     calls back to back; one sample for all
+//   events  COUNT  FILE         ok                     calls timed by CUDA events; only on CUDA
+//   output  FILE                ok  TENSOR ...         writes the outputs of the latest call to FILE
+//   unload                      ok                     unloads the model
+//   quit                        ok                     ends, like the end of input
 //
-// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1; a model that was
-// loaded is forgotten. WHAT is `calls`, or `copies` for calls that take their inputs from the host and
-// bring their outputs back there. HOW is `plain`, or `graph` for a program that the first call is to
-// capture in a CUDA graph. COUNT is at most a million.
+// The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1. It also unloads
+// the model. WHAT is `calls`, or `copies` for calls that also transfer their inputs from the host and
+// their outputs back. HOW is `plain`, or `graph` to capture the program in a CUDA graph at its first
+// call. COUNT is at most a million.
 //
-// A TENSOR is DTYPE:SHAPE:NAME, as `float32:1,3,224,224:0`. DTYPE is float64, float32, float16,
-// bfloat16, int64, int32, int16, int8, uint8 or bool; SHAPE is empty for a single value. The values
-// cross as files, never as text: those of all tensors of a request one after the other, raw and
-// little-endian. Samples do so too, as float64 seconds.
+// A TENSOR is DTYPE:SHAPE:NAME, such as `float32:1,3,224,224:0`. DTYPE is float64, float32, float16,
+// bfloat16, int64, int32, int16, int8, uint8 or bool; SHAPE is empty for a single value. Values are
+// passed in files, never as text: those of all tensors of a request one after the other, raw and
+// little-endian. Samples are passed in the same way, as float64 seconds.
 //
-// The NAME of an input is its position from 0, or the name of the parameter that it is for. That of
-// an output is its path in what the model returned: the keys of dictionaries, the fields of named
-// tuples and the positions in tuples and lists, joined by dots, as `0.boxes`; a lone tensor is
-// `output`. None is left out. A package of AOTInductor and an ONNX file have the names that they were
-// exported with; see program.cpp.
+// The NAME of an input is its position from 0, or the name of its parameter. The NAME of an output is
+// its path in the return value: the keys of dictionaries, the fields of named tuples and the positions
+// in tuples and lists, joined by dots, such as `0.boxes`; it is empty for a single tensor. None is
+// left out. An AOTInductor package and an ONNX file have the names that they were exported with; see
+// program.cpp.
 
 #include "serve.h"
 
@@ -59,7 +59,7 @@ namespace {
 
 using Fields = std::vector<std::string>;
 
-// Whether `given` is the second of the two words that it may be.
+// Whether `given` is the second of the two allowed words. Throws Failure for any other word.
 bool one_of(const std::string& given, const std::string& first, const std::string& second) {
   if (given != first && given != second)
     throw Failure("'" + given + "' is neither " + first + " nor " + second);
@@ -77,7 +77,7 @@ Settings read_settings(const Fields& fields) {
   }
   const auto take = [&](const char* name) {
     const auto found = given.find(name);
-    if (found == given.end()) throw Failure(std::string("configure lacks ") + name);
+    if (found == given.end()) throw Failure(std::string("configure needs ") + name);
     const std::string value = found->second;
     given.erase(found);
     return value;
@@ -142,7 +142,7 @@ void write_samples(const std::string& path, const std::vector<double>& samples) 
   if (!file) throw Failure(path + ": cannot be written");
 }
 
-// How many arguments a verb takes at least and at most.
+// The minimum and maximum number of a verb's arguments.
 struct Arity {
   size_t least;
   size_t most;
@@ -187,13 +187,13 @@ Fields answer(Session& session, const std::string& line) {
   return {};
 }
 
-// Where replies go. Standard output itself becomes standard error, so that nothing that a model or a
-// library prints comes between them.
+// Sends replies to the original standard output. Standard output itself is redirected to standard
+// error, so that nothing that a model or a library prints gets between the replies.
 class Replies {
  public:
   Replies() : descriptor_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
     if (descriptor_ < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
-      throw Failure(std::string("standard output cannot be set aside: ") + std::strerror(errno));
+      throw Failure(std::string("standard output cannot be redirected: ") + std::strerror(errno));
   }
 
   void send(const std::string& status, const Fields& fields) const {
@@ -231,7 +231,7 @@ int serve() {
   for (std::string line; std::getline(std::cin, line);) {
     const auto [status, fields] = reply(session, line);
     replies.send(status, fields);
-    if (status == "fatal") _exit(1);  // what the device has left open could hold up a usual end
+    if (status == "fatal") _exit(1);  // open work on the device could block a normal exit
     if (line == "quit") break;
   }
   return 0;

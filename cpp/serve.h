@@ -2,7 +2,7 @@
 
 namespace runner {
 
-// Serves the line protocol on standard input and output until the input ends. Returns the exit code.
+// Serves the line protocol on standard input and output until the input ends; returns the exit code.
 int serve();
 
 }  // namespace runner

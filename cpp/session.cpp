@@ -44,8 +44,8 @@ c10::Device find_device(const std::string& name) {
     const int count = torch::cuda::is_available() ? int(torch::cuda::device_count()) : 0;
     if (!device->has_index()) device->set_index(0);
     if (device->index() >= count)
-      throw Failure("device '" + name + "' is not there: " +
-                    (count ? std::to_string(count) + " CUDA devices are here" : "none is here") +
+      throw Failure("device '" + name + "' does not exist: this machine has " +
+                    (count ? std::to_string(count) + " CUDA devices" : "no CUDA device") +
                     "; use --device cpu");
   }
   return *device;
@@ -53,7 +53,7 @@ c10::Device find_device(const std::string& name) {
 
 constexpr int kCallsBeforeCapture = 4;
 constexpr int64_t kMostCalls = 1'000'000;
-constexpr int64_t kMostThreads = 1024;  // past that a machine may refuse, which ends the process
+constexpr int64_t kMostThreads = 1024;  // a machine may refuse more, which ends the process
 
 const std::map<std::string, at::ScalarType> kRunDtypes = {
     {"float32", at::kFloat}, {"float16", at::kHalf}, {"bfloat16", at::kBFloat16}};
@@ -73,12 +73,12 @@ void check(const Settings& settings) {
   require(std::any_of(kPrecisions.begin(), kPrecisions.end(), precision), "matmul precision",
           settings.matmul_precision, "highest, high, medium");
   if (std::max(settings.threads, settings.interop_threads) > kMostThreads)
-    throw Failure("at most " + std::to_string(kMostThreads) + " threads can be asked for");
+    throw Failure("at most " + std::to_string(kMostThreads) + " threads are allowed");
 }
 
 void check_calls(int64_t count) {
   if (count > kMostCalls)
-    throw Failure("at most " + std::to_string(kMostCalls) + " calls can be asked for at once");
+    throw Failure("at most " + std::to_string(kMostCalls) + " calls are allowed at once");
 }
 
 std::vector<std::string> names_of(const NamedTensors& tensors) {
@@ -87,7 +87,7 @@ std::vector<std::string> names_of(const NamedTensors& tensors) {
   return names;
 }
 
-// Whether what was captured with the inputs `one` can be replayed with `other`.
+// Whether a graph captured with the inputs `one` can be replayed with `other`.
 bool are_alike(const NamedTensors& one, const NamedTensors& other) {
   return std::equal(one.begin(), one.end(), other.begin(), other.end(),
                     [](const NamedTensor& left, const NamedTensor& right) {
@@ -119,19 +119,19 @@ struct Session::State {
   std::unique_ptr<Program> program;
   bool as_graph = false;
   std::unique_ptr<Graph> graph;
-  NamedTensors host_inputs;        // in the layout that they have on the device
-  std::vector<at::Tensor> inputs;  // in their order
+  NamedTensors host_inputs;        // in the memory format that they have on the device
+  std::vector<at::Tensor> inputs;  // on the device, in the same order
   bool placed = false;
   bool called = false;
   bool interop_set = false;
   int64_t allocated_before = 0;
 
-  // The stream of the calls; CUDA's headers, which are not in the wheel, are not needed for it.
+  // The stream of the calls. This does not need CUDA's headers, which are not in the wheel.
   c10::Stream stream() const {
     return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
   }
 
-  // Waits for that stream alone: what others do on the device is no part of a call.
+  // Waits only for that stream: other work on the device is not part of a call.
   void synchronize() const {
     if (device.is_cuda()) stream().synchronize();
   }
@@ -147,11 +147,11 @@ struct Session::State {
     }
   }
 
-  // Nothing but copies: this is timed where copies are asked for.
+  // Only copies, because this is timed if copies are included.
   void place() {
     for (size_t index = 0; index < inputs.size(); ++index) {
       const at::Tensor& host = host_inputs[index].tensor;
-      // A graph reads its input from where it was when it was captured.
+      // A graph reads its input from the memory where it was at the capture.
       if (graph)
         inputs[index].copy_(host);
       else
@@ -179,8 +179,8 @@ struct Session::State {
       for (const auto& output : program->outputs()) output.tensor.to(at::kCPU);
   }
 
-  // On a stream of its own, which capturing asks for, and after calls that let TorchScript profile
-  // and cuDNN choose.
+  // On a separate stream, which a capture requires, and after calls that let TorchScript profile and
+  // cuDNN choose algorithms.
   void capture() {
     const c10::impl::VirtualGuardImpl streams(device.type());
     const c10::Stream side = streams.getStreamFromGlobalPool(device, /*isHighPriority=*/false);
@@ -192,7 +192,7 @@ struct Session::State {
     try {
       capture_into(*captured, [&] { program->call(); });
     } catch (const Fatal&) {
-      captured.release();  // to destroy what is half captured could end the process without a word
+      captured.release();  // destroying a partial capture could end the process without a message
       throw;
     }
     graph = std::move(captured);
@@ -211,12 +211,12 @@ Settings Session::configure(const Settings& settings) {
   State& state = *state_;
   check(settings);
   const c10::Device device = find_device(settings.device);
-  unload();  // what lies on the device of the settings before
+  unload();  // from the device of the previous settings
   state.device = device;
-  // Without it the allocator knows no device until the first allocation.
+  // Otherwise the allocator knows no device until the first allocation.
   if (state.device.is_cuda()) {
     at::globalContext().lazyInitDevice(state.device.type());
-    // Events would begin with a context on the first GPU, whichever holds the model.
+    // Otherwise events would create a context on the first GPU, even if the model is on another.
     c10::impl::VirtualGuardImpl(state.device.type()).setDevice(state.device);
   }
   state.grad_mode = settings.grad_mode;
@@ -256,10 +256,10 @@ void Session::load(const std::string& path, bool as_graph) {
   const c10::Device device = state_->device;
   if (as_graph && !device.is_cuda()) throw Failure("a CUDA graph needs a GPU");
   if (as_graph && !kHasGraphs)
-    throw Failure("this program was built without CUDA's headers and captures no graphs");
+    throw Failure("this program was built without CUDA's headers and cannot capture graphs");
   if (device.is_cuda()) {
     at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
-    // What earlier models have left there, as a workspace of each stream, is not this one's.
+    // Memory left by earlier models, such as the workspace of a stream, does not count.
     state_->allocated_before = allocated_bytes(device).current;
   }
   state_->program = load_program(path, device, as_graph);
@@ -278,7 +278,7 @@ void Session::unload() {
   state.as_graph = false;
   state.called = false;
   state.program.reset();
-  // What torch keeps for allocations to come was of this model's sizes.
+  // The blocks that torch keeps for reuse have this model's sizes.
   if (state.device.is_cuda()) at::getDeviceAllocator(state.device.type())->emptyCache();
   release_memory();
 }
@@ -293,8 +293,8 @@ void Session::put(NamedTensors inputs) {
   if (!state.program) throw Failure("no model is loaded");
   for (auto& [_, tensor] : inputs) {
     if (tensor.is_floating_point() && tensor.scalar_type() != kRunDtypes.at(state.dtype))
-      throw Failure("an input of " + dtype_name(tensor.scalar_type()) + " where " + state.dtype +
-                    " was asked for");
+      throw Failure("an input is " + dtype_name(tensor.scalar_type()) + " instead of " +
+                    state.dtype);
     if (state.channels_last && tensor.dim() == 4)
       tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
   }

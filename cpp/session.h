@@ -1,4 +1,4 @@
-// A loaded model with an input in place: what the commands and the serve loop share.
+// A loaded model with an input in place, for the commands and the serve loop.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace runner {
 
-// How torch computes; the same fields as deploybench/settings.py.
+// The settings of torch; the same fields as in deploybench/settings.py.
 struct Settings {
   std::string device = "cpu";
-  int64_t threads = 0;  // 0: what torch takes
+  int64_t threads = 0;  // 0: torch's default
   int64_t interop_threads = 0;
   std::string grad_mode = "inference";  // or "no_grad"
   bool cudnn_tf32 = true;
@@ -21,7 +21,7 @@ struct Settings {
   bool cudnn_benchmark = false;
   bool cudnn_deterministic = false;
   std::string dtype = "float32";  // of the inputs
-  bool channels_last = false;     // the inputs' layout
+  bool channels_last = false;     // the inputs' memory format
   std::string allocator = "tuned";  // or "default"; see allocator.h
 };
 
@@ -30,43 +30,44 @@ class Session {
   Session();
   ~Session();
 
-  // Puts the settings in force and returns what torch then reports; a model that was loaded is
-  // forgotten. Throws Failure for a setting that is none and a device that is not there. Inter-op threads can be set once in the life of a process.
+  // Unloads the model, puts the settings in force and returns what torch then reports. Throws Failure
+  // for an invalid setting and for a device that does not exist. Inter-op threads can be set only
+  // once in a process.
   Settings configure(const Settings& settings);
 
   // Loads a program onto the device; see program.h. as_graph: the first call captures it in a CUDA
-  // graph, which the calls that follow replay; a Failure on a CPU and where torch has no such thing.
-  // Where the capture fails, the call throws Fatal.
+  // graph, which the following calls replay; throws Failure on a CPU and if graphs are not supported.
+  // If the capture fails, that call throws Fatal.
   void load(const std::string& path, bool as_graph = false);
   void unload();
 
-  // What runs the model; see program.h.
+  // The runtime of the model; see program.h.
   std::string title() const;
 
-  // Copies the inputs, tensors on the CPU, to the device, laid out as the settings say. Throws Failure
-  // for one in floating point of another dtype than the settings', and for what the model does not
-  // take.
+  // Copies the inputs, tensors on the CPU, to the device, in the memory format of the settings. Throws
+  // Failure for a floating-point input of another dtype than the settings', and for inputs that the
+  // model does not take.
   void put(NamedTensors inputs);
 
-  // Calls the model `count` times, untimed. This and those below throw Failure for more than a
-  // million calls, which no deadline would wait for.
+  // Calls the model `count` times, untimed. This method and those below throw Failure for more than a
+  // million calls, which would exceed any deadline.
   void run(int64_t count);
 
-  // Calls the model `count` times; the seconds of each call, device synchronised at both ends.
-  // with_copies: with the inputs' way to the device and the outputs' way back.
+  // Calls the model `count` times; the seconds of each call, with the device synchronised at both
+  // ends. with_copies: include the inputs' transfer to the device and the outputs' transfer back.
   std::vector<double> time(int64_t count, bool with_copies = false);
 
-  // Calls the model `count` times with one synchronise at the end; the seconds in all.
+  // Calls the model `count` times and synchronises once at the end; the total seconds.
   double queue(int64_t count, bool with_copies = false);
 
   // Calls the model `count` times; the seconds of each between two CUDA events.
   std::vector<double> time_by_events(int64_t count);
 
-  // The most bytes that were allocated on the device since `load` began, beside what was there then;
-  // 0 on a CPU. What a program takes past torch's allocator is not in it.
+  // The peak of bytes allocated on the device since `load` began, above those allocated before; 0 on
+  // a CPU. Memory that does not come from torch's allocator is not included.
   int64_t peak_device_bytes() const;
 
-  // What the latest call returned, on the CPU, contiguous; of a classifier the first are its logits.
+  // The outputs of the latest call, contiguous on the CPU; a classifier's logits come first.
   NamedTensors outputs() const;
 
  private:

@@ -20,7 +20,7 @@ const std::map<std::string, at::ScalarType> kDtypes = {
     {"bfloat16", at::kBFloat16}, {"int64", at::kLong}, {"int32", at::kInt},
     {"int16", at::kShort}, {"int8", at::kChar}, {"uint8", at::kByte}, {"bool", at::kBool}};
 
-constexpr size_t kMostDimensions = 64;  // as many as torch's operators take
+constexpr size_t kMostDimensions = 64;  // the limit of torch's operators
 
 std::string join(at::IntArrayRef shape) {
   std::string text;
@@ -31,7 +31,7 @@ std::string join(at::IntArrayRef shape) {
   return text;
 }
 
-// Checked without the sides that are 0, since torch multiplies the others for the strides.
+// Checked with sides of 0 counted as 1, because torch multiplies the other sides for the strides.
 int64_t bytes_of(const Description& description) {
   int64_t bytes = int64_t(c10::elementSize(description.dtype));
   bool is_empty = false;
@@ -52,11 +52,11 @@ int64_t bytes_of_all(const std::vector<Description>& descriptions) {
   return bytes;
 }
 
-// Any other byte would be undefined behaviour in code that reads it.
+// Reading any other byte as a bool is undefined behaviour.
 void require_truth_values(const at::Tensor& tensor, const std::string& path) {
   const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
   if (std::any_of(bytes, bytes + tensor.nbytes(), [](uint8_t byte) { return byte > 1; }))
-    throw Failure(path + ": holds a bool that is neither 0 nor 1");
+    throw Failure(path + ": contains a bool that is neither 0 nor 1");
 }
 
 }  // namespace
@@ -77,10 +77,10 @@ Description parse_description(const std::string& text) {
 std::string describe(const NamedTensor& named) {
   const std::string dtype = dtype_name(named.tensor.scalar_type());
   if (!kDtypes.count(dtype))
-    throw Failure((named.name.empty() ? "the output" : "output '" + named.name + "'") + " is of " +
+    throw Failure((named.name.empty() ? "the output" : "output '" + named.name + "'") + " has dtype " +
                   dtype + ", which cannot be sent");
   if (named.name.find_first_of("\t\n") != std::string::npos)
-    throw Failure("an output cannot be sent whose name holds a tab or a newline");
+    throw Failure("an output whose name contains a tab or a newline cannot be sent");
   return dtype + ":" + join(named.tensor.sizes()) + ":" + named.name;
 }
 
@@ -90,7 +90,7 @@ NamedTensors read_tensors(const std::string& path, const std::vector<Description
   const auto size = std::filesystem::file_size(path, unreadable);
   if (unreadable) throw Failure(path + ": cannot be read");
   if (size != uint64_t(expected))
-    throw Failure(path + ": holds " + std::to_string(size) + " bytes instead of " +
+    throw Failure(path + ": has " + std::to_string(size) + " bytes instead of " +
                   std::to_string(expected));
   std::ifstream file(path, std::ios::binary);
   NamedTensors tensors;
@@ -129,9 +129,9 @@ at::Tensor read_image(const std::string& path) {
     throw Failure(path + ": cannot be read; write it with tools/read_image.py");
   const auto size = int64_t(std::lround(std::sqrt(double(bytes) / (3 * sizeof(float)))));
   if (size == 0 || uint64_t(3 * size * size) * sizeof(float) != bytes)
-    throw Failure(path + ": holds " + std::to_string(bytes) +
-                  " bytes, which is no square image of 3 float32 channels; one of 3x224x224 has "
-                  "602112; write it with tools/read_image.py");
+    throw Failure(path + ": has " + std::to_string(bytes) +
+                  " bytes, which is not a square image with 3 float32 channels (3x224x224 has "
+                  "602112); write it with tools/read_image.py");
   return read_tensors(path, {{"image", at::kFloat, {1, 3, size, size}}})[0].tensor;
 }
 

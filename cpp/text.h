@@ -1,4 +1,4 @@
-// Texts taken apart.
+// Parses text.
 #pragma once
 
 #include <charconv>
@@ -10,8 +10,8 @@
 
 namespace runner {
 
-// The parts between separators, of which an empty text has one. The last of at most `most` parts has
-// all that is left.
+// The parts between separators; an empty text has one part. There are at most `most` parts, and the
+// last one has the rest of the text.
 inline std::vector<std::string> split(const std::string& text, char separator,
                                       size_t most = SIZE_MAX) {
   std::vector<std::string> parts;
@@ -24,7 +24,8 @@ inline std::vector<std::string> split(const std::string& text, char separator,
   return parts;
 }
 
-// A number written in digits alone. Throws Failure for anything else, and one that does not fit.
+// A number written only in digits. Throws Failure for anything else, and for a number that does not
+// fit.
 inline int64_t whole_number(const std::string& text) {
   int64_t number = 0;
   const char* end = text.data() + text.size();

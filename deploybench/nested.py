@@ -52,4 +52,4 @@ def _items(value: Any, path: str) -> list[tuple[Any, Any]]:
         return list(zip(value._fields, value, strict=True))
     if isinstance(value, list | tuple):
         return list(enumerate(value))
-    raise TypeError(f"a {type(value).__name__} at '{path}' where a tensor was expected")
+    raise TypeError(f"'{path}' is a {type(value).__name__}, not a tensor")

@@ -1,1 +1,1 @@
-"""Scripts that measure the suite itself."""
+"""Scripts that validate the suite itself."""

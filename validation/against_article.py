@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""How long the 31 x 3 table takes the article's way and this suite's way, on this machine.
+"""Times the table of 31 x 3 cells in the article's way and with this suite, on this machine.
 
-The article's way: for each model a process that writes its TorchScript file, then a process per
-model and way (eager, scripted, C++), each of which starts, imports torch where it is Python, builds
-or loads the model and makes 10 warm-up calls and 100 timed ones. Nothing is compared with anything.
-This suite's way: `pytest tests/perf`, every answer checked before and during timing.
+The article's way: for each model, a process that writes its TorchScript file; then one process for
+each model and way (eager, scripted, C++), which imports torch if it is Python, builds or loads the
+model and makes 10 warm-up calls and 100 timed calls. No answer is checked. This suite:
+`pytest tests/perf`, which checks every answer before and during timing.
 
 Run it on an idle machine after `make setup`; it takes about half an hour on two cores:
 
     .venv/bin/python validation/against_article.py
 
-The C++ program is built beforehand and counts for neither side.
+The C++ program is built before and counts for neither side.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from deploybench.native.build import ensure_runner
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What a process does in the article, in this suite's words; weights=None since nothing can be
-# downloaded everywhere, and as the article has it without torch.cuda.synchronize().
+# What a process of the article does: with weights=None, because not every machine can download
+# them, and without torch.cuda.synchronize(), like the article.
 EXPORT = """
 import sys, warnings; warnings.simplefilter("ignore")
 import torch, torchvision
@@ -57,14 +57,14 @@ print((time.perf_counter() - start) / 100)
 
 
 def timed(command: list[str]) -> float:
-    """Seconds that `command` takes from start to end; an exit code other than 0 ends the script."""
+    """The seconds that `command` takes; an exit code other than 0 ends the script."""
     start = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def article_way(models: list[str], folder: Path) -> dict[str, float]:
-    """Seconds that each step takes over all `models`."""
+    """The seconds of each step over all `models`."""
     runner = str(ensure_runner())
     seconds = dict.fromkeys(("export", "eager", "scripted", "C++"), 0.0)
     for model in models:
@@ -78,7 +78,7 @@ def article_way(models: list[str], folder: Path) -> dict[str, float]:
 
 
 def suite_way(models: list[str], folder: Path) -> tuple[float, int, int]:
-    """Seconds that `pytest tests/perf` takes, the cells it measured and the fewest calls of one."""
+    """The seconds of `pytest tests/perf`, its number of cells, and the fewest calls of a cell."""
     saved = folder / "run.json"
     command = [sys.executable, "-m", "pytest", "tests/perf", "--device=cpu"]
     command += [f"--models={','.join(models)}", f"--benchmark-json={saved}", "--benchmark-quiet"]
@@ -92,7 +92,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default="article", help=options.MODELS.help)
+    parser.add_argument(
+        "--models",
+        default="article",
+        metavar=options.MODELS.metavar,
+        help=f"{options.MODELS.help} (default: article)",
+    )
     models = torchvision_zoo.select(parser.parse_args().models)
     with tempfile.TemporaryDirectory() as folder:
         suite, cells, calls = suite_way(models, Path(folder))

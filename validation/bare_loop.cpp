@@ -1,10 +1,10 @@
-// The loop that anyone would write to time a TorchScript file, with nothing of deploybench in it.
-// benchmarks/bias.py holds the suite's C++ column against it.
+// A plain loop that times a TorchScript file, independent of deploybench. validation/bias.py compares
+// the suite's C++ column with it.
 //
 //   bare_loop FILE INPUT DEVICE THREADS SIZE BATCH
 //
-// INPUT is a file of raw float32: how long a call takes depends on what it is given. Then, for each
-// number that comes in on a line, so many calls; their median in seconds goes out on one.
+// INPUT is a file of raw float32, because the latency depends on the input. For each number read from
+// a line of standard input, it makes that many calls and prints their median in seconds.
 
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the suite's way of measuring adds: its columns against bare loops around the same calls.
+"""Measures the bias of the suite: its columns against bare loops around the same calls.
 
-For each model the eager and the cpp column are measured as the suite does it, in turn with a bare
-Python loop and a bare C++ loop (bare_loop.cpp, a process of its own), many times over; printed is
-the ratio of the suite's median to the bare one's, with the interval of its mean over the turns.
+For each model, the eager and cpp columns are measured as in the suite, interleaved with a bare
+Python loop and a bare C++ loop (bare_loop.cpp, in a separate process). The script prints the ratio
+of the suite's median to the bare one's, with the confidence interval of its mean.
 
     .venv/bin/python validation/bias.py
     .venv/bin/python validation/bias.py --device cuda
@@ -33,12 +33,12 @@ from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
 MODELS = "alexnet,mobilenet_v2,resnet18,resnet50,squeezenet1_1"
-# What deploybench/machine/allocator.py sets, as glibc takes it from the environment of any program.
+# The settings of deploybench/machine/allocator.py, as environment variables of glibc.
 KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 
 
 def bare_python_loop(module: torch.nn.Module, batch: torch.Tensor, calls: int) -> float:
-    """Median seconds of `calls` calls."""
+    """The median seconds of `calls` calls."""
     seconds = []
     with torch.inference_mode():
         for _ in range(calls):
@@ -69,7 +69,7 @@ class BareLoop:
         )
 
     def __call__(self, calls: int) -> float:
-        """Median seconds of `calls` calls."""
+        """The median seconds of `calls` calls."""
         assert self._process.stdin and self._process.stdout
         print(calls, file=self._process.stdin, flush=True)
         return float(self._process.stdout.readline())
@@ -80,14 +80,14 @@ class BareLoop:
 
 
 def log_ratios(suite: list[float], bare: list[float]) -> list[float]:
-    """Of each turn, the logarithm of how many times longer the suite's calls took."""
+    """For each round, the logarithm of the ratio of the suite's seconds to the bare loop's."""
     return [math.log(one / other) for one, other in zip(suite, bare, strict=True)]
 
 
 def shown(processes: list[list[float]]) -> str:
-    """The mean ratio with its 95% interval, over processes or over the turns of a single one.
+    """The mean ratio with its 95% interval, over processes or over the rounds of a single one.
 
-    A process counts with the median of its turns, since some turns are disturbed.
+    A process counts with the median of its rounds, because some rounds are disturbed.
     """
     from scipy.stats import ttest_1samp
 
@@ -100,7 +100,7 @@ def shown(processes: list[list[float]]) -> str:
 def compare(
     model: str, plan: Plan, bench: Workbench, processes: int, turns: int, calls: int
 ) -> None:
-    """Print one model's two ratios; each of the C++ processes is as lucky as it happens to be."""
+    """Print the two ratios of one model, over several C++ processes of each kind."""
     python, native = list[list[float]](), list[list[float]]()
     for _ in range(processes):
         bench.backend("cpp").close()  # the next case gets a fresh process
@@ -117,7 +117,7 @@ def compare(
 def take_turns(
     model: str, plan: Plan, bench: Workbench, turns: int, calls: int
 ) -> dict[str, list[float]]:
-    """By way of calling the model, the median seconds of each turn."""
+    """For each way to call the model, the median seconds of each round."""
     with (
         bench.case(torchvision_zoo.model(model), "eager") as eager,
         bench.case(torchvision_zoo.model(model), "cpp") as cpp,
@@ -134,9 +134,9 @@ def take_turns(
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(turns + 2):
-            # In any order, so that none follows itself, or the same other, more often.
+            # In random order, so that no way follows a certain other one more often.
             for way in random.sample(list(ways), len(ways)):
-                ways[way](1)  # whoever had the turn before left the caches his
+                ways[way](1)  # untimed, because the previous way has filled the caches
                 found = ways[way](calls)
                 if turn >= 2:
                     seconds[way].append(found)
@@ -149,12 +149,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default=MODELS)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=5, help="C++ processes of each kind")
-    parser.add_argument("--turns", type=int, default=12)
-    parser.add_argument("--calls", type=int, default=10)
+    parser.add_argument("--models", default=MODELS, help="names separated by commas")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="default: 1")
+    parser.add_argument(
+        "--processes", type=int, default=5, metavar="N", help="C++ processes of each kind"
+    )
+    parser.add_argument("--turns", type=int, default=12, metavar="N", help="rounds per process")
+    parser.add_argument(
+        "--calls", type=int, default=10, metavar="N", help="calls per round of each way"
+    )
     arguments = parser.parse_args()
     ensure_runner()
     build_target("bare_loop")

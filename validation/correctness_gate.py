@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Whether the correctness gate says no when it must, and only then: two counts.
+"""Counts the faults that the correctness gate catches, and its false alarms.
 
 Planted: every fault of faults.py, one at a time, in real models. Honest: the real backends, over
-models, seeds (of the weights and of the images) and numbers of threads; each alarm is a false one.
+models, seeds (of weights and images) and numbers of threads, where each alarm is a false one.
 
     .venv/bin/python validation/correctness_gate.py
     .venv/bin/python validation/correctness_gate.py --honest all --seeds 1 --planted ""
@@ -34,7 +34,7 @@ def plan(threads: int | None = None, seed: int = 0) -> Plan:
 
 
 def plant(models: list[str]) -> None:
-    """Plant every fault in every model and print how many were caught, and which were not."""
+    """Plant every fault in every model; print how many were caught, and those that were not."""
     caught = planted = 0
     least = float("inf")
     with Workbench(plan()) as bench:
@@ -54,7 +54,7 @@ def plant(models: list[str]) -> None:
 
 
 def answer(bench: Workbench, model: str, backend: str) -> list[tuple[str, Agreement]]:
-    """What the gate says of one case, before its save and after it."""
+    """The verdicts on one case, before and after it was saved."""
     with bench.case(torchvision_zoo.model(model), backend) as case:
         verdicts = [("loaded", case.check(1))]
         if (before := case.check_before_save(1)) is not None:
@@ -65,7 +65,7 @@ def answer(bench: Workbench, model: str, backend: str) -> list[tuple[str, Agreem
 def judge_honest(job: tuple[list[str], list[str], int, int]) -> tuple[str, int, int, float]:
     """Judge models through backends with one seed and number of threads.
 
-    Returns what to print, how many verdicts there were, how many alarms, and the largest error.
+    Returns the text to print, the number of verdicts and of alarms, and the largest error.
     """
     models, names, count, seed = job
     alarms, judged, worst = list[str](), 0, 0.0
@@ -82,7 +82,7 @@ def judge_honest(job: tuple[list[str], list[str], int, int]) -> tuple[str, int, 
 
 
 def sweep(jobs: list[tuple[list[str], list[str], int, int]], processes: int) -> None:
-    """Judge all the jobs, so many at a time, and print the counts."""
+    """Judge all jobs, `processes` at a time, and print the counts."""
     alarms = judged = 0
     worst = 0.0
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
@@ -93,16 +93,27 @@ def sweep(jobs: list[tuple[list[str], list[str], int, int]], processes: int) -> 
 
 
 def main() -> None:
-    """Take both counts."""
+    """Count both."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--planted", default=PLANTED, help="models to plant in; '' for none")
-    parser.add_argument("--honest", default="article", help="models to run as is; '' for none")
-    parser.add_argument("--backends", default=",".join(backends.default_names()))
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--processes", type=int, default=1, help="seeds at a time")
+    parser.add_argument(
+        "--planted", default=PLANTED, metavar="NAMES", help="models with faults; '' for none"
+    )
+    parser.add_argument(
+        "--honest", default="article", metavar="NAMES", help="models without faults; '' for none"
+    )
+    parser.add_argument(
+        "--backends",
+        default=",".join(backends.default_names()),
+        metavar="NAMES",
+        help="backends of the honest runs",
+    )
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="number of seeds")
+    parser.add_argument(
+        "--threads", default="1,2", metavar="N,...", help="numbers of threads, separated by commas"
+    )
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="parallel processes")
     arguments = parser.parse_args()
     if arguments.planted:
         plant(torchvision_zoo.select(arguments.planted))

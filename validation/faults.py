@@ -1,9 +1,9 @@
 """Faults that a deployment can have, planted one at a time, for the gate to catch.
 
-Each fault takes a prepared model and yields pairs of a name and the logits that a model with that
-fault gives to its inputs: float32 [inputs, classes] on the CPU. A fault that a model cannot have,
-such as dropout left on where there is none, yields nothing. The module is as it was when the
-generator is exhausted.
+Each fault takes a prepared model and yields pairs of a name and the logits of the faulty model for
+its inputs: float32 [inputs, classes] on the CPU. A fault that a model cannot have, such as active
+dropout in a model without dropout, yields nothing. When the generator is exhausted, the module is
+unchanged.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ NORMS = (nn.BatchNorm2d, nn.LayerNorm)
 
 
 def predict(module: nn.Module, images: Tensor) -> Tensor:
-    """Logits of `images`, all in one batch."""
+    """The logits of `images`, all in one batch."""
     with torch.inference_mode():
         return module(images)
 
 
 def first_middle_last(module: nn.Module, kinds: tuple[type, ...]) -> list[tuple[str, nn.Module]]:
-    """Three modules of the given kinds, by name; fewer where there are not three."""
+    """The first, middle and last module of the given kinds, by name; fewer without three."""
     found = [(name, child) for name, child in module.named_modules() if isinstance(child, kinds)]
     chosen = (0, len(found) // 2, len(found) - 1) if found else ()
     return [found[index] for index in dict.fromkeys(chosen)]
@@ -37,7 +37,7 @@ def first_middle_last(module: nn.Module, kinds: tuple[type, ...]) -> list[tuple[
 
 @contextmanager
 def changed(tensor: Tensor, new: Tensor) -> Iterator[None]:
-    """Within it, `tensor` holds the values of `new`."""
+    """A context in which `tensor` has the values of `new`."""
     old = tensor.detach().clone()
     with torch.no_grad():
         tensor.copy_(new)
@@ -72,7 +72,7 @@ def bias_lost(prepared: PreparedModel) -> Outputs:
 
 
 def layer_left_out(prepared: PreparedModel) -> Outputs:
-    """One normalisation, or for want of any one activation, replaced by nothing."""
+    """One normalisation, or without any, one activation, replaced by the identity."""
     left_out = first_middle_last(prepared.module, NORMS)
     for name, layer in left_out or first_middle_last(prepared.module, (nn.ReLU,)):
         parent = prepared.module.get_submodule(name.rpartition(".")[0])
@@ -110,7 +110,7 @@ def dropout_left_on(prepared: PreparedModel) -> Outputs:
 
 
 def wrong_input(prepared: PreparedModel) -> Outputs:
-    """The right model on an input that was prepared wrongly."""
+    """The right model on a wrongly prepared input."""
     mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (images.MEAN, images.STD))
     prepared = {
         "red and blue swapped": prepared.inputs.flip(1),
@@ -123,7 +123,7 @@ def wrong_input(prepared: PreparedModel) -> Outputs:
 
 
 def wrong_output(prepared: PreparedModel) -> Outputs:
-    """The right logits, handed on wrongly."""
+    """The right logits, passed on wrongly."""
     logits = predict(prepared.module, prepared.inputs)
     swapped = logits.clone()
     swapped[[0, 1]] = swapped[[1, 0]]
@@ -136,7 +136,7 @@ def wrong_output(prepared: PreparedModel) -> Outputs:
 
 
 def wrong_weights(prepared: PreparedModel) -> Outputs:
-    """Weights of another seed, and weights as they were a small training step ago."""
+    """The weights of another seed, and the weights before a small training step."""
     other = torchvision_zoo.build(prepared.name)
     weights.apply(other, prepared.model, weights.parse("random"), seed=12345)
     yield "logits of another seed", predict(other, prepared.inputs)
@@ -152,7 +152,7 @@ def wrong_weights(prepared: PreparedModel) -> Outputs:
 
 
 def half_precision(prepared: PreparedModel) -> Outputs:
-    """Arithmetic in 16 bits, its result called float32."""
+    """Arithmetic in 16 bits, with a result in float32."""
     state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
     for dtype in (torch.float16, torch.bfloat16):
         output = predict(prepared.module.to(dtype), prepared.inputs.to(dtype)).float()

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Whether a workload of known length is reported with that length, through each backend's own path.
+"""Checks that a workload of known duration is reported correctly, through each backend's own path.
 
-On a CPU the workload is a module that waits, busily, until a clock of its own says that the time is
-over; it can be scripted, so the C++ process runs the same file, and what traces or exports it gets
-an operator that waits. ONNX has no such operator, so its backends are left out. On a GPU it is
-torch.cuda._sleep, whose length is first measured by CUDA events. A call takes something beside the
-work, which is printed and added to what is expected: from the call to the work's first look at the
-clock and from its last to the call's end, by a plain loop, where the work runs in Python; else what
-a workload of no length takes. Two negative controls: work on another stream must not be counted,
-and a clock that does not synchronise must show less than the work takes.
+On a CPU, the workload is a module that waits busily by its own clock. It can be scripted, so the
+C++ process runs the same file. Backends that trace or export it get an operator that waits; ONNX
+has no such operator, so its backends are left out. On a GPU, the workload is torch.cuda._sleep,
+whose duration is first measured by CUDA events.
+
+A call also has an overhead, which is printed and added to the expected duration. If the work runs
+in Python, the overhead is measured by a plain loop: the time before and after the work within the
+call. Otherwise, it is the time of a workload of zero duration.
+
+There are two negative controls: work on another stream must not be counted, and a clock that does
+not synchronise must show less than the duration of the work.
 
     .venv/bin/python validation/known_durations.py
     .venv/bin/python validation/known_durations.py --device cuda
@@ -57,7 +60,7 @@ def wait(nanoseconds: int) -> None:
 
 @torch.library.custom_op("deploybench::wait", mutates_args=())
 def waiting(batch: Tensor, nanoseconds: int) -> Tensor:
-    """Wait, as an operator; answers with a copy, since an operator must not give its input back."""
+    """Wait, as an operator; returns a copy, because an operator must not return its input."""
     wait(nanoseconds)
     return batch.clone()
 
@@ -68,14 +71,14 @@ def _(batch: Tensor, nanoseconds: int) -> Tensor:
 
 
 class Wait(nn.Module):
-    """Takes `nanoseconds` and gives its input back."""
+    """Takes `nanoseconds` and returns its input."""
 
     def __init__(self, nanoseconds: int) -> None:
         super().__init__()
         self.nanoseconds = nanoseconds
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Wait, then answer."""
+        """Wait, then return the input."""
         if torch.jit.is_scripting():
             end = torch.jit._logging.time_point() + self.nanoseconds
             while torch.jit._logging.time_point() < end:
@@ -95,9 +98,9 @@ def measured(session: Session) -> Measurement:
 
 
 def report(name: str, milliseconds: float, beside: float, measurement: Measurement) -> bool:
-    """Print one line; whether the median and its place in the table are right.
+    """Print one line; return whether the median and the table's figure are right.
 
-    milliseconds: of the work. beside: what a call takes beside it.
+    milliseconds: of the work. beside: the overhead of a call.
     """
     case = CaseRecord(name, name, name, 0, measurement.samples)
     run = RunRecord(Path(name), {}, (case,))
@@ -116,7 +119,7 @@ def report(name: str, milliseconds: float, beside: float, measurement: Measureme
 
 
 def seconds_beside(session: Session) -> float | None:
-    """Median seconds of a call before and after its work; None where the work is not in Python."""
+    """The median overhead of a call in seconds; None if the work does not run in Python."""
     if not isinstance(session, InProcessSession):
         return None
     session.put(BATCH)
@@ -136,7 +139,7 @@ def seconds_beside(session: Session) -> float | None:
 
 
 def on_cpu(names: Sequence[str]) -> list[bool]:
-    """Every duration through every backend."""
+    """Check every duration through every backend."""
     chosen = settings.resolve("cpu", 1)
     settings.apply(chosen)
     right = []
@@ -163,7 +166,7 @@ def on_cpu(names: Sequence[str]) -> list[bool]:
 
 
 def event_seconds(work: Callable[[], object]) -> float:
-    """Median seconds of `work` on the GPU by CUDA events."""
+    """The median seconds of `work` on the GPU, by CUDA events."""
     seconds = []
     for _ in range(20):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -176,14 +179,14 @@ def event_seconds(work: Callable[[], object]) -> float:
 
 
 class Unsynchronized(InProcessSession):
-    """A session whose clock reads the launch queue."""
+    """A session whose clock does not wait for the GPU."""
 
     def synchronize(self) -> None:
         """Wait for nothing."""
 
 
 def on_gpu(device: str) -> list[bool]:
-    """Every duration in this process, and the negative controls."""
+    """Check every duration in this process, and the negative controls."""
     chosen = settings.resolve(device)
     settings.apply(chosen)
     per_cycle = event_seconds(lambda: torch.cuda._sleep(10**8)) / 10**8
@@ -195,7 +198,7 @@ def on_gpu(device: str) -> list[bool]:
             torch.cuda._sleep(cycles)
             return batch
 
-        # What a launch and a wait take is known from a kernel of one cycle.
+        # A kernel of one cycle gives the overhead of a launch and a wait.
         empty = measured(InProcessSession(lambda batch: torch.cuda._sleep(1) or batch, chosen))
         session = InProcessSession(sleep, chosen)
         right.append(report("eager", milliseconds, 1e3 * empty.median, measured(session)))
@@ -216,7 +219,7 @@ def on_gpu(device: str) -> list[bool]:
 
 
 def few_calls(session: InProcessSession) -> list[float]:
-    """Seconds of 20 calls; what they left on the device is waited for afterwards."""
+    """The seconds of 20 calls; afterwards, waits until the device is idle."""
     session.put(BATCH)
     seconds = session.timed(20)
     torch.cuda.synchronize()
@@ -224,12 +227,14 @@ def few_calls(session: InProcessSession) -> list[float]:
 
 
 def main() -> int:
-    """Print a line per duration; 0 if all are right."""
+    """Print one line per duration; return 0 if all are right."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--backends", default=BACKENDS, help="on a CPU")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--backends", default=BACKENDS, metavar="NAMES", help="backends to check on a CPU"
+    )
     given = parser.parse_args()
     on_a_cpu = given.device == "cpu"
     right = on_cpu(backends.select(given.backends)) if on_a_cpu else on_gpu(given.device)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How much memory a run needs: many models one after another, against the largest alone.
+"""Measures the peak memory of a run over many models, against that of the largest model alone.
 
-Both runs go through every backend with the fewest timed calls that a run can make. The peak is the
-resident memory of pytest and of its C++ process together, looked at ten times a second:
+Both runs use the default backends and the fewest timed calls possible. The peak is the total
+resident memory of pytest and its C++ process, sampled ten times a second:
 
     .venv/bin/python validation/memory.py --models all --alone vit_h_14,regnet_y_128gf
 """
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of resident memory of a process and all that it has started."""
+    """The resident bytes of a process and its descendants."""
     total = 0
     for each in [process, *process.children(recursive=True)]:
         try:
@@ -38,7 +38,7 @@ def resident(process: psutil.Process) -> int:
 
 
 def run(models: str) -> tuple[float, float, str]:
-    """Peak in GiB, seconds, and pytest's last line, of one run over `models`."""
+    """The peak in GiB, the seconds, and pytest's last line, of one run over `models`."""
     command = [sys.executable, "-m", "pytest", "tests/perf", f"--models={models}", "--device=cpu"]
     command += ["--benchmark-min-rounds=1", "--benchmark-max-time=0", "--benchmark-quiet"]
     start, peak = time.perf_counter(), 0
@@ -58,8 +58,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default="all", help=options.MODELS.help)
-    parser.add_argument("--alone", default="vit_h_14", help="models to run each by itself")
+    parser.add_argument(
+        "--models",
+        default="all",
+        metavar=options.MODELS.metavar,
+        help=f"{options.MODELS.help} (default: all)",
+    )
+    parser.add_argument(
+        "--alone",
+        default="vit_h_14",
+        metavar="NAMES",
+        help="models to run separately (default: vit_h_14)",
+    )
     arguments = parser.parse_args()
     alone = {}
     for model in torchvision_zoo.select(arguments.alone):

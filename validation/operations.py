@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How right each runtime's sigmoid and mean are: where the gate finds a model different, and why.
+"""Measures the accuracy of each runtime's sigmoid and mean, which explains different verdicts.
 
-Largest relative errors against float64. The mean is over a whole map, as EfficientNet and RegNet
-take it to weigh their channels; the map is flat, as an image's sky or border is, where a runtime
-that adds the numbers up one by one rounds the same way each time. Needs
+It prints the largest relative errors against float64. The mean is over a whole map, as EfficientNet
+and RegNet take it to weigh their channels. The map is flat, like the sky or border of an image;
+there, a runtime that adds the numbers one by one rounds in the same direction each time. Needs
 requirements-successors.txt.
 
     .venv/bin/python validation/operations.py
@@ -28,13 +28,13 @@ ONNX_BACKENDS = ("onnxruntime", "openvino")
 
 
 def relative_error(module: nn.Module, batch: Tensor, answer: Callable[[Tensor], Tensor]) -> float:
-    """The largest relative error of `answer`, which stands in for `module`."""
+    """The largest relative error of `answer`, an implementation of `module`."""
     expected = module(batch.double())
     return ((answer(batch).double() - expected) / expected).abs().max().item()
 
 
 def through(name: str, module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """`module` through the backend `name`, exported anew for each batch."""
+    """`module` through the backend `name`, exported again for each batch."""
 
     def answer(batch: Tensor) -> Tensor:
         backend = backends.registry()[name](settings.resolve("cpu"))
@@ -49,7 +49,7 @@ def through(name: str, module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def compare(words: str, module: nn.Module, batch: Tensor) -> None:
-    """Print how far off each runtime is."""
+    """Print the error of each runtime."""
     ways = {
         "eager": module,
         "oneDNN": lambda given: module(given.to_mkldnn()).to_dense(),
@@ -61,7 +61,7 @@ def compare(words: str, module: nn.Module, batch: Tensor) -> None:
 
 
 def main() -> None:
-    """A line for each operation."""
+    """Print a line for each operation."""
     for low, high in ((-18.0, -12.0), (-12.0, -6.0), (-6.0, 0.0), (0.0, 10.0)):
         points = torch.linspace(low, high, 4096).reshape(1, -1, 1, 1)
         compare(f"sigmoid of {low:g} to {high:g}", nn.Sigmoid(), points)

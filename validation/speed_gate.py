@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How often the gate for speed is wrong: false verdicts where nothing differs, and misses.
+"""Counts the errors of the speed gate: false verdicts if nothing differs, and missed slowdowns.
 
-First it saves real runs, a process each: some of the suite as it is, and some with one cell truly
-slowed down, by a backend that busily waits for a share of each call's own time. Then it draws sets
-of runs from them, without replacement, and judges each pair with tools/gate.py's own rule.
+First it saves real runs, one process each: some of the unchanged suite, and some with one cell
+slowed down by a backend that waits busily for a share of each call's time. Then it draws sets of
+runs from them, without replacement, and judges each pair with the rule of tools/gate.py.
 
     .venv/bin/python validation/speed_gate.py --folder results/speed-gate --processes 30
 
-Runs that are in the folder already are used again.
+Runs that already exist in the folder are reused.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Eager.load = load
 def save_runs(
     folder: Path, models: str, seconds: float, processes: int, slowed_by: float
 ) -> list[RunRecord]:
-    """So many runs, each of a process of its own; those that are there already are read."""
+    """The runs of `processes` processes; runs that already exist are read."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plant_slow.py").write_text(PLANT)
     command = [sys.executable, "-m", "pytest", "tests/perf", f"--models={models}", "--device=cpu"]
@@ -95,7 +95,7 @@ def false_alarms(
     draw: random.Random,
     options: regression.Options,
 ) -> None:
-    """Judge pairs of sets that differ in nothing."""
+    """Judge pairs of sets without a difference."""
     counts: Counter[str] = Counter()
     wrong_pairs = 0
     for _ in range(pairs):
@@ -141,13 +141,23 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "results" / "speed-gate")
     parser.add_argument("--models", default="squeezenet1_1,shufflenet_v2_x0_5,mobilenet_v3_small")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for which a cell is timed")
-    parser.add_argument("--processes", type=int, default=30)
-    parser.add_argument("--slow-processes", type=int, default=12)
-    parser.add_argument("--slowed-by", default="0.1,0.03", help="shares of a call's time")
-    parser.add_argument("--tolerance", default="5%", help="how much slower is no matter")
-    parser.add_argument("--side", default="5", help="runs a side, by commas")
-    parser.add_argument("--pairs", type=int, default=200)
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="--benchmark-max-time of the runs (default: 2)"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=30, metavar="N", help="unchanged runs (default: 30)"
+    )
+    parser.add_argument(
+        "--slow-processes", type=int, default=12, metavar="N", help="slow runs (default: 12)"
+    )
+    parser.add_argument(
+        "--slowed-by", default="0.1,0.03", metavar="SHARE,...", help="shares of a call's time"
+    )
+    parser.add_argument(
+        "--tolerance", default="5%", metavar="SHARE", help="of the gate (default: 5%%)"
+    )
+    parser.add_argument("--side", default="5", metavar="N,...", help="runs a side (default: 5)")
+    parser.add_argument("--pairs", type=int, default=200, metavar="N", help="default: 200")
     arguments = parser.parse_args()
     draw = random.Random(0)
     sides = [int(side) for side in arguments.side.split(",")]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Whether random weights are fit for checking with: one row per model, and the share that is.
+"""Checks that random weights make checks meaningful: one row per model, and how many pass.
 
     .venv/bin/python validation/weights_fitness.py --models article
 
-A model meets what is asked of it (see `Fitness.misses`) or the row says what it misses. The images
-are those that every check uses.
+A model meets all requirements (see `Fitness.misses`), or its row lists those that it misses. The
+images are those of every check.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from deploybench.models import images, torchvision_zoo, weights
 
 @dataclass(frozen=True)
 class Fitness:
-    """What was measured of one model's random weights on 8 images.
+    """The properties of one model's random weights on 8 images.
 
-    seconds: to set the weights. over_classes: standard deviation of the logits over the classes,
-    the least and the greatest of the images. over_inputs: the same over the images, the 5th, 50th
-    and 95th percentile of the classes. gap: median gap between neighbours in the first six classes,
-    in units of the greatest difference between eager float32 and float64. first_classes: distinct
-    ones.
+    seconds: to set the weights. over_classes: the standard deviation of the logits over the
+    classes, minimum and maximum over the images. over_inputs: the same over the images, 5th, 50th
+    and 95th percentile over the classes. gap: the median gap between neighbours in the first six
+    classes, in units of the largest difference between eager float32 and float64. first_classes:
+    the number of distinct best classes.
     """
 
     seconds: float
@@ -42,7 +42,7 @@ class Fitness:
     finite: bool
 
     def misses(self) -> list[str]:
-        """What is asked and not met."""
+        """The requirements that are not met."""
         asked = {
             "not finite": self.finite,
             "spread over classes": self.over_classes[0] >= 1 and self.over_classes[1] <= 5,
@@ -85,8 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default="article")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", default="article", metavar="NAMES", help="default: article")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     options = parser.parse_args()
     names = torchvision_zoo.select(options.models)
     met, total = 0, 0.0

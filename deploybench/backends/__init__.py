@@ -1,4 +1,4 @@
-"""The registry: every file of this package that defines a Backend is one, by being there."""
+"""The registry of backends: it finds every Backend that a file of this package defines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..errors import unknown_name
 from .base import Backend
 
 SUPPORT = ("base", "session")
-"""Files beside the backends that are none, as are those whose names begin with an underscore."""
+"""Files without a backend; files whose names begin with an underscore have none either."""
 
 
 @cache
 def registry() -> dict[str, type[Backend]]:
-    """Every backend by its name, in the order of the table's columns."""
+    """Every backend by name, in the order of the table's columns."""
     found: list[type[Backend]] = []
     for entry in pkgutil.iter_modules(__path__):
         if entry.name.startswith("_") or entry.name in SUPPORT:
@@ -32,7 +32,7 @@ def registry() -> dict[str, type[Backend]]:
 
 
 def default_names() -> list[str]:
-    """The backends that are measured where none are named."""
+    """The backends that are measured by default."""
     return [name for name, backend in registry().items() if backend.default]
 
 

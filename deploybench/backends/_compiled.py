@@ -1,4 +1,4 @@
-"""torch.compile, for every mode of it."""
+"""torch.compile, for all its modes."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class CompiledSession(InProcessSession):
         import torch._inductor.config
 
         assert self._input is not None
-        # Given as an option of torch.compile it is read too late, and weights stay inputs.
+        # As an option of torch.compile, it is read too late, and weights stay inputs.
         freezing = torch._inductor.config.patch(freezing=not self._settings.on_cuda)
         with freezing, one_kind_of_error():
             super().run()
         self._compiled_for = self._input.shape
 
     def close(self) -> None:
-        """Forget what was compiled: it holds the model's weights."""
+        """Drop the compiled code, which keeps the model's weights alive."""
         import torch
 
         torch._dynamo.reset()
 
 
 class InMode(Backend):
-    """torch.compile in one mode; there is no artifact, the first call compiles.
+    """torch.compile in one mode; there is no artifact, since the first call compiles.
 
-    On a CPU weights are frozen, so that they are folded and laid out once.
+    On a CPU, weights are frozen, so that they are folded and laid out once.
     """
 
     mode: ClassVar[str]
@@ -67,14 +67,14 @@ class InMode(Backend):
         self._cache = self._cache or PrivateCache()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
-        """Have the module compiled by its first call, with an empty cache."""
+        """Open a session whose first call compiles the module, with an empty cache."""
         import torch
 
         PrivateCache.empty()
         return CompiledSession(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
 
     def close(self) -> None:
-        """Remove what was compiled."""
+        """Remove the compiled code."""
         super().close()
         if self._cache is not None:
             self._cache.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CppSession(Session):
-    """A model that the C++ process holds, which times its own calls in a tight loop."""
+    """A model loaded in the C++ process, which times its own calls in a tight loop."""
 
     clock = "synchronized_clock_of_own_process"
 
@@ -26,7 +26,7 @@ class CppSession(Session):
         self.positional = positional
 
     def put(self, batch: Tensor) -> None:
-        """Hand the bytes of `batch` to the process."""
+        """Send the bytes of `batch` to the process."""
         self._runner.put(batch)
 
     def run(self) -> None:
@@ -34,41 +34,41 @@ class CppSession(Session):
         self._runner.run(1)
 
     def timed(self, count: int, include_copies: bool = False) -> list[float]:
-        """Seconds of each of `count` calls, by the process's own clock."""
+        """The seconds of each of `count` calls, by the process's own clock."""
         return self._runner.timed(count, "copies" if include_copies else "calls")
 
     def queued(self, count: int, include_copies: bool = False) -> float:
-        """Seconds of `count` calls in all, by the process's own clock."""
+        """The total seconds of `count` calls, by the process's own clock."""
         return self._runner.queued(count, "copies" if include_copies else "calls")
 
     def device_timed(self, count: int) -> list[float]:
-        """Seconds of each of `count` calls between two CUDA events of the process."""
+        """The seconds of each of `count` calls, between two CUDA events of the process."""
         return self._runner.device_timed(count)
 
     def output(self) -> Any:
-        """Fetch the output of the latest call: a tensor, or tensors by their paths."""
+        """Fetch the output of the latest call: a tensor, or tensors by path."""
         outputs = self._runner.outputs()
         lone = len(outputs) == 1 and (self.positional or "" in outputs)
         return next(iter(outputs.values())) if lone else outputs
 
     def peak_device_bytes(self) -> int:
-        """The most bytes that the process had on the GPU since it began to load."""
+        """The peak of the process's bytes on the GPU since it began to load."""
         return self._runner.peak_device_bytes()
 
     def peak_resident_bytes(self) -> int | None:
-        """The most that the process had resident since it started."""
+        """The peak of the process's resident bytes since it started."""
         return self._runner.peak_resident_bytes()
 
     def close(self) -> None:
-        """Let the process forget the model; a process that has died has forgotten it already."""
+        """Unload the model, unless the process has died."""
         if self._runner.alive:
             self._runner.unload()
 
 
 class InCppProcess(Backend):
-    """One long-lived C++ process for a whole run; a fresh one after it has died.
+    """One long-lived C++ process for a whole run; replaced by a fresh one if it dies.
 
-    as_graph: on a GPU, where the program was built with CUDA's headers, the first call captures the
+    as_graph: on a GPU, if the program was built with CUDA's headers, the first call captures the
     model in a CUDA graph.
     """
 
@@ -80,14 +80,14 @@ class InCppProcess(Backend):
         self._runner: Runner | None = None
 
     def require(self) -> None:
-        """Build the C++ program if that is still to be done."""
+        """Build the C++ program if necessary."""
         from ..native.build import ensure_runner
 
         super().require()
         ensure_runner()
 
     def load(self, module: nn.Module, artifact: Path | None) -> CppSession:
-        """Have the process load the file."""
+        """Load the file in the process."""
         assert artifact is not None
         runner = self._process()
         runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
@@ -105,17 +105,17 @@ class InCppProcess(Backend):
             self._runner = None
 
     def require_graphs(self) -> None:
-        """Raise BackendUnavailable where no CUDA graph can be captured."""
+        """Raise BackendUnavailable if no CUDA graph can be captured."""
         import torch
 
         if not self.settings.on_cuda:
             raise BackendUnavailable(
-                "a CUDA graph needs a GPU: run with --device cuda where one is"
+                "a CUDA graph needs a GPU: run with --device cuda on a machine with one"
             )
         if not self._process().has_graphs:
             raise BackendUnavailable(
-                "the C++ program was built without CUDA's headers and captures no graphs: install "
-                f"CUDA {torch.version.cuda}'s toolkit, then make clean setup"
+                "the C++ program was built without CUDA's headers and cannot capture graphs: "
+                f"install the toolkit of CUDA {torch.version.cuda}, then make clean setup"
             )
 
     def _process(self) -> Runner:

@@ -1,4 +1,4 @@
-"""What OpenVINO needs, in Python and in the C++ process alike."""
+"""The requirements of OpenVINO, both in Python and in the C++ process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..settings import Settings
 
 
 def require_openvino(settings: Settings) -> None:
-    """Raise BackendUnavailable where OpenVINO is not installed, or the run is on a GPU."""
+    """Raise BackendUnavailable if OpenVINO is not installed, or if the run is on a GPU."""
     require_packages(["openvino"])
     if settings.on_cuda:
-        raise BackendUnavailable("OpenVINO is run on CPUs here: run with --device cpu")
+        raise BackendUnavailable("OpenVINO runs only on CPUs here: run with --device cpu")

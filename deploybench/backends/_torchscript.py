@@ -1,4 +1,4 @@
-"""TorchScript from Python, for every backend that runs its file so."""
+"""TorchScript from Python, for every backend that runs its file there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TorchScriptInPython(Backend):
-    """The file loaded in this process, as one deploys it."""
+    """Loads the file in this process, as in a deployment."""
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Load the file onto the run's device."""
@@ -24,5 +24,5 @@ class TorchScriptInPython(Backend):
         return InProcessSession(program, self.settings)
 
     def prepared(self, program: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
-        """The program as it is called; what was loaded, unless a backend does more with it."""
+        """The program to call: the loaded one, unless a backend transforms it."""
         return program

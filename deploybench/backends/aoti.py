@@ -25,7 +25,7 @@ DEADLINE_SECONDS = 300.0
 
 
 class Aoti(Backend):
-    """A package for inputs of one shape, with its checks of them on."""
+    """A package for inputs of one shape, with its input checks on."""
 
     name = "aoti"
     title = "AOTInductor"
@@ -47,9 +47,10 @@ class Aoti(Backend):
         return InProcessSession(torch._inductor.aoti_load_package(str(artifact)), self.settings)
 
     def _try_elsewhere(self, artifact: str) -> None:
-        """Load the package in another process first, once in a run.
+        """Load a package in another process first, once per run.
 
-        Seen on CUDA with torch 2.11: loading it ends the process, which here is the whole run.
+        With torch 2.11 on CUDA, loading one was seen to crash the process, which here is the whole
+        run.
         """
         if self._crash is None:
             command = [sys.executable, "-c", LOAD, artifact]
@@ -57,6 +58,6 @@ class Aoti(Backend):
             self._crash = signal.Signals(-code).name if code < 0 else ""
         if self._crash:
             raise BackendFailed(
-                f"loading a package ends a Python process here ({self._crash}); "
+                f"loading a package crashes Python here ({self._crash}); "
                 "aoti-cpp runs the same package without Python"
             )

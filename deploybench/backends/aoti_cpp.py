@@ -1,4 +1,4 @@
-"""AOTInductor from C++: the same package in a process on LibTorch, with no Python in it."""
+"""AOTInductor from C++: the same package in a LibTorch process without Python."""
 
 from __future__ import annotations
 

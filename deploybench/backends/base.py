@@ -1,9 +1,9 @@
-"""What a backend is: one way to deploy a model, from the module to a session that answers.
+"""The base of all backends. A backend is one way to deploy a model, from the module to a session.
 
-A backend is one file in this package. Its class says what it is called, which column it fills,
-which exported format it deploys and, by its base class, which runtime runs it. It knows nothing of
-statistics or pytest. Importing a backend's file must not import torch: names and titles are read
-for `--help` and for collecting tests.
+Each backend is one file in this package. Its class declares its name, its column, the exported
+format that it deploys and, by its base class, the runtime that runs it. A backend knows nothing
+about statistics or pytest. Importing its file must not import torch, because names and titles are
+read for `--help` and for collecting tests.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Backend(ABC):
     """One way to deploy a model. One instance serves a whole run.
 
     name: as in `--backends` and in test ids. title: of the table's column. order: the column's
-    place from left to right. default: whether it is measured where no backends are named.
-    format: what it exports and deploys; None where it runs the module itself.
+    position from left to right. default: whether it is measured by default.
+    format: the format that it exports and deploys; None if it runs the module itself.
     needs_python: whether its calls are made from Python. dtypes: those it can compute in.
-    channels_last: whether that layout means anything to it. runtime_packages: those beyond
-    requirements.txt that run it, by the names they are imported by. allocates_through_torch:
-    whether all that it takes of a GPU comes from torch's allocator, the one that tells how much.
+    channels_last: whether it supports that memory format. runtime_packages: the packages beyond
+    requirements.txt that run it, by their import names. allocates_through_torch: whether all its
+    GPU memory comes from torch's allocator, which is the only one that reports it.
     """
 
     name: ClassVar[str]
@@ -51,28 +51,28 @@ class Backend(ABC):
 
     @classmethod
     def packages(cls) -> tuple[str, ...]:
-        """All that it runs on beyond requirements.txt: runs with other versions do not compare."""
+        """All packages beyond requirements.txt; runs with other versions are not comparable."""
         return (*cls.runtime_packages, *(cls.format.packages if cls.format else ()))
 
     @property
     def any_batch_size(self) -> bool:
-        """Whether what it deploys takes inputs of other batch sizes than the example's."""
+        """Whether the deployed model takes other batch sizes than the example's."""
         return self._format is None or self._format.any_batch_size
 
     def require_supported(self) -> None:
-        """Raise Unsupported where the run's settings are nothing that it can do."""
+        """Raise Unsupported if the backend cannot run with these settings on any machine."""
         if self.settings.dtype not in self.dtypes:
             raise Unsupported(
-                f"{self.name} has no {self.settings.dtype}: run it with --dtype "
+                f"{self.name} does not support {self.settings.dtype}: run it with --dtype "
                 f"{' or '.join(self.dtypes)}"
             )
         if self.settings.channels_last and not self.channels_last:
             raise Unsupported(
-                f"{self.name} chooses its own layout in memory: run it without --channels-last"
+                f"{self.name} chooses its own memory format: run it without --channels-last"
             )
 
     def require(self) -> None:
-        """Raise BackendUnavailable, with the command that mends it, where it cannot run."""
+        """Raise BackendUnavailable, with the command that fixes it, if it cannot run here."""
         if self._format is not None:
             self._format.require()
 
@@ -81,8 +81,8 @@ class Backend(ABC):
     ) -> Callable[[Tensor], Any] | None:
         """Write the artifact of `module`, which takes inputs like `example`, to `path`.
 
-        Returns the exported program as it was in memory before it was saved, where there is one.
-        Raises NotImplementedError for a backend without an artifact, which is never asked.
+        Returns the exported program as it was in memory before it was saved, if there is one.
+        Raises NotImplementedError for a backend without an artifact.
         """
         if self._format is None:
             raise NotImplementedError(f"{self.name} has no artifact")
@@ -93,11 +93,11 @@ class Backend(ABC):
         """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
 
     def forget(self) -> None:
-        """Give back what is kept of a model, none of whose programs will be called again."""
+        """Free everything kept for a model; none of its programs will be called again."""
         if self._format is not None:
             self._format.forget()
 
     def close(self) -> None:
-        """End what the backend keeps from one session to the next."""
+        """Close everything that the backend keeps between sessions."""
         if self._format is not None:
             self._format.close()

@@ -1,4 +1,4 @@
-"""torch.compile as it comes."""
+"""torch.compile in its default mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TorchScript from C++: the scripted file in a process on LibTorch that has no Python in it."""
+"""TorchScript from C++: the scripted file in a LibTorch process without Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch as it is written, captured once in a CUDA graph and replayed."""
+"""The PyTorch module, captured once in a CUDA graph and replayed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WARM_UP_CALLS = 3
 
 
 class GraphSession(InProcessSession):
-    """A session whose input and output have one place each, which the graph reads and writes."""
+    """A session with fixed memory for input and output, which the graph reads and writes."""
 
     def __init__(self, module: nn.Module, settings: Settings) -> None:
         super().__init__(module, settings)
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def put(self, batch: Tensor) -> None:
-        """Copy `batch` to the graph's input; one of another shape asks for another graph."""
+        """Copy `batch` to the graph's input; a batch of another shape needs another graph."""
         self._batch = batch
         with self.calling():
             if self._input is None or self._input.shape != batch.shape:
@@ -36,7 +36,7 @@ class GraphSession(InProcessSession):
                 self._input.copy_(batch)
 
     def run(self) -> None:
-        """Replay the graph; the first call captures it, so that it is timed as one."""
+        """Replay the graph; the first call captures it, so the capture counts as that call."""
         if self._graph is None:
             self._graph = self._capture()
         self._graph.replay()
@@ -59,17 +59,17 @@ class GraphSession(InProcessSession):
 
 
 class CudaGraph(Backend):
-    """For GPUs alone."""
+    """For GPUs only."""
 
     name = "cudagraph"
     title = "CUDA graph"
     order = 90
 
     def require(self) -> None:
-        """Ask for a GPU."""
+        """Require a GPU."""
         if not self.settings.on_cuda:
             raise BackendUnavailable(
-                "a CUDA graph needs a GPU: run with --device cuda where one is"
+                "a CUDA graph needs a GPU: run with --device cuda on a machine with one"
             )
 
     def load(self, module: nn.Module, artifact: Path | None) -> GraphSession:

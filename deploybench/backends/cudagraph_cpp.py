@@ -1,4 +1,4 @@
-"""TorchScript frozen, captured once in a CUDA graph and replayed, in the C++ process."""
+"""Frozen TorchScript, captured once in a CUDA graph and replayed, in the C++ process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ._cpp_process import InCppProcess
 
 
 class CudaGraphCpp(InCppProcess):
-    """For GPUs alone."""
+    """For GPUs only."""
 
     name = "cudagraph-cpp"
     title = "CUDA graph (C++)"
@@ -16,6 +16,6 @@ class CudaGraphCpp(InCppProcess):
     as_graph = True
 
     def require(self) -> None:
-        """Build the C++ program, and ask for a GPU and for CUDA's headers."""
+        """Build the C++ program, and require a GPU and CUDA's headers."""
         super().require()
         self.require_graphs()

@@ -1,4 +1,4 @@
-"""PyTorch as it is written: the module, called from Python."""
+"""Eager PyTorch: the module, called from Python."""
 
 from __future__ import annotations
 

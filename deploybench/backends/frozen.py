@@ -1,4 +1,4 @@
-"""TorchScript frozen: weights turned to constants and folded, saved to a file and loaded again."""
+"""Frozen TorchScript: weights as folded constants, saved to a file and loaded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TorchScript frozen from C++: the frozen file in a process on LibTorch, with no Python in it."""
+"""Frozen TorchScript from C++: the frozen file in a LibTorch process without Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.compile that tries kernels out, and records a CUDA graph on a GPU."""
+"""torch.compile with autotuned kernels, and with a CUDA graph on a GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ._compiled import InMode
 
 
 class MaxAutotune(InMode):
-    """Mode max-autotune. Its CUDA graph is recorded by the second call or the third."""
+    """Mode max-autotune. The second or third call records its CUDA graph."""
 
     name = "max-autotune"
     title = "torch.compile max-autotune"

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the model as ONNX, run by the one execution provider that was asked for."""
+"""ONNX Runtime: the model as ONNX, run by exactly one execution provider."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def calls_on_device(session: InferenceSession, kind: str) -> Callable[[Tensor], Tensor]:
-    """A function that calls `session` on a tensor where it lies and leaves the logits there.
+    """A function that calls `session` on a tensor on its device and leaves the logits there.
 
-    kind: cuda or cpu, where both are.
+    kind: cuda or cpu, the kind of that device.
     """
     import numpy as np
     import torch
@@ -33,7 +33,7 @@ def calls_on_device(session: InferenceSession, kind: str) -> Callable[[Tensor], 
         logits = torch.empty(given.shape, dtype=batch.dtype, device=batch.device)
         dtype = np.dtype(str(batch.dtype).removeprefix("torch."))
         if batch.is_cuda:
-            # ONNX Runtime has a stream of its own, which waits for none of torch's.
+            # ONNX Runtime has its own stream, which does not wait for torch's.
             torch.cuda.current_stream(batch.device).synchronize()
         for bind, name, tensor in (
             (binding.bind_input, taken.name, batch),
@@ -49,31 +49,31 @@ def calls_on_device(session: InferenceSession, kind: str) -> Callable[[Tensor], 
 
 
 class OnnxRuntime(Backend):
-    """A session with one provider and as many threads as the run has."""
+    """A session with one provider and the run's number of threads."""
 
     name = "onnxruntime"
     title = "ONNX Runtime"
     order = 120
     format = OnnxFile
-    # Tensors cross as NumPy's, which knows no bfloat16.
+    # Tensors are passed as NumPy arrays, and NumPy has no bfloat16.
     dtypes = ("float32", "float16")
     channels_last = False
     runtime_packages = ("onnxruntime",)
     allocates_through_torch = False
 
     def require(self) -> None:
-        """Find the packages, and the provider for the run's device."""
+        """Require the packages, and the provider for the run's device."""
         require_packages(self.runtime_packages)
         super().require()
         import onnxruntime
 
         if self._provider not in onnxruntime.get_available_providers():
             raise BackendUnavailable(
-                f"this onnxruntime has no {self._provider}: pip install onnxruntime-gpu"
+                f"the installed onnxruntime has no {self._provider}: pip install onnxruntime-gpu"
             )
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
-        """Open the file; raises BackendFailed where another provider took its place."""
+        """Open the file; raises BackendFailed if another provider runs it."""
         import onnxruntime
         import torch
 
@@ -86,7 +86,8 @@ class OnnxRuntime(Backend):
             )
         if session.get_providers()[0] != self._provider:
             raise BackendFailed(
-                f"onnxruntime took {session.get_providers()[0]}, {self._provider} was asked for"
+                f"onnxruntime uses {session.get_providers()[0]} although {self._provider} was "
+                "requested"
             )
         if self.settings.on_cuda:
             return InProcessSession(calls_on_device(session, "cuda"), self.settings)

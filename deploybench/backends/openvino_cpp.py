@@ -1,4 +1,4 @@
-"""OpenVINO from C++: the ONNX file in a process that has no Python in it."""
+"""OpenVINO from C++: the ONNX file in a process without Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OpenVinoCpp(InCppProcess):
     runtime_packages = ("openvino",)
 
     def require(self) -> None:
-        """Find the packages, ask for a CPU, and build the library that the process opens."""
+        """Require the packages and a CPU, and build the library that the process opens."""
         from ..native.build import build_target, package_folder
 
         require_openvino(self.settings)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class OpenVino(Backend):
-    """For CPUs alone. Float32 is asked for by name: it would take bfloat16 where it can."""
+    """For CPUs only. Requests float32 explicitly, because the default may be bfloat16."""
 
     name = "openvino"
     title = "OpenVINO"
@@ -26,7 +26,7 @@ class OpenVino(Backend):
     runtime_packages = ("openvino",)
 
     def require(self) -> None:
-        """Find the packages, and ask for a CPU."""
+        """Require the packages and a CPU."""
         require_openvino(self.settings)
         super().require()
 
@@ -49,7 +49,7 @@ class OpenVino(Backend):
 
         def forward(batch: Tensor) -> Tensor:
             request.infer({0: batch.numpy()}, share_inputs=True, share_outputs=True)
-            # The next call writes its logits to the same place.
+            # Copied, because the next call writes its logits to the same memory.
             return torch.from_numpy(request.get_output_tensor().data.copy())
 
         return InProcessSession(forward, self.settings)

@@ -1,4 +1,4 @@
-"""TorchScript optimized: the frozen file, its operators chosen for inference when it is loaded."""
+"""Optimized TorchScript: the frozen file, optimised for inference when it is loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Optimized(TorchScriptInPython):
-    """torch.jit.optimize_for_inference, on each load: its operators cannot be saved."""
+    """torch.jit.optimize_for_inference on each load, because its operators cannot be saved."""
 
     name = "optimized"
     title = "TorchScript optimized"

@@ -7,7 +7,7 @@ from ._torchscript import TorchScriptInPython
 
 
 class Scripted(TorchScriptInPython):
-    """The file that the C++ process runs too, loaded in this process."""
+    """The file that the cpp backend runs in C++, loaded in this process."""
 
     name = "scripted"
     title = "TorchScript (Python)"

@@ -1,6 +1,6 @@
 """A session: a loaded model with an input in place, which times its own calls.
 
-One set of methods serves models in this process and in another one. Every session times a call the
+The same methods serve models in this process and in another one. Every session times a call in the
 same way: synchronise with the device, read the clock, call, synchronise, read the clock.
 """
 
@@ -25,11 +25,11 @@ class Session(ABC):
     """A loaded model with an input in place, ready to be called again and again.
 
     Inputs are tensors with a leading batch dimension on the CPU, of the run's dtype; images are
-    [batch, channels, height, width], normalised. Outputs are what the model gives, a tensor or any
+    [batch, channels, height, width], normalised. Outputs are those of the model, a tensor or any
     nesting of tuples, lists and dicts of tensors, on the CPU.
 
-    clock: the name of what times the calls, for the saved run. positional: whether outputs come in
-    order alone, without the nesting and the names that the module gives them.
+    clock: the name of the clock that times the calls, for the saved run. positional: whether
+    outputs are only ordered, without the nesting and names that the module gives them.
     """
 
     clock: ClassVar[str]
@@ -37,7 +37,7 @@ class Session(ABC):
 
     @abstractmethod
     def put(self, batch: Tensor) -> None:
-        """Place `batch` on the device, where the calls that follow take it from."""
+        """Place `batch` on the device as the input of the following calls."""
 
     @abstractmethod
     def run(self) -> None:
@@ -49,18 +49,18 @@ class Session(ABC):
 
     @abstractmethod
     def timed(self, count: int, include_copies: bool = False) -> list[float]:
-        """Call the model `count` times; the seconds of each, device synchronised at both ends.
+        """Call the model `count` times; the seconds of each, with the device synchronised.
 
-        include_copies: with the input's way to the device and the output's way back.
+        include_copies: include the input's transfer to the device and the output's transfer back.
         """
 
     @abstractmethod
     def queued(self, count: int, include_copies: bool = False) -> float:
-        """Call the model `count` times with one synchronise at the end; the seconds in all."""
+        """Call the model `count` times and synchronise once at the end; the total seconds."""
 
     @abstractmethod
     def device_timed(self, count: int) -> list[float]:
-        """Seconds of each of `count` calls between two CUDA events; none where there is no CUDA."""
+        """The seconds of each of `count` calls between two CUDA events; empty without CUDA."""
 
     def predict(self, batch: Tensor) -> Any:
         """Place `batch`, call the model once and fetch its output."""
@@ -69,15 +69,15 @@ class Session(ABC):
         return self.output()
 
     def peak_device_bytes(self) -> int | None:
-        """The most bytes on the GPU since the load; None where this process's own are meant."""
+        """The peak bytes on the GPU since the load; None if the session uses this process."""
         return None
 
     def peak_resident_bytes(self) -> int | None:
-        """The most that the session's own process had resident; None where it has none."""
+        """The peak resident bytes of the session's own process; None if it has none."""
         return None
 
-    def close(self) -> None:  # noqa: B027 - most sessions hold nothing that needs closing
-        """Give back what the session holds."""
+    def close(self) -> None:  # noqa: B027 - most sessions have nothing to close
+        """Free everything that the session keeps."""
 
 
 class InProcessSession(Session):
@@ -120,7 +120,7 @@ class InProcessSession(Session):
             return super().predict(batch)
 
     def timed(self, count: int, include_copies: bool = False) -> list[float]:
-        """Seconds of each of `count` calls, by this process's clock."""
+        """The seconds of each of `count` calls, by this process's clock."""
         call = self._run_with_copies if include_copies else self.run
         samples = []
         with self.calling(), _no_garbage_collection():
@@ -133,7 +133,7 @@ class InProcessSession(Session):
         return samples
 
     def queued(self, count: int, include_copies: bool = False) -> float:
-        """Seconds of `count` calls in all, by this process's clock."""
+        """The total seconds of `count` calls, by this process's clock."""
         call = self._run_with_copies if include_copies else self.run
         with self.calling(), _no_garbage_collection():
             self.synchronize()
@@ -144,7 +144,7 @@ class InProcessSession(Session):
             return perf_counter() - start
 
     def device_timed(self, count: int) -> list[float]:
-        """Seconds of each of `count` calls between two CUDA events; none on a CPU."""
+        """The seconds of each of `count` calls between two CUDA events; empty on a CPU."""
         if not self._settings.on_cuda:
             return []
         import torch
@@ -171,9 +171,9 @@ class InProcessSession(Session):
         return settings.calling(self._settings)
 
     def synchronize(self) -> None:
-        """Wait until the device has done what the calls have queued.
+        """Wait until the device has finished the queued calls.
 
-        That is the current stream alone: what others do on the device is no part of a call, and a
+        It waits only for the current stream: other work on the device is not part of a call, and a
         backend that left its work on another stream would give a wrong answer.
         """
         if self._settings.on_cuda:

@@ -1,4 +1,4 @@
-"""TorchScript by tracing: what one example input ran through, saved to a file and loaded again."""
+"""Traced TorchScript: the operations on one example input, saved to a file and loaded again."""
 
 from __future__ import annotations
 

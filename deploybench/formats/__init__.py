@@ -1,4 +1,4 @@
-"""The files that a model is exported to, each format written once.
+"""The formats that a model is exported to.
 
-A format knows how its file is written and what that needs; backends know what runs it.
+A format knows how to write its file and what that requires; backends know what runs it.
 """

@@ -1,4 +1,4 @@
-"""Packages of AOTInductor: the model compiled ahead of time for inputs of one shape."""
+"""AOTInductor packages: the model compiled ahead of time for inputs of one shape."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .inductor import PrivateCache, one_kind_of_error
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Without it a package answers an input that it was not made for with garbage.
+# Without it, a package returns garbage for an input of another shape.
 CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
 
 
 class AotInductorPackage(ExportedFormat):
-    """torch.export, then AOTInductor. What is compiled on the way lies in a private cache."""
+    """torch.export, then AOTInductor. Intermediate compiled code is in a private cache."""
 
     suffix = "aoti.pt2"
     any_batch_size = False
-    positional_outputs = True  # from C++; in Python torch keeps the nesting beside the package
+    positional_outputs = True  # in C++; in Python, torch keeps the nesting too
 
     def __init__(self) -> None:
         self._cache: PrivateCache | None = None
 
     def require(self) -> None:
-        """Find the compiler that a package is built with."""
+        """Require the compiler that builds a package."""
         from ..native.build import find_compiler
 
         find_compiler()
@@ -44,12 +44,12 @@ class AotInductorPackage(ExportedFormat):
             aoti_compile_and_package(
                 exported,
                 package_path=str(path),
-                # Folds weights and lays them out once; on a GPU it gains nothing.
+                # Folds weights and lays them out once; it has no benefit on a GPU.
                 inductor_configs={"freezing": True} if on_cpu else {},
             )
 
     def close(self) -> None:
-        """Remove what was compiled on the way."""
+        """Remove the intermediate compiled code."""
         if self._cache is not None:
             self._cache.close()
             self._cache = None

@@ -1,4 +1,4 @@
-"""What an exported format is: one kind of file that a model can be deployed as."""
+"""The base of exported formats: the kinds of files that a model can be deployed as."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class ExportedFormat(ABC):
-    """A kind of file, and how it is written. Importing a format's file imports no torch.
+    """A kind of file, and how to write it. Importing a format's file imports no torch.
 
-    suffix: of the file's name, after the model's; backends of one format share one file, exported
-    once per model. any_batch_size: whether the file takes inputs of other batch sizes than the
-    example's. positional_outputs: whether outputs come out in order alone, without the nesting and
-    the names that the module gives them. packages: those beyond requirements.txt that writing it
-    needs, by the names they are imported by.
+    suffix: of the file's name, after the model's name; backends of one format share one file, which
+    is exported once per model. any_batch_size: whether the file takes other batch sizes than the
+    example's. positional_outputs: whether outputs are only ordered, without the nesting and names
+    that the module gives them. packages: the packages beyond requirements.txt that writing it
+    needs, by their import names.
     """
 
     suffix: ClassVar[str]
@@ -26,8 +26,8 @@ class ExportedFormat(ABC):
     positional_outputs: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
 
-    def require(self) -> None:  # noqa: B027 - most formats need torch alone
-        """Raise BackendUnavailable, with the command that mends it, where none can be written."""
+    def require(self) -> None:  # noqa: B027 - most formats need only torch
+        """Raise BackendUnavailable, with the command that fixes it, if it cannot be written."""
 
     @abstractmethod
     def export(
@@ -35,12 +35,12 @@ class ExportedFormat(ABC):
     ) -> Callable[[Tensor], Any] | None:
         """Write the file of `module`, which takes inputs like `example`, to `path`.
 
-        Returns the exported program as it was in memory before it was saved, where there is one.
-        `module` must be left as it is.
+        Returns the exported program as it was in memory before it was saved, if there is one. The
+        export must not change `module`.
         """
 
-    def forget(self) -> None:  # noqa: B027 - most formats keep nothing of a model
-        """Give back what is kept of a model, none of whose programs will be called again."""
+    def forget(self) -> None:  # noqa: B027 - most formats keep nothing for a model
+        """Free everything kept for a model; none of its programs will be called again."""
 
-    def close(self) -> None:  # noqa: B027 - most formats hold nothing between exports
-        """End what the format keeps from one export to the next."""
+    def close(self) -> None:  # noqa: B027 - most formats keep nothing between exports
+        """Close everything that the format keeps between exports."""

@@ -1,4 +1,4 @@
-"""Compiling with Inductor, for every backend that does: a cold cache, and errors of one kind."""
+"""Shared parts of all that compiles with Inductor: a cold cache, and uniform errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..errors import BackendFailed
 
 
 class PrivateCache:
-    """Inductor's and Triton's caches in a folder that is empty at first and removed in the end.
+    """Inductor's and Triton's caches in a folder that is empty at first and removed at the end.
 
-    Compiling is then cold, as it is where a model is deployed for the first time; what torch keeps
-    elsewhere, C++ headers compiled once for a machine, stays. Those that are open at the same time
-    share the folder, since its name stands in the environment.
+    So compiling is cold, as when a model is deployed for the first time. Precompiled C++ headers,
+    which torch keeps elsewhere, stay. Caches that are open at the same time share the folder,
+    because its name is in the environment.
     """
 
     _open: ClassVar[int] = 0
@@ -26,7 +26,7 @@ class PrivateCache:
 
     @classmethod
     def empty(cls) -> None:
-        """Go on with an empty folder, if any is in use; what was loaded from the last one stays."""
+        """Switch to an empty folder, if one is in use; code loaded from the last one stays."""
         from torch._inductor.utils import fresh_cache
 
         cls._held.close()
@@ -34,14 +34,14 @@ class PrivateCache:
             cls._held.enter_context(fresh_cache())
 
     def close(self) -> None:
-        """Remove the folder, if nobody else uses it, and let others use theirs again."""
+        """Stop using the folder; remove it if no other cache uses it."""
         PrivateCache._open -= 1
         PrivateCache.empty()
 
 
 @contextmanager
 def one_kind_of_error() -> Iterator[None]:
-    """Within it, what torch.export, Dynamo and Inductor raise becomes a BackendFailed."""
+    """A context in which errors of torch.export, Dynamo and Inductor become BackendFailed."""
     try:
         yield
     except (RuntimeError, OSError, MemoryError):

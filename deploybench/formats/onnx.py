@@ -29,7 +29,7 @@ def require_packages(names: Iterable[str]) -> None:
 
 
 class OnnxFile(ExportedFormat):
-    """One ONNX file with the weights in it, for inputs of the example's shape."""
+    """One ONNX file including the weights, for inputs of the example's shape."""
 
     suffix = "onnx"
     any_batch_size = False
@@ -37,7 +37,7 @@ class OnnxFile(ExportedFormat):
     packages = ("onnx", "onnxscript")
 
     def require(self) -> None:
-        """Find the packages that torch.onnx.export needs."""
+        """Require the packages that torch.onnx.export needs."""
         require_packages(self.packages)
 
     def export(self, module: nn.Module, example: Tensor, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""TorchScript files: scripted, traced and frozen ones, how they are written and read."""
+"""TorchScript files: writing scripted, traced and frozen ones, and reading them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def without_deprecation_notice() -> Iterator[None]:
-    """Silence the notice that TorchScript is deprecated: its users are who this suite is for."""
+    """Silence the notice that TorchScript is deprecated, which users of this suite know."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.\w+.*")
         yield
@@ -49,14 +49,14 @@ class TracedFile(ExportedFormat):
         import torch
 
         with without_deprecation_notice(), torch.no_grad():
-            # What torch would check of the trace, this suite checks of the answers.
+            # torch need not check the trace, because this suite checks the answers.
             traced = torch.jit.trace(module, example, check_trace=False, strict=False)
             torch.jit.save(traced, str(path))
         return traced
 
 
 class FrozenFile(ExportedFormat):
-    """torch.jit.freeze of the scripted module, saved: its weights are constants, and folded."""
+    """torch.jit.freeze of the scripted module, saved: its weights are folded constants."""
 
     suffix = "frozen.ts"
 
@@ -70,13 +70,13 @@ class FrozenFile(ExportedFormat):
         return frozen
 
     def forget(self) -> None:
-        """Give back the frozen weights, which torch keeps for as long as the process lives.
+        """Free the frozen weights, which torch would keep until the process ends.
 
-        None of the frozen programs can be called afterwards; what was loaded from a file can.
+        Frozen programs cannot be called afterwards; programs loaded from a file can.
         """
         import torch
 
-        # As torch's own tests of TorchScript do between two of them.
+        # torch's own tests of TorchScript do the same after each test.
         torch._C._jit_clear_class_registry()
         torch.jit._recursive.concrete_type_store = torch.jit._recursive.ConcreteTypeStore()
         torch.jit._state._clear_class_state()
@@ -86,19 +86,21 @@ class FrozenFile(ExportedFormat):
 def load_program(path: Path, device: str) -> torch.jit.ScriptModule:
     """Load a TorchScript file onto `device` in evaluation mode.
 
-    Raises FileError for a file that is missing, cut short or not TorchScript.
+    Raises FileError for a file that is missing, truncated or not TorchScript.
     """
     import torch
 
     if not path.is_file():
-        raise FileError(f"{path}: no such TorchScript file; write one with tools/generate_ts.py")
+        raise FileError(
+            f"{path} does not exist; write a TorchScript file with tools/generate_ts.py"
+        )
     try:
         with without_deprecation_notice():
             program = torch.jit.load(str(path), map_location=device)
     except (RuntimeError, ValueError, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise FileError(
-            f"{path}: not a whole TorchScript file ({first}); "
-            "write it anew with tools/generate_ts.py"
+            f"{path} is not a complete TorchScript file ({first}); "
+            "write it again with tools/generate_ts.py"
         ) from error
     return program.eval()

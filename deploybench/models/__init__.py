@@ -1,4 +1,4 @@
-"""What a model is, where models and their weights come from, and the inputs they are run on."""
+"""Models: where they and their weights come from, and the inputs they are run on."""
 
 from .model import Model
 

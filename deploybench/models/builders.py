@@ -1,4 +1,4 @@
-"""How a model is built without weights: quickly, and with plain logits for an output."""
+"""Builds models without weights: quickly, and with logits as their only output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchvision import models
 
 
 class PlainGoogLeNet(models.GoogLeNet):
-    """GoogLeNet without auxiliary classifiers, whose script returns logits and not a namedtuple."""
+    """GoogLeNet without auxiliary classifiers; scripted, it returns logits, not a namedtuple."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images [n, 3, 224, 224] to logits [n, 1000]."""
@@ -20,7 +20,7 @@ class PlainGoogLeNet(models.GoogLeNet):
 
 
 class PlainInception3(models.Inception3):
-    """Inception v3 without auxiliary classifiers, whose script returns logits and no namedtuple."""
+    """Inception v3 without auxiliary classifiers; scripted, it returns logits, not a namedtuple."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images [n, 3, 299, 299] to logits [n, 1000]."""
@@ -31,10 +31,10 @@ PLAIN: dict[str, type[nn.Module]] = {"googlenet": PlainGoogLeNet, "inception_v3"
 
 
 class ZeroFills(TorchFunctionMode):
-    """Within it, what would be filled with random numbers is filled with zeros, which is fast.
+    """A context in which random initialisation is replaced by zeros, which is fast.
 
-    A model that is about to get its weights needs no others first. Zeros, and not what the memory
-    happens to hold: torch's trunc_normal_ draws again until all numbers lie within its bounds.
+    A model that is about to get its weights does not need random ones first. Uninitialised memory
+    would not do, because torch's trunc_normal_ draws again until all numbers are within its bounds.
     """
 
     FILLS = frozenset(
@@ -48,7 +48,7 @@ class ZeroFills(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Fill with zeros where `func` fills with random numbers; call it otherwise."""
+        """Fill with zeros if `func` fills with random numbers; otherwise call it."""
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in self.FILLS:
             tensor: Tensor = args[0] if args else kwargs["tensor"]
@@ -58,10 +58,10 @@ class ZeroFills(TorchFunctionMode):
 
 
 def build(name: str) -> nn.Module:
-    """The model of that name with its random parameters zero, in training mode."""
+    """The model of that name with zeros for its random parameters, in training mode."""
     with ZeroFills():
         if name in PLAIN:
-            # transform_input is what torchvision sets where it loads its own weights.
+            # torchvision sets transform_input when it loads its own weights.
             return PLAIN[name](aux_logits=False, transform_input=True, init_weights=False)
         module: nn.Module = models.get_model(name, weights=None)
         return module

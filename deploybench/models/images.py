@@ -1,7 +1,7 @@
-"""The images that models are run on, from a photograph and from a seed, and a user's own image.
+"""The images that models are run on: a photograph, seeded images, or the user's own image.
 
-Every batch holds the photograph first, then by turns a crop of it (flipped, its colours shifted)
-and 1/f noise, whose spectrum falls off as a natural image's does (D. J. Field, 1987, "Relations
+Every batch begins with the photograph. Then crops of it (flipped, with shifted colours) alternate
+with 1/f noise, whose spectrum falls off like that of natural images (D. J. Field, 1987, "Relations
 between the statistics of natural images and the response properties of cortical cells").
 """
 
@@ -27,11 +27,11 @@ STD = (0.229, 0.224, 0.225)
 def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
     """Distinct normalised images: float32 [count, 3, size, size], the photograph first.
 
-    The same arguments give the same bytes on every machine, and a larger count the same images
-    first: pixels are rounded to 8 bits, as in any image file, before they are normalised in
-    float64. Raises RuntimeError where there is no memory for so many.
+    The same arguments give the same bytes on every machine, and a larger count begins with the same
+    images: pixels are rounded to 8 bits, as in any image file, before they are normalised in
+    float64. Raises RuntimeError if there is not enough memory.
     """
-    # All of it at once, so that what cannot be had is refused before work goes into it.
+    # Allocated at once, so that a lack of memory is noticed before any work.
     images = torch.empty(count, 3, size, size)
     for index in range(count):
         images[index] = _image(size, seed, index)
@@ -40,7 +40,7 @@ def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _image(size: int, seed: int, index: int) -> Tensor:
-    """One image of a batch, which must not be changed: every model is given the same few."""
+    """One image of a batch. It must not be changed, because all models share it."""
     random = np.random.default_rng([seed, index])
     if index == 0:
         pixels = _centre_crop(_photograph(), size)
@@ -62,7 +62,7 @@ def _photograph() -> Image.Image:
 def of_shape(shape: Sequence[int], count: int, seed: int = 0) -> Tensor:
     """Distinct inputs of a shape: float32 [count, *shape].
 
-    Images as `batch` makes them for square ones of three channels, else numbers drawn from a normal
+    For square images with three channels, the images of `batch`; otherwise numbers from a normal
     distribution with mean 0 and deviation 1.
     """
     if len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]:
@@ -75,7 +75,7 @@ def of_shape(shape: Sequence[int], count: int, seed: int = 0) -> Tensor:
 
 
 def _centre_crop(photograph: Image.Image, size: int) -> np.ndarray:
-    """Scale the shorter side to 256/224 of `size` and cut out the middle, as for ImageNet."""
+    """Scale the shorter side to 256/224 of `size` and crop the centre, as for ImageNet."""
     scale = round(size * 256 / 224) / min(photograph.size)
     width, height = (int(side * scale) for side in photograph.size)
     scaled = photograph.resize((width, height), Image.Resampling.BILINEAR)
@@ -102,7 +102,7 @@ def _noise(size: int, random: np.random.Generator) -> np.ndarray:
     waves = np.fft.rfft2(random.standard_normal((3, size, size))) / frequency
     planes = np.fft.irfft2(waves, s=(size, size))
     planes /= planes.std(axis=(1, 2), keepdims=True)
-    # Channels of a natural image go together: one plane for the light, two for the colour.
+    # Channels of a natural image are correlated: one plane for the light, two for the colour.
     light, *colour = planes
     red, blue = (light + 0.5 * plane for plane in colour)
     image = np.stack([red, light, blue], axis=-1) * random.uniform(30.0, 60.0)
@@ -118,19 +118,20 @@ def read_image(
 ) -> Tensor:
     """A user's image as input of a model: float32 [3, 224, 224].
 
-    preprocess: from a PIL image in RGB; None: the article's, which scales the shorter side to 256,
-    cuts out the middle 224 x 224 and normalises with ImageNet's mean and deviation. Raises
-    FileError for what is missing, unreadable, cut short, not an image, or too large to open safely.
+    preprocess: takes a PIL image in RGB; None for the article's preprocessing, which scales the
+    shorter side to 256, crops the central 224 x 224 and normalises with ImageNet's mean and
+    deviation. Raises FileError for a file that is missing, unreadable, truncated, not an image, or
+    too large to open safely.
     """
     try:
         with Image.open(path) as file:
             image = file.convert("RGB")
     except FileNotFoundError as error:
-        raise FileError(f"image '{path}' is not there; give the path of an image file") from error
+        raise FileError(f"image '{path}' does not exist; give the path of an image file") from error
     except Image.DecompressionBombError as error:
         raise FileError(f"image '{path}' is too large: {error}; scale it down first") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        # What Pillow's format readers raise for a file that is damaged.
+        # Pillow's format readers raise these for a damaged file.
         raise FileError(
             f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG"
         ) from error

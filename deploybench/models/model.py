@@ -1,4 +1,4 @@
-"""What a model is: all that travels through a run, and to its child processes. Imports no torch."""
+"""Model: the object that a run passes around, also to child processes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Inputs = tuple[int, ...] | Callable[[int, int], Any]
 
 @dataclass(frozen=True)
 class Model:
-    """A model to be deployed: the one object that everything else takes.
+    """A model to be deployed.
 
     name: as in `--models` and in test ids.
-    build: takes nothing and returns the module, on the CPU.
-    inputs: the shape of one input without the batch dimension, which gets seeded images, or a
-    function of (count, seed) that returns a tensor with a leading batch dimension of `count`.
+    build: takes no arguments and returns the module, on the CPU.
+    inputs: the shape of one input without the batch dimension, for seeded inputs, or a function of
+    (count, seed) that returns a tensor with a leading batch dimension of `count`.
     task: how outputs are judged, a name or an object; see tasks/.
     labels: of the classes, in the order of the outputs.
-    weights: AS_BUILT where `build` returns them, OF_THE_RUN where `--weights` says.
+    weights: AS_BUILT if `build` returns them, OF_THE_RUN if `--weights` sets them.
     reference: an importable name by which a child process finds the same model (references.py).
     """
 
@@ -55,11 +55,11 @@ class Model:
         return self.build().eval()
 
     def pretrained_state(self) -> tuple[Mapping[str, Any], Path]:
-        """The state dict that the model's zoo has for it, and the file that it lies in.
+        """The pretrained state dict of the model's zoo, and the file that it comes from.
 
-        Raises UsageError for a model that has none.
+        Raises UsageError for a model without one.
         """
         raise UsageError(
-            f"{self.name} has no pretrained weights of its own: use --weights random, or a folder "
-            "of state dicts"
+            f"{self.name} has no pretrained weights; use --weights random, or a folder of state "
+            "dicts"
         )

@@ -1,18 +1,18 @@
-"""Random weights that a model can be checked with: what training would have set is set from data.
+"""Random weights that make checks meaningful: they are calibrated on data, in place of training.
 
-A model as it is initialised cannot tell a right backend from a wrong one: heads start at zero,
-signals die out or explode with depth, and in a deep net all inputs end up in one direction. So a
-seeded model is run once on a few images, and each layer is set as its input arrives:
+A freshly initialised model cannot distinguish a right backend from a wrong one: heads start at
+zero, signals vanish or explode with depth, and in a deep net all inputs end up in one direction. So
+a seeded model is run once on a few images, and each layer is calibrated when its input arrives:
 
-- a batch norm gets its input's mean and variance, as training's running statistics would;
-- a convolution or linear layer that has a bias is scaled and centred to unit variance and zero
-  mean, which keeps the inputs apart where there is no batch norm (layer-sequential unit-variance
+- a batch norm gets its input's mean and variance, like the running statistics of training;
+- a convolution or linear layer with a bias is scaled and centred to unit variance and zero mean,
+  which keeps the inputs distinct without batch norms (layer-sequential unit-variance
   initialisation: Mishkin and Matas, 2016, "All you need is a good init");
 - the end of a residual branch is damped, so that depth does not amplify rounding (Zhang, Dauphin
   and Ma, 2019, "Fixup initialization");
-- the head tells the images apart, and gives every class the same spread over them.
+- the head distinguishes the images, and gives every class the same spread over them.
 
-Biases, and the weights and biases of norms, are spread, so that to lose one shows in the logits.
+Biases, and the weights and biases of norms, vary, so that losing one changes the logits.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 BIAS = 0.2
-"""Standard deviation of biases, and of norms' weights around 1, where activations have 1."""
+"""The standard deviation of biases, and of norms' weights around 1; activations have 1."""
 DAMPING = 0.3
-"""What the end of a residual branch is scaled by."""
+"""The factor that scales the end of a residual branch."""
 LIFT = 0.5
-"""Mean that a norm's or a layer's outputs are given, where their deviation is 1.
+"""The mean given to the outputs of a norm or layer, whose deviation is 1.
 
 Rectifiers then pass two thirds of them: few units are off for every image, and a deep net without
-shortcuts amplifies rounding by 1.12 a layer instead of 1.21.
+shortcuts amplifies rounding by 1.12 per layer instead of 1.21.
 """
 SPREAD_OVER_INPUTS = 2.0
-"""Standard deviation of each class's logit over the images."""
+"""The standard deviation of each class's logit over the images."""
 SPREAD_OVER_CLASSES = 0.5
-"""Standard deviation over the classes of the logits' mean over the images."""
+"""The standard deviation, over the classes, of the logits' mean over the images."""
 
 
 SIGNS = np.uint64(0x8000_8000_8000_8000)
-"""What turns 64 random bits into the four integers that numpy's Generator makes of them."""
+"""The mask that turns 64 random bits into the four integers that numpy's Generator would draw."""
 CHUNK = 2**15
-"""How many numbers are made at a time: so few that they stay in the processor's cache."""
+"""How many numbers are drawn at a time: few enough to stay in the processor's cache."""
 
 
 def randomize(module: nn.Module, images: Tensor, seed: int) -> None:
-    """Give a built module weights fit for checking, in place.
+    """Give a built module weights that make checks meaningful, in place.
 
     images: float32 [n, 3, height, width], n at least 4, distinct and normalised, of the model's own
-    input size; the module runs on them once. The same seed and images give the same weights, on
-    other machines as far as `_coarse` says.
+    input size; the module runs on them once. The same seed and images give the same weights, also
+    on other machines within the limits of `_coarse`.
     """
     draw = Draw(seed)
     with torch.no_grad():
@@ -68,7 +68,7 @@ def randomize(module: nn.Module, images: Tensor, seed: int) -> None:
 
 
 class Draw:
-    """Seeded random numbers by name: the same on every machine, whatever was drawn before."""
+    """Seeded random numbers by name: the same on every machine and in any order."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -76,15 +76,16 @@ class Draw:
     def __call__(self, name: str, shape: Iterable[int]) -> Tensor:
         """Float32 numbers with mean 0 and deviation 1 for the tensor of that name.
 
-        They are cubes of uniform numbers: made from integers by multiplication alone, hence the
-        same bytes everywhere, quickly drawn, and with tails like trained weights' (kurtosis 3.8).
+        They are cubes of uniform numbers. Computed from integers only by multiplication, they are
+        the same bytes everywhere and fast to draw, with tails like those of trained weights
+        (kurtosis 3.8).
         """
         numbers = torch.empty(tuple(shape))
         self._fill(name, numbers.view(-1).numpy())
         return numbers
 
     def into(self, name: str, tensor: Tensor) -> Tensor:
-        """Put the same numbers into `tensor`, and return it."""
+        """Write the same numbers into `tensor`, and return it."""
         if tensor.is_cpu and tensor.is_contiguous() and tensor.dtype == torch.float32:
             self._fill(name, tensor.detach().view(-1).numpy())
             return tensor
@@ -106,7 +107,7 @@ class Draw:
 
 
 def first_guess(name: str, parameter: Tensor, draw: Draw) -> None:
-    """Set a parameter as it is before any data is seen, by the last part of its name."""
+    """Initialise a parameter before the calibration, by the last part of its name."""
     numbers, shape = draw.into(name, parameter), parameter.shape
     kind = name.rpartition(".")[2]
     if kind == "layer_scale":
@@ -124,9 +125,9 @@ def first_guess(name: str, parameter: Tensor, draw: Draw) -> None:
 
 
 class Calibration(TorchFunctionMode):
-    """Within it, the layers of a module set their weights from what arrives at them.
+    """A context in which each layer of a module sets its weights from its input.
 
-    It works on torch's functions rather than on modules, since torchvision's transformers hand the
+    It works on torch's functions, not on modules, because torchvision's transformers pass the
     weights of linear modules to functions.
     """
 
@@ -135,12 +136,12 @@ class Calibration(TorchFunctionMode):
         {"__getitem__", "contiguous", "dropout", "flatten", "permute", "reshape", "roll"}
         | {"squeeze", "transpose", "unsqueeze", "view"}
     )
-    """Functions whose output, in evaluation mode, holds their input's numbers."""
+    """Functions whose output, in evaluation mode, consists of their input's numbers."""
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         super().__init__()
         self._parameters = {id(parameter) for parameter in parameters}
-        # Outputs of layers from which nothing was computed yet, with what scales them.
+        # Outputs of layers that were not used yet, with the parameters that scale them.
         self._fresh: dict[int, tuple[Tensor, tuple[Tensor, ...]]] = {}
         self._head: tuple[Tensor, Tensor, Tensor | None] | None = None
         self._layers: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -158,7 +159,7 @@ class Calibration(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call `func`; where it is a layer, set its weights."""
+        """Call `func`; if it is a layer, set its weights."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in self.ADDITIONS:
@@ -183,7 +184,7 @@ class Calibration(TorchFunctionMode):
         **options: Any,
     ) -> Tensor:
         var, mean = torch.var_mean(input, dim=(0, 2, 3), correction=0)
-        # A channel that hardly varies must not be blown up to the size of the others.
+        # A channel that hardly varies must not be scaled up to the size of the others.
         running_var.copy_(_coarse(var.clamp(min=0.01 * var.mean())))
         deviation = running_var.sqrt()
         running_mean.copy_(_steps(mean / deviation).mul_(deviation))
@@ -219,11 +220,11 @@ class Calibration(TorchFunctionMode):
     def _centre(
         self, output: Tensor, weight: Tensor, bias: Tensor | None, channels: int = -1
     ) -> Tensor:
-        """Scale a layer to unit variance and move its bias to zero mean, but for the bias's spread.
+        """Scale a layer to unit variance and shift it to zero mean, keeping the bias's spread.
 
-        output: what the layer gives as it is, with its channels in dimension `channels`; changed in
-        place to what it gives then. A layer without a bias of its own is left alone: a norm or
-        another linear layer comes after it.
+        output: the layer's current output, with its channels in dimension `channels`; changed in
+        place to the new output. A layer without its own bias is not changed, because a norm or
+        another linear layer follows it.
         """
         if bias is None or id(bias) not in self._parameters:
             return output
@@ -243,7 +244,7 @@ class Calibration(TorchFunctionMode):
         return output
 
     def _damp(self, *terms: Any) -> None:
-        """Damp the term of an addition that comes straight from a layer, if the other does not."""
+        """Damp the term of an addition that comes directly from a layer, if the other does not."""
         if not all(isinstance(term, Tensor) for term in terms) or terms[0].shape != terms[1].shape:
             return
         fresh = [self._fresh.pop(id(term), None) for term in terms]
@@ -254,32 +255,32 @@ class Calibration(TorchFunctionMode):
                 tensor.mul_(DAMPING)
 
     def set_head(self, draw: Draw) -> None:
-        """Set the weights of the last layer that ran, so that its outputs are fit for logits."""
+        """Set the weights of the last layer that ran, so that its outputs are suitable logits."""
         if self._head is None:
             raise ValueError("no convolution or linear layer ran under the calibration")
         input, weight, bias = self._head
         pooled = input.flatten(2).mean(2) if weight.ndim == 4 else input
         matrix = weight.flatten(1)
-        _tell_apart(matrix, pooled)
+        _distinguish(matrix, pooled)
         logits = pooled @ matrix.T
         matrix.mul_(_coarse(SPREAD_OVER_INPUTS / logits.std(0))[:, None])
         mean = (pooled @ matrix.T).mean(0)
         if bias is None:
-            # With no bias to take the mean away, the weights must not see it.
+            # Without a bias that removes the mean, the weights must ignore it.
             direction = _coarse(pooled.mean(0))
             matrix.sub_(torch.outer(matrix @ direction, direction / direction.square().sum()))
             return
         bias.copy_(draw("head", bias.shape).mul_(SPREAD_OVER_CLASSES) - _steps(mean))
         if weight.ndim == 4:
-            # A ReLU follows (squeezenet): lift all but the lowest pixels above it.
+            # A ReLU follows (squeezenet): raise all but the lowest pixels above 0.
             bias.add_(_coarse(3.0 * F.conv2d(input, weight).std()))
 
 
-def _tell_apart(matrix: Tensor, features: Tensor) -> None:
+def _distinguish(matrix: Tensor, features: Tensor) -> None:
     """Change a head's weights [classes, d] so that features [n, d] give logits equally far apart.
 
-    Adds to a random head W the part W F'AF, F being the centred features, with A chosen so that
-    F(I + F'AF) has equal singular values, none of them raised more than fivefold.
+    Adds W F'AF to a random head W. F are the centred features, and A is chosen so that F(I + F'AF)
+    has equal singular values, none of them raised more than fivefold.
     """
     centred = features - features.mean(0)
     values, vectors = torch.linalg.eigh(centred.double() @ centred.double().T)
@@ -301,13 +302,13 @@ def _tensors(args: Iterable[Any]) -> Iterator[Tensor]:
 def _coarse(x: Tensor) -> Tensor:
     """Round to 5 significant bits.
 
-    Sums differ in their last bits between machines and numbers of threads; rounded, what is
-    calibrated comes out the same, except where it lies on the bound between two roundings.
+    The last bits of sums depend on the machine and the number of threads. After rounding, the
+    calibrated values are the same, unless one is at the boundary between two roundings.
     """
     mantissa, exponent = torch.frexp(x)
     return torch.ldexp(torch.round(mantissa * 32.0) / 32.0, exponent)
 
 
 def _steps(x: Tensor) -> Tensor:
-    """Round to steps of 1/16 where the deviation is about 1, for the same reason as `_coarse`."""
+    """Round numbers with a deviation of about 1 to steps of 1/16; see `_coarse` for the reason."""
     return torch.round(x * 16.0) / 16.0

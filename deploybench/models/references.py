@@ -1,7 +1,7 @@
-"""Importable names of models, by which a child process finds the one that its parent has.
+"""Importable names of models, by which a child process finds its parent's model.
 
-`torchvision:NAME` is a model of torchvision's zoo; `package.module:ATTRIBUTE` is a Model, or a
-function that returns one, that can be imported. Imports no torch.
+`torchvision:NAME` is a model of torchvision's zoo; `package.module:ATTRIBUTE` is an importable
+Model, or a function that returns one. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def select(spec: str) -> list[Model]:
 
 
 def find(reference: str) -> Model:
-    """The model of that reference. Raises UsageError, saying what is wrong with it."""
+    """The model of that reference. Raises UsageError for an invalid one."""
     place, _, name = reference.partition(":")
     if not (place and name):
         raise UsageError(
-            f"'{reference}' is not a reference to a model: use torchvision:NAME or "
+            f"'{reference}' is not a reference to a model; use torchvision:NAME or "
             "package.module:ATTRIBUTE"
         )
     if place == torchvision_zoo.ZOO:

@@ -1,8 +1,8 @@
-"""A fingerprint of a module's state, to tell whether something has changed the module in place.
+"""A fingerprint of a module's state, to detect whether something has changed it in place.
 
-It guards against accidents, not against an adversary: a tensor's bytes count by the CRC-32 of each
-block, which any change of up to 32 bits in a row changes, and any other but for a chance of 2**-32.
-That takes less than half the time of a cryptographic hash.
+It guards against accidents, not against an adversary: tensors are digested by the CRC-32 of each
+block. CRC-32 detects any change of up to 32 bits in a row, and misses others with a probability of
+2**-32. It takes less than half the time of a cryptographic hash.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ BLOCK_BYTES = 2**22
 def state_digest(module: nn.Module) -> str:
     """A fingerprint of `module` and all its submodules, in hexadecimal digits.
 
-    It covers their names, classes, training flags and settings as they print them, and the name,
-    dtype, shape, layout in memory, device and bytes of every tensor: parameters, buffers, and plain
-    attributes, in lists, tuples and dicts too. It leaves out the rest: `requires_grad`, gradients,
-    hooks, and attributes that are no tensors and are not printed.
+    It covers their names, classes, training flags and printed settings, and the name, dtype, shape,
+    memory layout, device and bytes of every tensor: parameters, buffers, and plain attributes, also
+    in lists, tuples and dicts. It does not cover `requires_grad`, gradients, hooks, and attributes
+    that are neither tensors nor printed.
     """
     lines: list[str] = []
     blocks: list[memoryview] = []
     for path, submodule in module.named_modules():
         kind = f"{type(submodule).__module__}.{type(submodule).__qualname__}"
         lines.append(f"{path}: {kind}({submodule.extra_repr()}), training={submodule.training}")
-        # Submodules have their turn by themselves.
+        # Submodules are visited separately.
         own = {name: value for name, value in vars(submodule).items() if name != "_modules"}
         for name, tensor in _tensors(own, path):
             size, strides = list(tensor.shape), list(tensor.stride())
@@ -43,7 +43,7 @@ def state_digest(module: nn.Module) -> str:
 
 
 def _tensors(value: object, path: str) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor in `value` by its path; the order in which a dict was filled does not matter."""
+    """Every tensor in `value` by path; the order of a dict does not matter."""
     if isinstance(value, Tensor):
         yield path, value.detach()
     elif isinstance(value, dict):
@@ -55,15 +55,15 @@ def _tensors(value: object, path: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def _blocks(tensor: Tensor) -> Iterator[memoryview]:
-    """The bytes of a tensor, copied only where it has gaps in memory or is on a GPU."""
-    as_it_lies = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
-    whole = tensor.permute(as_it_lies).cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+    """The bytes of a tensor, copied only if it has gaps in memory or is on a GPU."""
+    memory_order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
+    whole = tensor.permute(memory_order).cpu().contiguous().view(-1).view(torch.uint8).numpy().data
     for start in range(0, len(whole), BLOCK_BYTES):
         yield whole[start : start + BLOCK_BYTES]
 
 
 def _checksums(blocks: Sequence[memoryview]) -> list[int]:
-    """The CRC-32 of each block; zlib lets other threads work meanwhile."""
+    """The CRC-32 of each block, computed in threads, because zlib releases the GIL."""
     threads = torch.get_num_threads()
 
     def every_nth(first: int) -> list[int]:

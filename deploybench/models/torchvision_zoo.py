@@ -1,7 +1,6 @@
-"""Which models there are, what each takes as input, and how one is built.
+"""torchvision's classification models: their names, their inputs, and how to build them.
 
-The models are torchvision's classification models, by torchvision's names. Importing this module
-imports no torch, and neither does selecting models of the article.
+Importing this module imports no torch, and neither does selecting models of the article.
 """
 
 from __future__ import annotations
@@ -61,10 +60,10 @@ ARTICLE = (
 
 @dataclass(frozen=True)
 class TorchvisionModel(Model):
-    """A model of torchvision's zoo, which has weights and a preprocessing of its own."""
+    """A model of torchvision's zoo, which has its own weights and preprocessing."""
 
     def pretrained_state(self) -> tuple[Mapping[str, Any], Path]:
-        """What torchvision has for it, checked against the hash in its file's name."""
+        """torchvision's weights for it, checked against the hash in their file name."""
         from .weights import download
 
         return download(self.name, pretrained(self.name))
@@ -74,7 +73,7 @@ class TorchvisionModel(Model):
 def model(name: str) -> TorchvisionModel:
     """The model of that name, always the same object.
 
-    Raises UsageError, naming the nearest, for one that does not exist.
+    Raises UsageError, with the nearest name, for an unknown one.
     """
     if name not in ARTICLE and name not in (names := all_models()):
         raise unknown_name("model", name, names)
@@ -103,13 +102,15 @@ def all_models() -> list[str]:
 def select(spec: str) -> list[str]:
     """The models that `spec` names, each once, in the order of `spec`.
 
-    spec: by commas, names, globs, "article" (31 models) and "all"; what a glob or a group stands
-    for comes sorted by name. Raises UsageError for a name that does not exist, a glob that matches
-    nothing, and a spec that names nothing.
+    spec: names, globs, "article" (31 models) and "all", separated by commas; the models of a glob
+    or group are sorted by name. Raises UsageError for an unknown name, a glob without a match, and
+    an empty spec.
     """
     items = [item.strip() for item in spec.split(",") if item.strip()]
     if not items:
-        raise UsageError(f"no model in '{spec}': allowed: names, globs, article, all, by commas")
+        raise UsageError(
+            f"no model in '{spec}'; allowed: names, globs, article, all, separated by commas"
+        )
     return list(dict.fromkeys(name for item in items for name in _expand(item)))
 
 
@@ -137,10 +138,10 @@ def _expand(item: str) -> list[str]:
 
 
 def pretrained(name: str) -> WeightsEnum:
-    """The weights of torchvision that fit `build(name)`: IMAGENET1K_V1 where there is one.
+    """torchvision's weights for `build(name)`: IMAGENET1K_V1 if it exists.
 
-    Where there is none (vit_h_14, regnet_y_128gf), those with the smallest crop, which is the
-    builder's own input size. Raises UsageError for an unknown name.
+    Otherwise (vit_h_14, regnet_y_128gf), the weights with the smallest crop, which is the builder's
+    own input size. Raises UsageError for an unknown name.
     """
     from torchvision.models import get_model_weights
 
@@ -154,14 +155,14 @@ def pretrained(name: str) -> WeightsEnum:
 
 
 def input_size(name: str) -> int:
-    """Height and width of the input of a model, in pixels."""
+    """The height and width of a model's input, in pixels."""
     return int(preprocess(name).crop_size[0])
 
 
 def preprocess(name: str) -> Any:
-    """The preprocessing that the model's own weights were made for: a PIL image to [3, size, size].
+    """The preprocessing of the model's own weights, from a PIL image to [3, size, size].
 
-    It is torchvision's transform of `pretrained(name)`, with its crop_size, mean and std to read.
+    It is torchvision's transform of `pretrained(name)`, with attributes crop_size, mean and std.
     """
     return pretrained(name).transforms()
 
@@ -176,9 +177,9 @@ def labels() -> list[str]:
 def build(name: str) -> nn.Module:
     """A model in evaluation mode, float32, on the CPU: [n, 3, size, size] to logits [n, 1000].
 
-    It is what torchvision deploys with pretrained weights: the auxiliary classifiers of googlenet
-    and inception_v3 are off and both normalise their input again. What would be random in it is
-    zero until weights are applied. Raises UsageError for an unknown name.
+    It is the same as torchvision's with pretrained weights: the auxiliary classifiers of googlenet
+    and inception_v3 are off, and both normalise their input again. Parameters that would be random
+    are zero until weights are applied. Raises UsageError for an unknown name.
     """
     from . import builders
 

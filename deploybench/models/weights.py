@@ -1,7 +1,7 @@
-"""Where a model's weights come from: a seed, torchvision, or a folder of state dicts.
+"""The weights of a model: from a seed, from torchvision, or from a folder of state dicts.
 
-Importing this module imports no torch. No state dict is unpickled: torch loads it with
-weights_only, which makes tensors and plain containers and calls nothing that a file names.
+Importing this module imports no torch. No state dict is unpickled freely: torch loads it with
+weights_only, which creates only tensors and plain containers and calls nothing that a file names.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-"""Prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
+"""The prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
 
 
 @dataclass(frozen=True)
 class WeightSource:
     """Where weights come from.
 
-    label: "random", "pretrained", or the folder as the user gave it. folder: holds the state dicts;
+    label: "random", "pretrained", or the folder as the user gave it. folder: of the state dicts;
     None for the other two.
     """
 
@@ -39,7 +39,7 @@ class WeightSource:
 
     @property
     def kind(self) -> str:
-        """What two runs must have in common; of state dicts, each case says which it had."""
+        """What two runs must have in common. Each case records the digest of its state dict."""
         return self.label if self.folder is None else "state dicts"
 
 
@@ -47,7 +47,7 @@ RANDOM = WeightSource("random")
 
 
 def parse(spec: str) -> WeightSource:
-    """The source that "random", "pretrained" or the path of a folder stands for.
+    """The source that "random", "pretrained" or the path of a folder means.
 
     Raises UsageError for anything else.
     """
@@ -61,9 +61,9 @@ def parse(spec: str) -> WeightSource:
 def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) -> str | None:
     """Give a module that `model` built its weights, in place.
 
-    seed: of random weights. Returns a digest of the weights that a folder had, which tells two
-    files apart whatever they are called; None for all others. Raises FileError naming the file and
-    the first thing wrong with it.
+    seed: of random weights. Returns a digest of the weights from a folder, which distinguishes two
+    files whatever their names; None for other sources. Raises FileError with the file and the first
+    fault in it.
     """
     if model.weights == AS_BUILT:
         return None
@@ -102,7 +102,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path) -> Any:
-    """What a file of weights holds. Raises FileError if it cannot be read as one."""
+    """The contents of a weights file. Raises FileError if it cannot be read as one."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -112,14 +112,14 @@ def _read(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, Exception) as error:
-        # On bytes that are no checkpoint, torch's unpickler raises whatever it stumbles over.
+        # torch's unpickler may raise any error for bytes that are not a checkpoint.
         raise FileError(f"weights file '{path}' cannot be read: {_first_line(error)}") from error
 
 
 def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:
-    """The state dict of torchvision's `weights`, and the file in torch's cache it is in.
+    """The state dict of torchvision's `weights`, and its file in torch's cache.
 
-    name: of the model, for errors. Raises FileError where it cannot be had or is damaged.
+    name: of the model, for errors. Raises FileError if it cannot be downloaded or is damaged.
     """
     import torch
 
@@ -132,7 +132,7 @@ def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:
         )
     except OSError as error:
         raise FileError(
-            f"weights of {name} could not be downloaded ({_first_line(error)}): "
+            f"weights of {name} could not be downloaded ({_first_line(error)}); "
             f"put {weights.url} into the folder {path.parent}"
         ) from error
     return state, path
@@ -146,27 +146,27 @@ def _check_hash(path: Path) -> None:
     if expected is None or not found.startswith(expected[1]):
         raise FileError(
             f"weights file '{path}' is damaged or not the original: its sha256 begins with "
-            f"{found[:8]}; delete it to download it again"
+            f"{found[:8]}; delete it, so that it is downloaded again"
         )
 
 
 def load(module: nn.Module, state: Any, path: Path) -> Mapping[str, Any]:
-    """Load a state dict that came from `path`, as torchvision does; what was loaded, by name."""
+    """Load a state dict from `path` into `module`, as torchvision does; return its entries."""
     entries = _entries(state, path)
-    # torch keeps the versions of the layers here; safetensors has no place for them.
+    # torch keeps the versions of the layers here; safetensors cannot store them.
     versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
     vars(entries)["_metadata"] = versions
     try:
         missing, unexpected = module.load_state_dict(entries, strict=False)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
-        raise FileError(f"weights file '{path}' is of another model: {first}") from error
+        raise FileError(f"weights file '{path}' is for another model: {first}") from error
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     for what, keys in (("lacks", missing), ("has an unknown entry", unexpected)):
         if keys:
             others = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
             raise FileError(
-                f"weights file '{path}' {what} '{keys[0]}'{others}; is it of another model?"
+                f"weights file '{path}' {what} '{keys[0]}'{others}; is it for another model?"
             )
     return entries
 
@@ -175,18 +175,20 @@ def _entries(state: Any, path: Path) -> OrderedDict[str, Any]:
     import torch
 
     if not isinstance(state, Mapping):
-        raise FileError(f"weights file '{path}' holds no state dict but a {type(state).__name__}")
+        raise FileError(
+            f"weights file '{path}' is not a state dict but contains a {type(state).__name__}"
+        )
     entries: OrderedDict[str, Any] = OrderedDict()
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise FileError(
-                f"weights file '{path}' holds no state dict: "
+                f"weights file '{path}' is not a state dict: "
                 f"its entry {key!r} is a {type(value).__name__}, not a tensor"
             )
         if value.is_floating_point() and not value.isfinite().all():
             raise FileError(f"weights file '{path}' has NaN or infinity in '{key}'")
         if not key.startswith(AUXILIARY):
-            # Older densenet checkpoints have a dot here that module names may not have any more.
+            # Older densenet checkpoints have a dot here that module names no longer allow.
             key = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", key)
             entries[key] = value
     return entries

@@ -1,1 +1,1 @@
-"""The C++ program: how it is built, and how it is driven as a process."""
+"""Builds the C++ program and drives it as a process."""

@@ -1,7 +1,7 @@
-"""Builds the C++ program, when there is none for the torch that is installed.
+"""Builds the C++ program, unless it is up to date with the installed torch.
 
-Needs a C++ compiler, and cmake and ninja from requirements.txt. Imports no torch. As a command,
-`python -m deploybench.native.build` builds what is to be built and does nothing the second time.
+Needs a C++ compiler, and cmake and ninja from requirements.txt. Imports no torch. The command
+`python -m deploybench.native.build` builds the program and does nothing the second time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ DEADLINE_SECONDS = 900
 def ensure_runner(source: Path = SOURCE, build: Path = BUILD, sanitize: bool = False) -> Path:
     """The path of the program, built first if its sources, compiler or torch have changed.
 
-    sanitize: stop at what the address and undefined-behaviour sanitizers find; to be built in a
-    folder of its own, SANITIZED_BUILD. Raises BackendUnavailable, with what would mend it, where it
-    cannot be built.
+    sanitize: build with the address and undefined-behaviour sanitizers, which stop the program at
+    an error; use a separate folder, SANITIZED_BUILD. Raises BackendUnavailable, with what would fix
+    it, if it cannot be built.
     """
     torch_folder = find_torch()
     program, stamp = build / NAME, build / "built-from"
@@ -59,10 +59,10 @@ def ensure_runner(source: Path = SOURCE, build: Path = BUILD, sanitize: bool = F
 
 
 def build_target(name: str, build: Path = BUILD, **definitions: Path) -> None:
-    """Build what else than the program cpp/CMakeLists.txt knows; nothing where it is up to date.
+    """Build another target of cpp/CMakeLists.txt, unless it is up to date.
 
-    definitions: CMake's variables that it needs. Raises BackendUnavailable where it fails. The
-    program must have been built before.
+    definitions: the CMake variables that it needs. The program must have been built before. Raises
+    BackendUnavailable if the build fails.
     """
     cmake = build_tool("cmake")
     configure = [cmake, *(f"-D{key}={value}" for key, value in definitions.items()), str(build)]
@@ -88,11 +88,11 @@ def find_compiler() -> str:
     for name in [os.environ.get("CXX", ""), "c++", "g++", "clang++"]:
         if name and (found := shutil.which(name)):
             return found
-    raise BackendUnavailable("no C++ compiler is here: install one, for example apt install g++")
+    raise BackendUnavailable("there is no C++ compiler: install one, for example apt install g++")
 
 
 def build_tool(name: str) -> str:
-    """A tool of requirements.txt: beside this interpreter, where pip puts it, or on the PATH."""
+    """A tool of requirements.txt: next to this interpreter, where pip puts it, or on the PATH."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
@@ -101,7 +101,7 @@ def build_tool(name: str) -> str:
 
 
 def _fingerprint(source: Path, definitions: Mapping[str, str]) -> str:
-    """The sources, the definitions and the torch that the program is made from, as a hash."""
+    """A hash of the sources, the definitions and the torch that the program is built from."""
     digest = hashlib.sha256(repr(sorted(definitions.items())).encode())
     digest.update((Path(definitions["TORCH_DIR"]) / "version.py").read_bytes())
     files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
@@ -112,7 +112,7 @@ def _fingerprint(source: Path, definitions: Mapping[str, str]) -> str:
 
 @contextmanager
 def _one_at_a_time(build: Path) -> Iterator[None]:
-    """Keep other processes from building in the same folder meanwhile."""
+    """A context in which no other process builds in the same folder."""
     try:
         build.mkdir(parents=True, exist_ok=True)
         lock = (build / "lock").open("w")
@@ -129,7 +129,7 @@ def _build(source: Path, build: Path, definitions: Mapping[str, str], compiler: 
     configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
     configure += [f"-D{name}={value}" for name, value in definitions.items()]
-    # A cache of another compiler or another checkout would make cmake refuse.
+    # With a cache of another compiler or checkout, cmake would fail.
     (build / "CMakeCache.txt").unlink(missing_ok=True)
     _run([configure, [cmake, "--build", str(build)]], log)
 
@@ -148,12 +148,12 @@ def _run(commands: Sequence[list[str]], log: Path) -> None:
                 )
             except (subprocess.SubprocessError, OSError) as error:
                 raise BackendUnavailable(
-                    f"the C++ program does not build: {_first_error(log) or error}; see {log}"
+                    f"the C++ program cannot be built: {_first_error(log) or error}; see {log}"
                 ) from error
 
 
 def _first_error(log: Path) -> str:
-    """The first line of the log that speaks of an error."""
+    """The first line of the log that mentions an error."""
     for line in log.read_text(errors="replace").splitlines():
         if "error" in line.lower():
             return line.strip()
@@ -161,9 +161,9 @@ def _first_error(log: Path) -> str:
 
 
 def main() -> int:
-    """Build, and say in one line why not where that fails; the exit code is 0 all the same.
+    """Build the program. If that fails, print why in one line; the exit code is still 0.
 
-    Without the C++ program its cases are skipped and everything else works.
+    Without the C++ program, its cases are skipped and everything else works.
     """
     try:
         ensure_runner()

@@ -1,4 +1,4 @@
-"""Drives the C++ program as one long-lived process, by the line protocol of cpp/serve.cpp."""
+"""Drives the C++ program as one long-lived process, with the line protocol of cpp/serve.cpp."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from ..errors import BackendFailed
 from ..settings import Settings, require_in_force
 
 PROTOCOL = "4"
-# What a process may learn from the environment: where things are, and how torch is to compute.
-# LD_LIBRARY_PATH and LD_PRELOAD would bring in other libraries than the program was linked with.
+# The environment variables that the process gets: locations, and settings of torch's libraries.
+# LD_LIBRARY_PATH and LD_PRELOAD would load other libraries than the program was linked with.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 PASSED_PREFIXES = (
     *("LC_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "CUDA_", "CUDNN_", "CUBLAS_"),
@@ -38,10 +38,10 @@ PASSED_PREFIXES = (
 class Runner:
     """One C++ process with `settings` in force.
 
-    deadline: seconds that a request may take. Raises BackendFailed, here and in every method, when
-    the process dies (with its exit signal or code and its last words), misses the deadline,
-    answers with an error or says that it is past repair. After anything but an error it is no
-    longer `alive`, and its owner starts another.
+    deadline: the time limit of a request in seconds. The constructor and every method raise
+    BackendFailed if the process dies (with its exit signal or code and its last line of output),
+    misses the deadline, or answers with an error or a fatal error. After anything but a plain
+    error, it is no longer `alive`, and its owner starts another.
     """
 
     def __init__(self, program: Path, settings: Settings, deadline: float = 300.0) -> None:
@@ -61,7 +61,7 @@ class Runner:
             )
         except OSError as error:
             self._remove_files()
-            raise BackendFailed(f"{program} does not start: {error.strerror}") from error
+            raise BackendFailed(f"{program} cannot be started: {error.strerror}") from error
         try:
             self._greet()
             self._configure(settings)
@@ -82,37 +82,37 @@ class Runner:
 
     @property
     def alive(self) -> bool:
-        """Whether the process can take another request."""
+        """Whether the process can handle another request."""
         return self._process.poll() is None and not self._errors.closed
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid
 
     def load(self, path: Path, as_graph: bool = False) -> None:
-        """Load a TorchScript file or a package; the model before it is forgotten.
+        """Load a TorchScript file or a package; the previous model is unloaded.
 
-        as_graph: the first call captures it in a CUDA graph.
+        as_graph: capture the model in a CUDA graph at its first call.
         """
         self._request("load", str(path.resolve()), "graph" if as_graph else "plain")
 
     def peak_device_bytes(self) -> int:
-        """The most bytes that were allocated on the device since `load` began; 0 on a CPU."""
+        """The peak of bytes allocated on the device since `load` began; 0 on a CPU."""
         return int(self._request("memory")[0])
 
     def peak_resident_bytes(self) -> int | None:
-        """The most that the process had resident since it started; None where no /proc tells."""
+        """The peak of the process's resident bytes since it started; None without a /proc."""
         return processes.peak_resident_bytes(self.pid)
 
     def unload(self) -> None:
-        """Forget the model."""
+        """Unload the model."""
         self._request("unload")
 
     def put(self, inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> None:
-        """Place tensors on the CPU as the inputs of the calls that follow.
+        """Place tensors on the CPU as the inputs of the following calls.
 
-        inputs: one, several in their order, or several by the names of the model's parameters.
+        inputs: one tensor, several in order, or several by the names of the model's parameters.
         """
         named = _named(inputs)
         file = self._folder / "input"
@@ -128,16 +128,16 @@ class Runner:
     def timed(self, count: int, what: str = "calls") -> list[float]:
         """Call the model `count` times; the seconds of each call by the process's own clock.
 
-        what: "calls", or "copies" for calls with their input's way there and output's way back.
+        what: "calls", or "copies" to include the transfers of input and output.
         """
         return self._samples(count, "time", str(count), what)
 
     def queued(self, count: int, what: str = "calls") -> float:
-        """Call the model `count` times with one synchronise at the end; the seconds in all."""
+        """Call the model `count` times and synchronise once at the end; the total seconds."""
         return self._samples(1, "queue", str(count), what)[0]
 
     def device_timed(self, count: int) -> list[float]:
-        """Call the model `count` times; the seconds of each by CUDA events, none without CUDA."""
+        """Call the model `count` times; the seconds of each by CUDA events, empty without CUDA."""
         if not self._on_cuda:
             return []
         return self._samples(count, "events", str(count))
@@ -147,14 +147,14 @@ class Runner:
         self._request(*request, str(file))
         samples = np.fromfile(file, dtype="<f8").tolist()
         if len(samples) != due:
-            raise BackendFailed(f"the C++ process gave {len(samples)} samples where {due} were due")
+            raise BackendFailed(f"the C++ process returned {len(samples)} samples instead of {due}")
         return samples
 
     def outputs(self) -> dict[str, Tensor]:
-        """All tensors that the latest call returned, on the CPU, in their order.
+        """All tensors that the latest call returned, on the CPU, in order.
 
-        Their names are paths of keys, fields and positions joined by dots, as `0.boxes`; that of a
-        lone tensor is empty.
+        Their names are paths of keys, fields and positions joined by dots, such as `0.boxes`; the
+        name of a single tensor is empty.
         """
         file = self._folder / "output"
         described = self._request("output", str(file))
@@ -162,11 +162,11 @@ class Runner:
             return dict(_read(opened, text) for text in described)
 
     def output(self) -> Tensor:
-        """The first tensor that the latest call returned, on the CPU: a classifier's logits."""
+        """The first tensor that the latest call returned, on the CPU, such as logits."""
         return next(iter(self.outputs().values()))
 
     def close(self) -> None:
-        """End the process, and whatever it has started, and remove its files."""
+        """End the process and all that it started, and remove its files."""
         self._kill()
         self._remove_files()
 
@@ -174,8 +174,8 @@ class Runner:
         about = dict(field.split("=", 1) for field in self._request("hello"))
         if about.get("protocol") != PROTOCOL:
             raise BackendFailed(
-                f"the C++ program speaks protocol {about.get('protocol')}, this suite {PROTOCOL}; "
-                "build it anew: make clean setup"
+                f"the C++ program has protocol {about.get('protocol')}, but this version needs "
+                f"{PROTOCOL}; build it again: make clean setup"
             )
         self.has_graphs = about.get("graphs") == "1"
 
@@ -191,7 +191,7 @@ class Runner:
         require_in_force(fields, got, "C++")
 
     def _request(self, *fields: str) -> list[str]:
-        """Send one line; the fields of the reply that follow `ok`."""
+        """Send one line; return the fields of the reply after `ok`."""
         if any(character in field for field in fields for character in "\t\n"):
             raise BackendFailed(f"a path with a tab or newline cannot be sent: {fields}")
         stdin = self._process.stdin
@@ -259,7 +259,7 @@ class Runner:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # what was unsent has nowhere to go
+                with contextlib.suppress(BrokenPipeError):  # unsent bytes are lost
                     pipe.close()
 
     def _remove_files(self) -> None:
@@ -277,14 +277,14 @@ def scrubbed_environment() -> dict[str, str]:
 
 
 def _memory_folder() -> str | None:
-    """A folder in shared memory, so that tensors cross without a disk; None for the usual one."""
+    """A folder in shared memory, to pass tensors without a disk; None for the default folder."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK)
     return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
 
 
 def _named(inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by name, which is their position where they have none."""
+    """The tensors by name; unnamed ones by position."""
     if isinstance(inputs, Mapping):
         return dict(inputs)
     tensors = [inputs] if isinstance(inputs, Tensor) else inputs
@@ -292,7 +292,7 @@ def _named(inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str
 
 
 def _describe(name: str, tensor: Tensor) -> str:
-    """A tensor as the protocol names it."""
+    """The description of a tensor in the protocol."""
     dtype = str(tensor.dtype).removeprefix("torch.")
     return f"{dtype}:{','.join(map(str, tensor.shape))}:{name}"
 
@@ -303,15 +303,15 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 
 def _read(file: IO[bytes], described: str) -> tuple[str, Tensor]:
-    """The name and the values of the tensor that comes next in the file."""
+    """The name and the values of the next tensor in the file."""
     dtype_name, shape_text, name = described.split(":", 2)
     dtype = getattr(torch, dtype_name)
     shape = [int(side) for side in shape_text.split(",")] if shape_text else []
     due = math.prod(shape) * dtype.itemsize
     values = bytearray(file.read(due))
     if len(values) != due:
-        raise BackendFailed(f"the C++ process gave {len(values)} bytes for {described}")
-    if not values:  # frombuffer takes no empty one
+        raise BackendFailed(f"the C++ process returned {len(values)} bytes for {described}")
+    if not values:  # frombuffer rejects an empty buffer
         return name, torch.empty(shape, dtype=dtype)
     return name, torch.frombuffer(values, dtype=dtype).reshape(shape)
 

@@ -44,10 +44,10 @@ class Progress:
         size = f" batch {batch_size:<4}" if self._several_sizes else ""
         place = f"[{self._finished:{len(str(len(self._cases)))}}/{len(self._cases)}]"
         case = f"{model:<{self._model_width}}  {backend:<{self._backend_width}}{size}"
-        # A line that is still open when its test has ended gets pytest's percentage, and a line
-        # after it, where it is long: the last one alone is left open. write_line is not used, since
-        # it would have pytest name the test's file again before each case. With --verbose pytest
-        # names each test, on a line that it leaves open.
+        # pytest appends its percentage to a line that is still open when the test has ended, on a
+        # new line if it is long. So only the last line is left open. write_line is not used,
+        # because pytest would then name the test's file again before each case. With --verbose,
+        # pytest names each test on a line that it leaves open.
         named = self._reporter.verbosity > 0
         before = "\n" if named or self._finished == 1 else ""
         after = "" if named or self._finished == len(self._cases) else "\n"

@@ -1,4 +1,4 @@
-"""Whether two outputs are the same answer: distance for any tensors, and what each task adds."""
+"""Judges whether two outputs agree: the distance of any tensors, and rules for each task."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def find(task: str | Task) -> Task:
     if isinstance(task, Task):
         return task
     if task not in TASKS:
-        raise unknown_name("task", task, TASKS, ", or an object of your own")
+        raise unknown_name("task", task, TASKS, ", or your own Task object")
     return TASKS[task]()

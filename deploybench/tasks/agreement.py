@@ -1,9 +1,9 @@
-"""Whether two outputs are the same answer, and by what margin, for any tensors in any nesting.
+"""Judges whether two outputs agree, and by what margin, for any tensors in any nesting.
 
-The rule is relative: each model brings its own yardstick. A reference is computed in float64, and
-the distance of eager from it, the largest absolute difference over all inputs and elements of a
-tensor, is that tensor's unit. An output agrees with the reference when none of its tensors is
-farther away than ERROR_LIMIT units and its task finds nothing else wrong, as another best class.
+The rule is relative: each model has its own unit of error. A reference is computed in float64. The
+largest absolute difference of eager from it, over all inputs and elements of a tensor, is the unit
+of that tensor. An output agrees with the reference if none of its tensors is farther away than
+ERROR_LIMIT units and the task finds no other fault, such as a different best class.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ EXACT = "exact"
 EQUAL_WITHIN_ROUNDING = "equal within rounding"
 DIFFERENT = "different"
 
-# How many times eager's own rounding error a backend may be away from the float64 reference. Other
-# kernels sum in another order, which costs a few units; a wrong weight costs hundreds.
+# The limit of a backend's distance from the float64 reference, in units of eager's own rounding
+# error. Kernels that sum in another order differ by a few units, a wrong weight by hundreds.
 ERROR_LIMIT = 8.0
 
-# By dtype, how far rounding can take eager from the float64 reference, as a share of the largest
-# value. Beyond it eager is wrong, and its error as the unit would excuse any answer. The largest
-# shares of the article's 31 models on a CPU are 1.7e-5 in float32 and 0.27 in bfloat16; 15 of them
-# have at most 0.025 in float16. TF32, which float32 may use, rounds 2**13 times as coarsely.
+# By dtype, the largest plausible rounding error of eager, as a share of the largest value. Beyond
+# it, eager is wrong, and its error as the unit would accept any answer. The largest shares of the
+# article's 31 models on a CPU are 1.7e-5 in float32 and 0.27 in bfloat16; 15 of them have at most
+# 0.025 in float16. TF32, which float32 may use, rounds 2**13 times as coarsely.
 PLAUSIBLE_ERROR = {"float32": 0.1, "float16": 0.15, "bfloat16": 0.5}
 
 
 @dataclass(frozen=True)
 class TensorReference:
-    """What one tensor of the output is, and how exactly the run's dtype can be expected to hit it.
+    """The reference of one output tensor, and the accuracy to expect in the run's dtype.
 
-    expected: [inputs, ...], float64 where the output has floating-point numbers. eager: the same in
-    the output's own dtype, the run's baseline. unit: eager's largest absolute distance from
-    `expected`; 0 where the output has whole numbers or flags, which must be equal.
+    expected: [inputs, ...], float64 if the output has floating-point numbers. eager: the output of
+    eager, in its own dtype. unit: eager's largest absolute distance from `expected`; 0 if the
+    output has integers or booleans, which must be equal.
     """
 
     expected: Tensor
@@ -49,53 +49,53 @@ class TensorReference:
 
     @classmethod
     def of(cls, expected: Tensor, eager: Tensor) -> TensorReference:
-        """A reference from what float64 and eager make of the same inputs."""
+        """A reference from the outputs of float64 and eager for the same inputs."""
         import torch
 
         if not eager.is_floating_point():
             return cls(expected, eager, 0.0)
         distance = (eager.double() - expected).abs().nan_to_num(math.inf, posinf=math.inf)
         measured = distance.max().item() if distance.numel() else 0.0
-        # Where eager hits the reference by luck, the unit is still the spacing of its own numbers;
-        # values that are all 0 have no spacing.
+        # Even if eager equals the reference by chance, the unit is at least the spacing of its
+        # numbers; if all are 0, that spacing is 0 too.
         limits = torch.finfo(eager.dtype)
         largest = expected.abs().max().item() if expected.numel() else 0.0
         return cls(expected, eager, max(measured, limits.eps * largest, limits.tiny))
 
     @property
     def limit(self) -> float:
-        """The largest distance from `expected` that is still rounding."""
+        """The largest distance from `expected` that counts as rounding."""
         return ERROR_LIMIT * self.unit
 
     def rows(self, rows: slice) -> TensorReference:
-        """The reference of some of the inputs, with the unit of all."""
+        """The reference of some inputs, with the unit of all inputs."""
         return TensorReference(self.expected[rows], self.eager[rows], self.unit)
 
     @property
     def implausible(self) -> str:
-        """What makes eager no yardstick, in words; empty if it is one."""
+        """Why eager's error cannot be the unit, in words; empty if it can."""
         if not self.eager.is_floating_point():
             return ""
         dtype = str(self.eager.dtype).removeprefix("torch.")
-        nothing = "so that there is nothing to compare with"
+        unusable = "so no answer can be judged"
         if not math.isfinite(self.unit):
-            return f"eager itself gives no finite numbers in {dtype}, {nothing}"
+            return f"eager itself gives NaN or infinity in {dtype}, {unusable}"
         largest = self.expected.abs().max().item() if self.expected.numel() else 0.0
         share = self.unit / max(largest, self.unit)
         allowed = PLAUSIBLE_ERROR.get(dtype, 1.0)
         if share > allowed and largest > 0:
             return (
-                f"eager itself is {share:.2g} of the largest value away from float64, more than "
-                f"rounding in {dtype} can explain ({allowed:g}), {nothing}"
+                f"eager itself differs from float64 by {share:.2g} of the largest value, more than "
+                f"rounding in {dtype} can explain ({allowed:g}), {unusable}"
             )
         return ""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model's output is, tensor by tensor.
+    """The reference of a model's output, tensor by tensor.
 
-    tensors: by path, as nested.flatten has them; "" for an output that is one tensor.
+    tensors: by path, as in nested.flatten; "" if the output is a single tensor.
     """
 
     tensors: Mapping[str, TensorReference]
@@ -112,19 +112,19 @@ class Reference:
         )
 
     def rows(self, rows: slice) -> Reference:
-        """The reference of some of the inputs, with the units of all."""
+        """The reference of some inputs, with the units of all inputs."""
         return Reference({path: each.rows(rows) for path, each in self.tensors.items()})
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A verdict on one output.
+    """The verdict on one output.
 
-    verdict: EXACT (equal to eager to the bit), EQUAL_WITHIN_ROUNDING or DIFFERENT.
-    error: the largest distance from the float64 reference, in units of eager's.
-    margin: how much room the task had before rounding alone could have changed its answer, in the
-    same units; None for tasks that have no such thing.
-    inputs: how many inputs were compared. reason: what is wrong, in words, when DIFFERENT.
+    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING or DIFFERENT.
+    error: the largest distance from the float64 reference, in units of eager's own error.
+    margin: the room before rounding alone could change the answer, in the same unit; None for
+    tasks without a margin.
+    inputs: the number of compared inputs. reason: what is wrong, in words, if DIFFERENT.
     """
 
     verdict: str
@@ -135,14 +135,14 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the output may be called the same answer."""
+        """Whether the output is the right answer."""
         return self.verdict != DIFFERENT
 
 
 def judge(output: Any, reference: Reference, task: Task) -> Agreement:
     """Compare `output`, on the CPU, with `reference`, by the distance of each tensor and by `task`.
 
-    output: a tensor [inputs, ...], or any nesting of tuples, lists and dicts of such.
+    output: a tensor [inputs, ...], or any nesting of tuples, lists and dicts of tensors.
     """
     import torch
 
@@ -168,15 +168,15 @@ def judge(output: Any, reference: Reference, task: Task) -> Agreement:
 
 
 def _malformed(output: Mapping[str, Tensor], reference: Reference, task: Task) -> str:
-    """What makes `output` no answer at all; empty if it is one."""
+    """Why `output` cannot be compared; empty if it can."""
     for each in reference.tensors.values():
         if each.implausible:
             return each.implausible
-    if reason := task.tells_nothing(reference):
+    if reason := task.unusable(reference):
         return reason
     if output.keys() != reference.tensors.keys():
         names = [sorted(each) for each in (output, reference.tensors)]
-        return f"the output has the parts {names[0]} where {names[1]} were expected"
+        return f"the output has the parts {names[0]} instead of {names[1]}"
     for path, each in reference.tensors.items():
         if reason := _malformed_tensor(path, output[path], each, task):
             return reason
@@ -186,9 +186,9 @@ def _malformed(output: Mapping[str, Tensor], reference: Reference, task: Task) -
 def _malformed_tensor(path: str, output: Tensor, reference: TensorReference, task: Task) -> str:
     expected, part = reference.eager, f"'{path}' has " if path else ""
     if output.shape != expected.shape:
-        return f"{part}shape {list(output.shape)} where {list(expected.shape)} was expected"
+        return f"{part}shape {list(output.shape)} instead of {list(expected.shape)}"
     if output.dtype != expected.dtype:
-        return f"{part}dtype {output.dtype} where {expected.dtype} was expected"
+        return f"{part}dtype {output.dtype} instead of {expected.dtype}"
     if output.is_floating_point():
         for name, wrong in (("NaN", output.isnan()), ("infinity", output.isinf())):
             if wrong.any():
@@ -200,7 +200,7 @@ def _malformed_tensor(path: str, output: Tensor, reference: TensorReference, tas
 
 
 def _distance(output: Tensor, reference: TensorReference) -> float:
-    """The largest distance from the reference, in its units; for whole numbers 0 or infinity."""
+    """The largest distance from the reference, in its unit; 0 or infinity for integers."""
     if not output.numel():
         return 0.0
     if not output.is_floating_point():
@@ -211,7 +211,7 @@ def _distance(output: Tensor, reference: TensorReference) -> float:
 def _too_far(
     output: Mapping[str, Tensor], reference: Reference, distances: Mapping[str, float], task: Task
 ) -> str:
-    """The element that is farthest off, if that is beyond the limit; empty if it is not."""
+    """The element that is farthest away, if that exceeds the limit; otherwise empty."""
     path = max(distances, key=lambda each: distances[each])
     if distances[path] <= ERROR_LIMIT:
         return ""
@@ -221,7 +221,7 @@ def _too_far(
     distance = (found.double() - expected.double()).abs()
     index = tuple(int(each) for each in torch.unravel_index(distance.argmax(), distance.shape))
     where = f"{task.place(path, index)} has {task.value} {found[index].item():.6g}"
-    told = f"{where} where the reference has {expected[index].item():.6g}"
+    compared = f"{where} where the reference has {expected[index].item():.6g}"
     if math.isinf(distances[path]):
-        return f"{told}: these must be equal"
-    return f"{told}: {distances[path]:.3g} times eager's error, {ERROR_LIMIT:g} are allowed"
+        return f"{compared}: these must be equal"
+    return f"{compared}: {distances[path]:.3g} times eager's error, {ERROR_LIMIT:g} are allowed"

@@ -1,6 +1,6 @@
-"""Classification: the five best classes must be the reference's, place by place.
+"""Classification: the five best classes must be the reference's, in order.
 
-Two classes may have traded places only if their reference logits lie closer than the tolerance.
+Two classes may swap places only if their reference logits are closer than the limit of rounding.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ class Classification(Task):
     values = "logits"
 
     def place(self, path: str, index: tuple[int, ...]) -> str:
-        """The class and the input that a logit belongs to."""
+        """The class and the input of a logit."""
         if len(index) != 2:
             return super().place(path, index)
         part = f" of '{path}'" if path else ""
         return f"class {index[1]} of input {index[0]}{part}"
 
-    def tells_nothing(self, reference: Reference) -> str:
-        """Why no class could be told from another; empty if they can."""
+    def unusable(self, reference: Reference) -> str:
+        """Why the reference cannot distinguish classes; empty if it can."""
         _, logits = _logits(reference)
         expected = logits.expected
         if expected.ndim != 2:
             return (
-                f"a classifier gives logits [inputs, classes], this model {list(expected.shape)}: "
-                "name another task"
+                "a classifier gives logits of shape [inputs, classes], but this model gives "
+                f"{list(expected.shape)}; use another task"
             )
         if expected.shape[1] > 1 and (expected == expected[:, :1]).all():
-            return "eager gives the same logit for every class, which tells no answer from another"
+            return "eager gives the same logit for every class, so no answer can be judged"
         return ""
 
     def fault(self, output: Mapping[str, Tensor], reference: Reference) -> str:
-        """The first of the best classes that is wrong, with both logits; empty if none is."""
+        """The first wrong class of the best ones, with both logits; empty if all are right."""
         path, logits = _logits(reference)
         found, count = output[path], min(BEST, output[path].shape[1])
         answered = found.topk(count, dim=1).indices
@@ -65,7 +65,7 @@ class Classification(Task):
     def margin(self, reference: Reference) -> float | None:
         """The smallest gap between neighbours among the first six classes, in units of error.
 
-        None where there is one class alone.
+        None if there is only one class.
         """
         _, logits = _logits(reference)
         if logits.expected.ndim != 2 or logits.expected.shape[1] < 2:

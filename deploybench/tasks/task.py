@@ -1,4 +1,4 @@
-"""What a task is: how a model's outputs are judged beyond the distance from the reference."""
+"""The base of tasks, which judge a model's outputs beyond their distance from the reference."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """Outputs that are judged by distance alone, as those of an embedding or a regression.
+    """Outputs that are judged only by distance, such as those of an embedding or a regression.
 
-    name: as a Model names it. value, values: what one number of the output is called in reasons.
+    name: as in Model.task. value, values: what a number of the output is called in reasons.
     """
 
     name: ClassVar[str] = "embedding"
@@ -22,18 +22,18 @@ class Task:
     values: ClassVar[str] = "values"
 
     def place(self, path: str, index: tuple[int, ...]) -> str:
-        """Where an element stands, in words. path: of its tensor, "" where there is only one."""
+        """The position of an element, in words. path: of its tensor, "" if there is only one."""
         part = f" of '{path}'" if path else ""
         return f"element {list(index)}{part}"
 
-    def tells_nothing(self, reference: Reference) -> str:
-        """Why the reference itself tells no right answer from a wrong one; empty if it does."""
+    def unusable(self, reference: Reference) -> str:
+        """Why the reference cannot distinguish right from wrong answers; empty if it can."""
         return ""
 
     def fault(self, output: Mapping[str, Tensor], reference: Reference) -> str:
-        """What is wrong with an output whose shapes and dtypes are right; empty if nothing is."""
+        """The fault of an output whose shapes and dtypes are right; empty if there is none."""
         return ""
 
     def margin(self, reference: Reference) -> float | None:
-        """How many units the answer is away from another one; None where there is no such thing."""
+        """The distance to the nearest other answer, in units; None for tasks without a margin."""
         return None

@@ -95,7 +95,7 @@ def test_where_nothing_is_faster_eager_is_recommended():
     assert best.line() == "resnet18: PyTorch"
 
 
-def test_one_way_that_is_both_is_said_once():
+def test_a_backend_that_is_both_is_named_once():
     (best,) = recommendation.recommend([run(case("eager", 9.0), case("cpp", 6.0, 2.0))])
     assert best.line().endswith(", which needs no Python")
     assert best.line().count("TorchScript (C++)") == 1

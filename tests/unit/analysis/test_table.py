@@ -30,7 +30,7 @@ def write_log(path: Path, *lines: str) -> Path:
 
 
 def test_tidy_has_a_row_for_each_run_and_case(tmp_path):
-    """What a verdict stands on: per process, with what decides whether two may be pooled."""
+    """The basis of a verdict: one row per process, with the condition that decides pooling."""
     cases = {("alexnet", "eager"): [0.001, 0.003, 0.002], ("alexnet", "cpp"): [0.004]}
     runs = [
         reading.read(save(tmp_path / str(number), cases, threads=threads))
@@ -50,7 +50,7 @@ def test_columns_of_logs_come_in_the_order_of_the_logs():
     assert header == "Model;TorchScript (C++);TorchScript (Python);PyTorch"
 
 
-def test_the_last_of_several_logs_holds(tmp_path):
+def test_the_last_of_several_logs_counts(tmp_path):
     one = write_log(tmp_path / "one.log", "#head;PyTorch", "#alexnet;3", "#vgg11;4")
     two = write_log(tmp_path / "two.log", "#head;PyTorch", "#alexnet;9")
     assert merged(one, two) == "Model;PyTorch\nalexnet;9.00\nvgg11;4.00\n"
@@ -138,7 +138,7 @@ def test_a_log_that_gives_a_runs_cell_has_a_column_of_its_own(tmp_path):
     )
 
 
-def test_a_title_with_quotes_stands_as_it_is(tmp_path):
+def test_a_title_with_quotes_is_not_changed(tmp_path):
     log = write_log(tmp_path / "bench.log", '#head;PyTorch "fast"', "#alexnet;7")
     assert merged(log) == 'Model;PyTorch "fast"\nalexnet;7.00\n'
 
@@ -153,7 +153,7 @@ def test_a_title_with_quotes_stands_as_it_is(tmp_path):
         ("Model;A\nx;1\n\n", "perf, line 3: 1 field"),
     ],
 )
-def test_what_is_no_table_is_refused(given, words):
+def test_text_that_is_not_a_table_is_refused(given, words):
     with pytest.raises(FileError) as caught:
         article_csv.parse_csv(given, "perf")
     assert words in str(caught.value)

@@ -144,7 +144,7 @@ def test_a_package_that_ends_the_process_is_tried_in_another_first(module, packa
     on_gpu = replace(settings.resolve("cpu"), device="cuda:0")
     backend = backends.registry()["aoti"](on_gpu)
     for _ in range(2):
-        with pytest.raises(BackendFailed, match=r"ends a Python process here \(SIGSEGV\)"):
+        with pytest.raises(BackendFailed, match=r"crashes Python here \(SIGSEGV\)"):
             backend.load(module, package)
     assert tried == [str(package)]
 
@@ -156,7 +156,7 @@ def test_a_package_can_be_loaded_in_another_process(package):
 def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
     monkeypatch.setenv("PATH", str(temporary))
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(BackendUnavailable, match=r"no C\+\+ compiler is here: install one"):
+    with pytest.raises(BackendUnavailable, match=r"there is no C\+\+ compiler: install one"):
         make()
     assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_compiled_fails_in_one_line():
 def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
     monkeypatch.setenv("PATH", str(temporary))
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(BackendUnavailable, match=r"no C\+\+ compiler is here: install one"):
+    with pytest.raises(BackendUnavailable, match=r"there is no C\+\+ compiler: install one"):
         make()
     assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
 

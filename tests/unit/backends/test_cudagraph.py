@@ -44,7 +44,7 @@ def test_the_first_call_of_a_shape_captures_so_that_its_cost_is_counted(monkeypa
 
 
 @needs_gpu
-def test_it_answers_each_input_and_captures_anew_for_another_shape():
+def test_it_answers_each_input_and_captures_again_for_another_shape():
     backend = make("cuda")
     backend.require()
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5)).eval().cuda()

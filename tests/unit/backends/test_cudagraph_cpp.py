@@ -21,7 +21,7 @@ def test_without_a_gpu_it_is_unavailable():
 
 
 @needs_gpu
-def test_it_answers_each_input_and_captures_anew_for_another_shape(tmp_path):
+def test_it_answers_each_input_and_captures_again_for_another_shape(tmp_path):
     backend = make("cuda")
     try:
         try:

@@ -53,5 +53,5 @@ def test_a_file_cut_short_is_named(backend, tmp_path):
     path = tmp_path / "model.ts"
     backend.export(torch.nn.Flatten().eval(), torch.zeros(1, 3), path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(FileError, match=r"model\.ts: not a whole TorchScript file"):
+    with pytest.raises(FileError, match=r"model\.ts is not a complete TorchScript file"):
         backend.load(torch.nn.Flatten(), path)

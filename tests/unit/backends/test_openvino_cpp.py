@@ -46,7 +46,9 @@ def test_a_file_cut_short_fails_in_one_line(backend, tmp_path):
     path = tmp_path / "model.onnx"
     backend.export(torch.nn.Linear(3, 2).eval(), torch.zeros(1, 3), path)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(BackendFailed, match=r"model\.onnx: not a whole ONNX file .*export it anew"):
+    with pytest.raises(
+        BackendFailed, match=r"model\.onnx is not a complete ONNX file .*export it again"
+    ):
         backend.load(torch.nn.Flatten(), path)
 
 

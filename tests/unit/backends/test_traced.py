@@ -25,5 +25,5 @@ def test_resnet18_gives_eagers_answer_before_the_save_and_after():
 def test_a_file_that_is_not_torchscript_is_named(tmp_path):
     backend = backends.registry()["traced"](settings.resolve("cpu"))
     (tmp_path / "model.ts").write_text("no program")
-    with pytest.raises(FileError, match=r"model\.ts: not a whole TorchScript file"):
+    with pytest.raises(FileError, match=r"model\.ts is not a complete TorchScript file"):
         backend.load(torch.nn.Flatten(), tmp_path / "model.ts")

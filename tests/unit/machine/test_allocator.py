@@ -83,7 +83,7 @@ def faults_of_a_call_in_python(allocator_setting: str, folder: Path) -> float:
 @pytest.mark.parametrize("faults", [faults_of_a_call_in_cpp, faults_of_a_call_in_python])
 def test_a_call_takes_no_new_pages_from_the_kernel(faults, tmp_path):
     assert faults("tuned", tmp_path) < 10
-    # As glibc comes, the largest blocks at least are taken anew: it is seen here if they are.
+    # By default, glibc allocates at least the largest blocks again, which this test can see.
     assert faults("default", tmp_path) > 1000
 
 

@@ -86,7 +86,7 @@ def test_shares_are_of_all_cores(watch):
     )
 
 
-def test_what_our_own_processes_use_is_no_disturbance(watch):
+def test_our_own_processes_are_not_a_disturbance(watch):
     found = watch.between(Snapshot(0, 100, 0, 50), Snapshot(1, 104, 0, 54))
     assert found == Disturbance()
     assert found.reasons(watch.limits) == ()
@@ -125,7 +125,7 @@ def test_the_reasons_have_figures():
     assert found.reasons(allowed) == ()
 
 
-def test_the_lesser_of_two_disturbances_is_told_by_size():
+def test_two_disturbances_are_compared_by_size():
     sizes = [
         each.size
         for each in (
@@ -210,7 +210,7 @@ def test_the_gpu_that_torch_means_is_asked(gpu_watch):
     assert asked == ["GPU-of-cuda:1"]
 
 
-def test_others_on_the_gpu_are_told_from_ours(gpu_watch, busy_child):
+def test_others_on_the_gpu_are_distinguished_from_ours(gpu_watch, busy_child):
     pids = (os.getpid(), os.getppid(), busy_child.pid, NOBODY)
     watch = gpu_watch(nvmlDeviceGetComputeRunningProcesses=running(*pids))
     look = watch.look()

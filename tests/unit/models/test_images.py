@@ -51,9 +51,9 @@ def test_an_image_of_any_mode_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "is not there"), (b"not an image", "cannot be read"), (b"", "cannot be read")],
+    [(None, "does not exist"), (b"not an image", "cannot be read"), (b"", "cannot be read")],
 )
-def test_what_is_no_image_is_refused_in_one_line(tmp_path, content, words):
+def test_a_file_that_is_not_an_image_is_refused_in_one_line(tmp_path, content, words):
     path = tmp_path / "photo.jpg"
     if content is not None:
         path.write_bytes(content)
@@ -70,7 +70,7 @@ def test_a_photo_that_is_cut_short_is_refused(tmp_path):
         images.read_image(path)
 
 
-def test_a_folder_is_no_image(tmp_path):
+def test_a_folder_is_not_an_image(tmp_path):
     with pytest.raises(FileError, match="cannot be read"):
         images.read_image(tmp_path)
 

@@ -60,7 +60,7 @@ def last_bit(net):
     net.second.weight.data.view(torch.int32)[-1, -1] ^= 1
 
 
-def lay_out_anew(net):
+def lay_out_again(net):
     net.conv.to(memory_format=torch.channels_last)
 
 
@@ -100,7 +100,7 @@ CHANGES = {
         net, "plain", net.plain.view(torch.int32)
     ),
     "a tensor's shape": reshape,
-    "the layout in memory": lay_out_anew,
+    "the layout in memory": lay_out_again,
     "the layout of equal numbers": lambda net: setattr(net, "ones", net.ones.t()),
     "a tensor more": lambda net: setattr(net, "cache", torch.zeros(0)),
     "a parameter less": lambda net: setattr(net.first, "bias", None),

@@ -40,7 +40,7 @@ def test_names_and_globs(spec, names):
         (",", "no model in ','"),
     ],
 )
-def test_what_names_no_model_is_said_with_the_nearest(spec, words):
+def test_an_unknown_model_is_named_with_the_nearest(spec, words):
     with pytest.raises(UsageError, match=words):
         torchvision_zoo.select(spec)
 

@@ -126,12 +126,12 @@ def edited(state: dict, **changes) -> dict:
     [
         (lambda state: {k: v for k, v in state.items() if k != "fc.bias"}, "lacks 'fc.bias'"),
         (lambda state: edited(state, **{"head.x": torch.ones(1)}), "unknown entry 'head.x'"),
-        (lambda state: edited(state, **{"fc.bias": torch.ones(7)}), "of another model: size mism"),
+        (lambda state: edited(state, **{"fc.bias": torch.ones(7)}), "for another model: size mism"),
         (
             lambda state: edited(state, **{"fc.bias": torch.full((1000,), float("nan"))}),
             "has NaN or infinity in 'fc.bias'",
         ),
-        (lambda state: [1, 2], "holds no state dict but a list"),
+        (lambda state: [1, 2], "is not a state dict but contains a list"),
         (lambda state: {"epoch": 3, "model": state}, "its entry 'epoch' is a int"),
         (lambda state: Bomb(), "cannot be read"),
     ],

@@ -43,7 +43,7 @@ def test_the_second_time_nothing_is_done(site, capfd):
     assert capfd.readouterr().err.count("building") == 1
 
 
-def test_another_torch_another_source_or_another_compiler_builds_anew(site, monkeypatch):
+def test_another_torch_another_source_or_another_compiler_builds_again(site, monkeypatch):
     source, torch_folder, builds = site
     native_build.ensure_runner(source, source / "build")
     (torch_folder / "version.py").write_text("__version__ = '2.15.0'")
@@ -75,7 +75,7 @@ def test_a_built_program_needs_no_compiler(site, monkeypatch):
         native_build.ensure_runner(source, source / "build")
 
 
-def test_a_program_that_was_removed_is_built_anew(site):
+def test_a_program_that_was_removed_is_built_again(site):
     source, _, builds = site
     native_build.ensure_runner(source, source / "build").unlink()
     native_build.ensure_runner(source, source / "build")
@@ -115,15 +115,15 @@ def test_two_processes_do_not_build_at_once(tmp_path):
     other.join()
 
 
-def test_no_compiler_is_said_with_what_installs_one(monkeypatch):
+def test_a_missing_compiler_is_reported_with_how_to_install_one(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(
-        BackendUnavailable, match=r"no C\+\+ compiler is here: .* apt install g\+\+"
+        BackendUnavailable, match=r"there is no C\+\+ compiler: .* apt install g\+\+"
     ):
         native_build.find_compiler()
 
 
-def test_no_cmake_is_said_with_what_installs_it(monkeypatch, tmp_path):
+def test_a_missing_cmake_is_reported_with_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BackendUnavailable, match=r"cmake is not installed: pip install -r req"):
@@ -132,11 +132,11 @@ def test_no_cmake_is_said_with_what_installs_it(monkeypatch, tmp_path):
 
 def test_a_build_that_fails_names_its_first_error_and_its_log(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text("message(FATAL_ERROR cheese)")
-    with pytest.raises(BackendUnavailable, match=r"does not build: CMake Error .*build\.log"):
+    with pytest.raises(BackendUnavailable, match=r"cannot be built: CMake Error .*build\.log"):
         native_build.ensure_runner(tmp_path, tmp_path / "build")
 
 
-def test_the_command_goes_on_without_a_compiler(tmp_path):
+def test_the_command_succeeds_without_a_compiler(tmp_path):
     # A copy, since here the program may have been built already, and would need no compiler.
     checkout = Path(native_build.__file__).parents[2]
     for folder in ("deploybench", "cpp"):
@@ -152,5 +152,5 @@ def test_the_command_goes_on_without_a_compiler(tmp_path):
         check=False,
     )
     assert ran.returncode == 0
-    assert ran.stderr.startswith("the cpp backend will be skipped: no C++ compiler is here")
+    assert ran.stderr.startswith("the cpp backend will be skipped: there is no C++ compiler")
     assert len(ran.stderr.splitlines()) == 1

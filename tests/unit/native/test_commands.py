@@ -89,8 +89,8 @@ def test_a_list_with_a_background_label_is_refused(infer):
     """Read as it is, every class would get its neighbour's name."""
     labels = b"".join(b"class %d\n" % number for number in range(11))
     line = refused(infer(torch.zeros(1, 10), labels))
-    assert "holds 11 labels, the model has 10 classes" in line
-    assert "remove a background label" in line
+    assert "has 11 labels, but the model has 10 classes" in line
+    assert "remove the background label" in line
 
 
 def test_empty_lines_after_the_last_label_do_not_count(infer):
@@ -100,11 +100,11 @@ def test_empty_lines_after_the_last_label_do_not_count(infer):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_no_numbers_are_refused(infer, value):
     line = refused(infer(torch.tensor([[1.0, value, 0.0]])))
-    assert "gives NaN or infinite values" in line
+    assert "returns NaN or infinite values" in line
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (1, 5, 4, 4), (1, 0), ()])
-def test_an_output_that_holds_no_classes_is_refused(infer, shape):
+def test_an_output_without_classes_is_refused(infer, shape):
     assert "instead of [1, classes]" in refused(infer(torch.zeros(shape)))
 
 

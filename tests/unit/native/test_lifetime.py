@@ -113,7 +113,7 @@ def test_the_environment_is_set_before_there_are_threads(tmp_path, monkeypatch):
         runner.load(save(Plain(), tmp_path / "plain.ts"))
         runner.put(torch.zeros(1, 3, 2, 2))
         runner.run(1)
-        with pytest.raises(BackendFailed, match="not a whole package"):
+        with pytest.raises(BackendFailed, match="is not a complete AOTInductor package"):
             runner.load(package)
         runner._errors.seek(0)
         said = runner._errors.read().decode()

@@ -160,7 +160,7 @@ class GivesTab(torch.nn.Module):
         (GivesNumber(), "output '1' is a float, not a tensor"),
         (GivesText(), "output 'text' is a str, not a tensor"),
         (GivesNothing(), "the model returned no tensor"),
-        (GivesComplex(), "the output is of ComplexFloat, which cannot be sent"),
+        (GivesComplex(), "the output has dtype ComplexFloat, which cannot be sent"),
         (GivesTab(), "tab"),
     ],
 )
@@ -182,7 +182,7 @@ def test_two_outputs_of_one_name_are_refused(runner, tmp_path):
 
 
 def test_a_floating_point_input_of_another_dtype_than_the_runs_is_refused(runner, tmp_path):
-    with pytest.raises(BackendFailed, match="an input of float64 where float32 was asked for"):
+    with pytest.raises(BackendFailed, match="an input is float64 instead of float32"):
         called(runner, Plain(), tmp_path, torch.zeros(1, 12, dtype=torch.float64))
 
 
@@ -459,7 +459,7 @@ IN_FORCE = (
 
 
 def fill(request: str, places: dict[str, str]) -> bytes:
-    """The request, with what stands in braces replaced by what it stands for."""
+    """The request, with the placeholders in braces replaced."""
     for name, path in (places | {"settings": IN_FORCE}).items():
         request = request.replace("{" + name + "}", path)
     return request.encode()
@@ -500,7 +500,7 @@ REFUSED = [
     ("time\t1\tcalls\t{none/none}", "cannot be written"),
     ("queue\t999999999\tcalls\t{written}", "at most 1000000 calls"),
     ("events\t1\t{written}", "there are no CUDA events on a CPU"),
-    ("load\t{folder}\tplain", "no such file"),
+    ("load\t{folder}\tplain", "does not exist"),
     ("load\t{short.ts}\tgraph", "a CUDA graph needs a GPU"),
     ("put\t{none}\tfloat32:1:0", "cannot be read"),
     ("put\t{folder}\tfloat32:1:0", "cannot be read"),
@@ -511,10 +511,10 @@ REFUSED = [
     ("put\t{input}\tfloat32:1,,12:0", "'' is not a whole number"),
     ("put\t{input}\tfloat32:12,:0", "'' is not a whole number"),
     ("put\t{input}\tfloat32:-12:0", "'-12' is not a whole number"),
-    ("put\t{input}\tfloat32:13:0", "holds 48 bytes instead of 52"),
+    ("put\t{input}\tfloat32:13:0", "has 48 bytes instead of 52"),
     (
         "put\t{input}\tfloat32:1000000000000000000:0",
-        "holds 48 bytes instead of 4000000000000000000",
+        "has 48 bytes instead of 4000000000000000000",
     ),
     ("put\t{input}\tfloat32:4294967296,4294967296,4294967296:0", "is too large"),
     ("put\t{input}\tfloat32:0,4294967296,4294967296,4294967296:0", "is too large"),
@@ -527,7 +527,7 @@ REFUSED = [
         "put\t{input}\tfloat32:12:99999999999999999999",
         "the model has no input '99999999999999999999'",
     ),
-    ("configure", "configure lacks device"),
+    ("configure", "configure needs device"),
     ("configure\tthreads", "'threads' is not NAME=VALUE"),
     ("configure\t{settings}\tcheese=1", "unknown setting 'cheese'"),
     ("configure\t{settings}\tdtype=float33", "unknown dtype 'float33'"),
@@ -538,7 +538,7 @@ REFUSED = [
     ("configure\t{settings}\tmatmul_precision=low", "unknown matmul precision 'low'"),
     ("configure\t{settings}\tallocator=best", "unknown allocator 'best'"),
     ("configure\t{settings}\tgrad_mode=on", "unknown grad mode 'on'"),
-    ("configure\t{settings}\tdevice=cuda:99", "device 'cuda:99' is not there"),
+    ("configure\t{settings}\tdevice=cuda:99", "device 'cuda:99' does not exist"),
     ("configure\t{settings}\tdevice=\0", "unknown device"),
 ]
 
@@ -554,7 +554,7 @@ def test_a_malformed_request_gets_one_line(server, places, request_line, words):
 def test_values_that_are_no_truth_values_are_not_read_as_such(server, places):
     Path(places["written"]).write_bytes(b"\x00\x01\x02")
     reply = server.ask(f"put\t{places['written']}\tbool:3:0".encode())
-    assert b"holds a bool that is neither 0 nor 1" in reply
+    assert b"contains a bool that is neither 0 nor 1" in reply
 
 
 NUMBERS = ["0", "1", "3", "-1", "", "999999999", str(10**18), str(2**64), "1.5", "0x10", "\0"]

@@ -1,4 +1,4 @@
-"""What a backend that is wrong, breaks or is not there comes to."""
+"""Backends that are wrong, break or are missing."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def test_a_run_with_faults_fails_and_keeps_what_was_right(saved):
         "different, before timing: ",
         "different in a timed call: place 1 of input",
         f"{MODEL} through broken: RuntimeError: kernel panic in layer 3",
-        "absent needs gizmo, which is not here: pip install gizmo",
+        "absent needs gizmo, which is not installed: pip install gizmo",
     ],
 )
-def test_each_fault_is_said_in_one_line_without_a_traceback(saved, words):
+def test_each_fault_is_reported_in_one_line_without_a_traceback(saved, words):
     ran, _ = saved
     assert any(words in line for line in ran.stdout.splitlines())
     assert "Traceback" not in ran.stdout + ran.stderr

@@ -17,7 +17,7 @@ from tests.unit.plugin import MODEL, ROOT
         (["--models=resnet19"], "unknown model 'resnet19': did you mean 'resnet1"),
         (["--models=gpt*"], "gpt*"),
         (["--backends=tensorrt"], "unknown backend 'tensorrt': "),
-        (["--models="], "no model in '': allowed: names, globs, article, all, by commas"),
+        (["--models="], "no model in ''; allowed: names, globs, article, all, separated by commas"),
         (["--backends="], "unknown backend '': allowed: "),
         (["--batch-size=0"], "--batch-size '0' is not a positive whole number"),
         (["--batch-size=two"], "--batch-size 'two' is not"),
@@ -113,7 +113,7 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
         ),
     )
     assert "4 passed, 2 skipped" in ran.stdout
-    reason = "skipped: openvino has no bfloat16: run it with --dtype float32"
+    reason = "skipped: openvino does not support bfloat16: run it with --dtype float32"
     assert ran.stdout.count(reason) == 2
     assert f"{reason}\n" in ran.stdout, "the line is whole, and pytest's percentage not behind it"
     document = json.loads(saved.read_text())

@@ -57,13 +57,13 @@ def test_the_saved_run_carries_its_fingerprint(saved):
     assert "python" in about["fingerprint"]
 
 
-def test_what_a_case_ran_on_stands_with_it_and_what_else_is_installed_does_not(saved):
+def test_a_case_records_the_packages_it_ran_on_and_no_others(saved):
     _, run = saved
     assert [bench["extra_info"]["packages"] for bench in run["benchmarks"]] == [{}, {}, {}]
     assert "openvino" not in run["machine_info"]["deploybench"]["fingerprint"]
 
 
-def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatch):
+def test_a_run_continues_only_with_the_packages_that_it_began_with(tmp_path, monkeypatch):
     begun = Saving(tmp_path, "run1", None)
     begun.begin({"threads": 2})
     ran_on = {"openvino": "2026.4.1"}
@@ -91,7 +91,7 @@ def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path, monkeypatc
         (lambda case: case.pop("params"), "is not a run of deploybench (no params.model)"),
     ],
 )
-def test_what_a_run_goes_on_from_is_checked_like_a_saved_run(tmp_path, edit, words):
+def test_an_unfinished_run_is_checked_like_a_saved_run(tmp_path, edit, words):
     begun = Saving(tmp_path, "run1", None)
     begun.begin({"threads": 2})
     case = CaseRecord(MODEL, "eager", "PyTorch", 0, (0.001,), batch_size=1)
@@ -177,7 +177,7 @@ def run_until_saved(command, folder):
     process.wait()
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path):
+def test_a_killed_run_continues_where_it_was(tmp_path):
     storage = tmp_path / "storage"
     models = f"{MODEL},squeezenet1_1"
     command = [sys.executable, "-m", "pytest", "tests/perf", "-p", "no:cacheprovider"]
@@ -239,7 +239,7 @@ def test_a_full_disk_is_reported_in_one_line(run_pytest, tmp_path):
     assert ran.returncode not in (0, 1)
 
 
-def test_what_stops_at_the_first_failure_can_go_on(run_pytest, tmp_path):
+def test_a_run_that_stops_at_the_first_failure_can_continue(run_pytest, tmp_path):
     ran = run_pytest(
         *("tests/perf", f"--models={MODEL}", "--backends=eager,wrong,scripted", "-x"),
         *("--benchmark-save=run1", f"--benchmark-storage={tmp_path}", "--benchmark-max-time=0"),

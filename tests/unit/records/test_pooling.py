@@ -1,4 +1,4 @@
-"""Which runs are pooled: what their cases ran on tells them apart."""
+"""Which runs are pooled, depending on what their cases ran on."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def test_what_is_not_a_number_is_refused_by_the_fields_name(name, bad):
         ({"packages": {"a\nb": 1}}, "has packages.'a\\nb' 1, which is not text"),
     ],
 )
-def test_what_stands_within_a_field_is_named_by_the_way_to_it(info, words):
+def test_a_value_within_a_field_is_named_by_its_path(info, words):
     assert words in refusal(**info)
 
 

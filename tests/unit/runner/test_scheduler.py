@@ -1,4 +1,4 @@
-"""All backends of a model side by side: what is saved of it, and when."""
+"""All backends of a model, interleaved: what is saved, and when."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def survey_worker(monkeypatch):
     return survey
 
 
-def test_a_crash_is_a_finding_and_the_others_go_on(survey_worker):
+def test_a_crash_is_a_finding_and_the_others_continue(survey_worker):
     assert survey_worker("eager", "killed", "cpp", "left", "frozen") == {
         "eager": Finding("exact"),
         "killed": Finding("crashes", "ended by SIGSEGV"),
@@ -88,7 +88,7 @@ def test_models_are_taken_side_by_side():
 
 
 @pytest.mark.usefixtures("survey_worker")
-def test_what_stops_a_survey_ends_its_workers_and_is_no_finding():
+def test_a_stopped_survey_ends_its_workers_without_a_finding():
     found = []
 
     def stop(*finding):

@@ -98,11 +98,11 @@ def fewer_boxes(eager):
     [
         (swapped_labels, r"of 'labels' has value 4 where the reference has 0: these must be equal"),
         (another_flag, r"of 'flags' has value 0 .* these must be equal"),
-        (without_flags, r"has the parts \['found.0', 'found.1', 'labels'\] where"),
-        (one_tensor, r"has the parts \[''\] where"),
-        (a_number, r"cannot be compared: a int at 'flags' where a tensor was expected"),
-        (labels_as_floats, r"'labels' has dtype torch.float32 where torch.int64 was expected"),
-        (fewer_boxes, r"'found.0' has shape \[4, 4, 4\] where \[4, 5, 4\] was expected"),
+        (without_flags, r"has the parts \['found.0', 'found.1', 'labels'\] instead of"),
+        (one_tensor, r"has the parts \[''\] instead of"),
+        (a_number, r"cannot be compared: 'flags' is a int, not a tensor"),
+        (labels_as_floats, r"'labels' has dtype torch.float32 instead of torch.int64"),
+        (fewer_boxes, r"'found.0' has shape \[4, 4, 4\] instead of \[4, 5, 4\]"),
     ],
 )
 def test_what_differs_is_named_with_its_part(outputs, spoil, words):
@@ -115,7 +115,7 @@ def test_what_differs_is_named_with_its_part(outputs, spoil, words):
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 5, 7])
-def test_any_number_of_classes_can_be_told_apart(classes):
+def test_any_number_of_classes_can_be_distinguished(classes):
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(4, classes, generator=generator, dtype=torch.float64)
     reference = Reference.of(logits, logits.float())
@@ -125,11 +125,12 @@ def test_any_number_of_classes_can_be_told_apart(classes):
     assert judge(logits.float().flip(0), reference, CLASSIFICATION).verdict == DIFFERENT
 
 
-def test_a_classifier_that_gives_no_logits_is_told_to_name_its_task():
+def test_a_classifier_without_logits_is_refused_with_what_to_do():
     maps = torch.randn(2, 5, 8, 8, dtype=torch.float64)
     agreement = judge(maps.float(), Reference.of(maps, maps.float()), CLASSIFICATION)
-    assert "a classifier gives logits [inputs, classes], this model [2, 5, 8, 8]" in (
-        agreement.reason
+    assert (
+        "a classifier gives logits of shape [inputs, classes], but this model gives [2, 5, 8, 8]"
+        in (agreement.reason)
     )
     assert judge(maps.float(), Reference.of(maps, maps.float()), EMBEDDING).agrees
 

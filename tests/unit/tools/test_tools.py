@@ -67,7 +67,7 @@ def not_an_image(tmp_path):
         ("infer.py", ["resnet19", PHOTO], "unknown model 'resnet19': did you mean 'resnet1"),
         ("infer.py", ["resnet*", PHOTO], "model names 5 models; give one"),
         ("infer.py", [MODEL, PHOTO, "--backend", "tpu"], "unknown backend 'tpu'"),
-        ("infer.py", [MODEL, "none.jpg"], "'none.jpg' is not there"),
+        ("infer.py", [MODEL, "none.jpg"], "'none.jpg' does not exist"),
         ("infer.py", [MODEL, "{text}"], "notes.jpg' cannot be read"),
         ("infer.py", [MODEL, PHOTO, "--device", "cuda:77"], "'cuda:77' does not exist"),
         ("infer.py", [MODEL, PHOTO, "--threads", "0"], "--threads '0' is not a positive"),

@@ -8,6 +8,6 @@ class Absent(Backend):
     name, title, order = "absent", "Absent", 93
 
     def require(self):
-        raise BackendUnavailable("absent needs gizmo, which is not here: pip install gizmo")
+        raise BackendUnavailable("absent needs gizmo, which is not installed: pip install gizmo")
 
     def load(self, module, artifact): ...
