@@ -75,7 +75,7 @@ def fitness(name: str, seed: int) -> Fitness:
         over_inputs=(low, middle, high),
         gap=float((first_six[:, :-1] - first_six[:, 1:]).median()) / error,
         first_classes=len(float64.argmax(1).unique()),
-        images=len(images),
+        images=len(batch),
         finite=bool(float32.isfinite().all()),
     )
 
