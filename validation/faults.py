@@ -112,13 +112,13 @@ def dropout_left_on(prepared: PreparedModel) -> Outputs:
 def wrong_input(prepared: PreparedModel) -> Outputs:
     """The right model on a wrongly prepared input."""
     mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (images.MEAN, images.STD))
-    prepared = {
+    wrongly = {
         "red and blue swapped": prepared.inputs.flip(1),
         "normalisation forgotten": prepared.inputs * std + mean,
         "input transposed": prepared.inputs.transpose(2, 3).contiguous(),
         "input ignored": torch.zeros_like(prepared.inputs),
     }
-    for name, batch in prepared.items():
+    for name, batch in wrongly.items():
         yield name, predict(prepared.module, batch)
 
 
