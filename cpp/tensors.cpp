@@ -22,6 +22,12 @@ const std::map<std::string, at::ScalarType> kDtypes = {
 
 constexpr size_t kMostDimensions = 64;  // the limit of torch's operators
 
+std::string known_dtypes() {
+  std::string names;
+  for (const auto& [name, _] : kDtypes) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
 std::string join(at::IntArrayRef shape) {
   std::string text;
   for (const int64_t side : shape) {
@@ -65,7 +71,8 @@ Description parse_description(const std::string& text) {
   const auto parts = split(text, ':', 3);
   if (parts.size() < 3) throw Failure("'" + text + "' is not DTYPE:SHAPE:NAME");
   const auto dtype = kDtypes.find(parts[0]);
-  if (dtype == kDtypes.end()) throw Failure("unknown dtype '" + parts[0] + "'");
+  if (dtype == kDtypes.end())
+    throw Failure("unknown dtype '" + parts[0] + "': allowed: " + known_dtypes());
   Description description{parts[2], dtype->second, {}};
   if (!parts[1].empty())
     for (const auto& side : split(parts[1], ',')) description.shape.push_back(whole_number(side));

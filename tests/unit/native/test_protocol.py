@@ -216,10 +216,8 @@ def openvino_session(module: torch.nn.Module, inputs: object, folder: Path, **ch
     backend = backends.registry()["openvino-cpp"](CPU)
     path = folder / "model.onnx"
     backend.require()
-    if isinstance(inputs, Tensor):
-        backend.export(module.eval(), inputs, path)
-    else:
-        torch.onnx.export(module.eval(), inputs, dynamo=True, verbose=False).save(str(path))
+    batch = (inputs,) if isinstance(inputs, Tensor) else inputs
+    backend.export(module.eval(), batch, path)
     with Runner(ensure_runner(), replace(CPU, **changes), deadline=60) as runner:
         runner.load(path)
         yield runner
@@ -320,7 +318,7 @@ def test_a_model_that_prints_does_not_corrupt_the_replies(runner, tmp_path):
 BREAKS = r"""#!/bin/sh
 while IFS= read -r line; do
   case "$line" in
-    hello) printf 'ok\tprotocol=4\tgraphs=1\n' ;;
+    hello) printf 'ok\tprotocol=5\tgraphs=1\n' ;;
     configure*) printf 'ok%s\n' "${line#configure}" ;;
     run*) printf 'fatal\tthe model cannot be captured\n' ;;
     *) printf 'ok\n' ;;
@@ -438,19 +436,31 @@ class Server:
         self.process.communicate()
 
 
+class Picks(torch.nn.Module):
+    """Two inputs, of which one holds whole numbers."""
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        return x.index_select(1, index)
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory) -> dict[str, str]:
     """Files that a request may name."""
     folder = tmp_path_factory.mktemp("requests")
     whole = save(Plain(), folder / "model.ts")
+    save(Picks(), folder / "picks.ts")
     (folder / "short.ts").write_bytes(whole.read_bytes()[:700])
     (folder / "short.pt2").write_bytes(b"PK")
-    (folder / "input").write_bytes(torch.zeros(12).numpy().tobytes())
-    names = ("model.ts", "short.ts", "short.pt2", "input", "written", "none", "none/none")
+    values = torch.arange(12.0).numpy().tobytes()
+    (folder / "input").write_bytes(values)
+    (folder / "inputs").write_bytes(values + torch.tensor([11, 0]).numpy().tobytes())
+    names = ("model.ts", "picks.ts", "short.ts", "short.pt2", "input", "inputs")
+    names += ("written", "none", "none/none")
     return {name: str(folder / name) for name in names} | {"folder": str(folder)}
 
 
 READY = ("configure\t{settings}", "load\t{model.ts}\tplain", "put\t{input}\tfloat32:1,12:0")
+READY_TO_PICK = ("load\t{picks.ts}\tplain", "put\t{inputs}\tfloat32:1,12:0\tint64:2:index")
 IN_FORCE = (
     "device=cpu\tthreads=1\tinterop_threads=1\tgrad_mode=inference\tcudnn_tf32=1\t"
     "matmul_precision=highest\tcudnn_benchmark=0\tcudnn_deterministic=0\tdtype=float32\t"
@@ -548,13 +558,29 @@ def test_a_malformed_request_gets_one_line(server, places, request_line, words):
     reply = server.ask(fill(request_line, places))
     assert reply.startswith(b"error\t")
     assert words in reply.decode()
-    assert server.ask(b"hello").startswith(b"ok\tprotocol=4\t")
+    assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t")
 
 
 def test_values_that_are_no_truth_values_are_not_read_as_such(server, places):
     Path(places["written"]).write_bytes(b"\x00\x01\x02")
     reply = server.ask(f"put\t{places['written']}\tbool:3:0".encode())
     assert b"contains a bool that is neither 0 nor 1" in reply
+
+
+def test_one_file_holds_the_inputs_of_any_dtypes(server, places):
+    for request in READY_TO_PICK:
+        assert server.ask(fill(request, places)) == b"ok\n"
+    assert server.ask(b"run\t1") == b"ok\n"
+    assert server.ask(fill("output\t{written}", places)) == b"ok\tfloat32:1,2:\n"
+    assert Path(places["written"]).read_bytes() == torch.tensor([11.0, 0.0]).numpy().tobytes()
+    refused = [
+        ("put\t{inputs}\tfloat32:1,12:0", "has 64 bytes instead of 48"),
+        ("put\t{inputs}\tfloat32:1,12:0\tint64:2:0", "input 'x' is given twice"),
+        ("put\t{inputs}\tint64:2:1\tfloat32:1,12:2", "the model has no input '2'"),
+        ("put\t{inputs}\tfloat32:1,12:0\tcomplex64:2:1", "unknown dtype 'complex64': allowed: b"),
+    ]
+    for request, words in refused:
+        assert words in server.ask(fill(request, places)).decode()
 
 
 NUMBERS = ["0", "1", "3", "-1", "", "999999999", str(10**18), str(2**64), "1.5", "0x10", "\0"]
@@ -601,7 +627,8 @@ def requests(places: dict[str, str]) -> st.SearchStrategy[bytes]:
         "output": [written],
         "unload": [],
     }
-    right = [fill(line, places) for line in (*READY, "run\t3", "output\t{written}")]
+    lines = (*READY, *READY_TO_PICK, "run\t3", "output\t{written}")
+    right = [fill(line, places) for line in lines]
 
     def of(verb: str) -> st.SearchStrategy[list[str]]:
         arguments = st.tuples(*takes[verb]).map(list)
@@ -610,8 +637,8 @@ def requests(places: dict[str, str]) -> st.SearchStrategy[bytes]:
     whole = st.sampled_from(list(takes)).flatmap(of)
     short = whole.flatmap(lambda given: st.integers(0, len(given)).map(lambda end: given[:end]))
     long = st.tuples(whole, anything()).map(lambda both: [*both[0], both[1]])
-    lines = (whole | short | long).map("\t".join) | anything()
-    made_up = lines.filter(lambda line: line.split("\t")[0] != "quit").map(str.encode)
+    texts = (whole | short | long).map("\t".join) | anything()
+    made_up = texts.filter(lambda line: line.split("\t")[0] != "quit").map(str.encode)
     return st.sampled_from(right) | made_up
 
 
@@ -631,7 +658,7 @@ def answer_malformed_requests(program: Path, places: dict[str, str], count: int)
             for request in series:
                 reply = server.ask(request)
                 assert reply.startswith((b"ok\t", b"ok\n", b"error\t")), (request, reply)
-            assert server.ask(b"hello").startswith(b"ok\tprotocol=4\t"), series
+            assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t"), series
 
         drive()
         assert server.process.poll() is None
@@ -671,11 +698,14 @@ def test_a_capture_that_fails_ends_the_process_and_the_next_one_works(tmp_path):
         good = save(Plain().cuda(), tmp_path / "good.ts")
         session = backend.load(torch.nn.Identity(), bad)
         with pytest.raises(BackendFailed, match="cannot be captured in a CUDA graph") as caught:
-            session.predict(torch.zeros(1, 12))
+            session.predict((torch.zeros(1, 12),))
         assert "\n" not in str(caught.value)
         assert not session._runner.alive
         session.close()
-        assert backend.load(torch.nn.Identity(), good).predict(torch.zeros(1, 12)).shape == (1, 10)
+        assert backend.load(torch.nn.Identity(), good).predict((torch.zeros(1, 12),)).shape == (
+            1,
+            10,
+        )
     finally:
         backend.close()
 

@@ -22,7 +22,7 @@ def eager():
 
 def test_its_peak_of_memory_is_its_own_and_not_that_of_the_process_that_started_it(eager):
     ballast = np.ones(2 << 30, dtype=np.uint8)
-    batch = torch.zeros(1, 3, 224, 224)
+    batch = (torch.zeros(1, 3, 224, 224),)
     started = cold_start.start(eager, ZOO_MODEL, ZOO_MODEL.built(), None, batch)
     assert started.seconds > 0
     assert started.peak_bytes is not None
@@ -36,5 +36,5 @@ def test_one_that_gives_no_answer_says_why_in_its_last_words(eager):
             ZOO_MODEL,
             ZOO_MODEL.built(),
             None,
-            torch.zeros(1, 4, 224, 224),
+            (torch.zeros(1, 4, 224, 224),),
         )
