@@ -1,6 +1,6 @@
 // The mode that deploybench uses: one process for a whole run.
 //
-// The line protocol, version 4. A request is a line of fields separated by tabs; the first field is
+// The line protocol, version 5. A request is a line of fields separated by tabs; the first field is
 // the verb. The reply to each request is one line: `ok` and its fields; or `error` and a message,
 // after which the process continues; or `fatal` and a message, after which the process ends. Replies
 // go to the original standard output; anything that a model prints goes to standard error. Paths
@@ -28,6 +28,9 @@
 // bfloat16, int64, int32, int16, int8, uint8 or bool; SHAPE is empty for a single value. Values are
 // passed in files, never as text: those of all tensors of a request one after the other, raw and
 // little-endian. Samples are passed in the same way, as float64 seconds.
+//
+// An input of floating point has the dtype of the settings, and with channels_last, one with four
+// dimensions is laid out so; others are taken as they are.
 //
 // The NAME of an input is its position from 0, or the name of its parameter. The NAME of an output is
 // its path in the return value: the keys of dictionaries, the fields of named tuples and the positions
@@ -115,7 +118,7 @@ Fields write_settings(const Settings& settings) {
 }
 
 Fields greeting() {
-  return {"protocol=4", "torch=" + torch_version(),
+  return {"protocol=5", "torch=" + torch_version(),
           std::string("graphs=") + (kHasGraphs ? "1" : "0"), "pid=" + std::to_string(getpid())};
 }
 

@@ -292,7 +292,8 @@ void Session::put(NamedTensors inputs) {
   State& state = *state_;
   if (!state.program) throw Failure("no model is loaded");
   for (auto& [_, tensor] : inputs) {
-    if (tensor.is_floating_point() && tensor.scalar_type() != kRunDtypes.at(state.dtype))
+    if (!tensor.is_floating_point()) continue;
+    if (tensor.scalar_type() != kRunDtypes.at(state.dtype))
       throw Failure("an input is " + dtype_name(tensor.scalar_type()) + " instead of " +
                     state.dtype);
     if (state.channels_last && tensor.dim() == 4)

@@ -21,7 +21,7 @@ struct Settings {
   bool cudnn_benchmark = false;
   bool cudnn_deterministic = false;
   std::string dtype = "float32";  // of the inputs
-  bool channels_last = false;     // the inputs' memory format
+  bool channels_last = false;     // memory format of floating-point inputs with 4 dimensions
   std::string allocator = "tuned";  // or "default"; see allocator.h
 };
 

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     for model in models:
         module = model.built()
         weights.apply(module, model, source)
-        example = model.batch(1)
+        example = model.arguments(module, 1)
         path = arguments.out / f"{model.name}.ts"
         with replacing(path) as unfinished:
             backend.export(module.to(backend.settings.device), example, unfinished)

@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         weights=options.WEIGHTS.value(arguments.weights),
     )
     with Workbench(plan) as bench, bench.case(models[0], chosen[0]) as case:
-        output = case.session.predict(image.unsqueeze(0))
+        output = case.session.predict((image.unsqueeze(0),))
     logits, *_ = flatten(output).values()
     probabilities = logits.softmax(dim=1)[0]
     if plan.weights.label == "random":

@@ -123,7 +123,7 @@ def take_turns(
         bench.case(torchvision_zoo.model(model), "cpp") as cpp,
     ):
         assert cpp.artifact is not None
-        images = eager.prepared.inputs[: plan.batch_size]
+        (images,) = eager.prepared.example()
         bare_cpp = BareLoop(cpp.artifact.path, images, plan)
         batch = images.to(plan.settings.device)
         ways = {

@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import backends, settings
+from deploybench.batches import size
 from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
@@ -40,7 +41,7 @@ def plant(models: list[str]) -> None:
     with Workbench(plan()) as bench:
         for model in models:
             prepared = bench.prepared(torchvision_zoo.model(model))
-            reference = prepared.reference(len(prepared.inputs))
+            reference = prepared.reference(size(prepared.inputs))
             for fault in FAULTS:
                 for name, output in fault(prepared):
                     agreement = judge(output, reference, prepared.task)

@@ -51,7 +51,7 @@ def weights_scaled(prepared: PreparedModel) -> Outputs:
     """One layer's weights multiplied by 1.01."""
     for name, layer in first_middle_last(prepared.module, LAYERS):
         with changed(layer.weight, layer.weight * 1.01):
-            yield f"weights of {name} scaled by 1.01", predict(prepared.module, prepared.inputs)
+            yield f"weights of {name} scaled by 1.01", predict(prepared.module, prepared.inputs[0])
 
 
 def largest_weight_lost(prepared: PreparedModel) -> Outputs:
@@ -60,7 +60,7 @@ def largest_weight_lost(prepared: PreparedModel) -> Outputs:
         without = layer.weight.detach().clone()
         without.view(-1)[without.abs().argmax()] = 0
         with changed(layer.weight, without):
-            yield f"largest weight of {name} set to 0", predict(prepared.module, prepared.inputs)
+            yield f"largest weight of {name} set to 0", predict(prepared.module, prepared.inputs[0])
 
 
 def bias_lost(prepared: PreparedModel) -> Outputs:
@@ -68,7 +68,7 @@ def bias_lost(prepared: PreparedModel) -> Outputs:
     for name, layer in first_middle_last(prepared.module, LAYERS + NORMS):
         if layer.bias is not None:
             with changed(layer.bias, torch.zeros_like(layer.bias)):
-                yield f"bias of {name} lost", predict(prepared.module, prepared.inputs)
+                yield f"bias of {name} lost", predict(prepared.module, prepared.inputs[0])
 
 
 def layer_left_out(prepared: PreparedModel) -> Outputs:
@@ -79,7 +79,7 @@ def layer_left_out(prepared: PreparedModel) -> Outputs:
         own = name.rpartition(".")[2]
         setattr(parent, own, nn.Identity())
         try:
-            yield f"{name} left out", predict(prepared.module, prepared.inputs)
+            yield f"{name} left out", predict(prepared.module, prepared.inputs[0])
         finally:
             setattr(parent, own, layer)
 
@@ -94,7 +94,7 @@ def _left_in_training(prepared: PreparedModel, kinds: tuple[type, ...], name: st
         torch.manual_seed(0)
         # Not in inference mode: training mode updates the running statistics in place.
         with torch.no_grad():
-            output = prepared.module(prepared.inputs)
+            output = prepared.module(prepared.inputs[0])
         prepared.module.eval().load_state_dict(state)
         yield name, output
 
@@ -113,10 +113,10 @@ def wrong_input(prepared: PreparedModel) -> Outputs:
     """The right model on a wrongly prepared input."""
     mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (images.MEAN, images.STD))
     wrongly = {
-        "red and blue swapped": prepared.inputs.flip(1),
-        "normalisation forgotten": prepared.inputs * std + mean,
-        "input transposed": prepared.inputs.transpose(2, 3).contiguous(),
-        "input ignored": torch.zeros_like(prepared.inputs),
+        "red and blue swapped": prepared.inputs[0].flip(1),
+        "normalisation forgotten": prepared.inputs[0] * std + mean,
+        "input transposed": prepared.inputs[0].transpose(2, 3).contiguous(),
+        "input ignored": torch.zeros_like(prepared.inputs[0]),
     }
     for name, batch in wrongly.items():
         yield name, predict(prepared.module, batch)
@@ -124,7 +124,7 @@ def wrong_input(prepared: PreparedModel) -> Outputs:
 
 def wrong_output(prepared: PreparedModel) -> Outputs:
     """The right logits, passed on wrongly."""
-    logits = predict(prepared.module, prepared.inputs)
+    logits = predict(prepared.module, prepared.inputs[0])
     swapped = logits.clone()
     swapped[[0, 1]] = swapped[[1, 0]]
     one_nan = logits.clone()
@@ -139,14 +139,14 @@ def wrong_weights(prepared: PreparedModel) -> Outputs:
     """The weights of another seed, and the weights before a small training step."""
     other = torchvision_zoo.build(prepared.name)
     weights.apply(other, prepared.model, weights.parse("random"), seed=12345)
-    yield "logits of another seed", predict(other, prepared.inputs)
+    yield "logits of another seed", predict(other, prepared.inputs[0])
     state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in prepared.module.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.mul_(1 + 1e-3 * noise)
-    output = predict(prepared.module, prepared.inputs)
+    output = predict(prepared.module, prepared.inputs[0])
     prepared.module.load_state_dict(state)
     yield "yesterday's weights", output
 
@@ -155,7 +155,7 @@ def half_precision(prepared: PreparedModel) -> Outputs:
     """Arithmetic in 16 bits, with a result in float32."""
     state = {key: value.clone() for key, value in prepared.module.state_dict().items()}
     for dtype in (torch.float16, torch.bfloat16):
-        output = predict(prepared.module.to(dtype), prepared.inputs.to(dtype)).float()
+        output = predict(prepared.module.to(dtype), prepared.inputs[0].to(dtype)).float()
         prepared.module.float().load_state_dict(state)
         yield f"{dtype} called float32", output
 

@@ -92,7 +92,7 @@ class Wait(nn.Module):
 
 def measured(session: Session) -> Measurement:
     """The suite's own measurement of a session."""
-    timing = Timing(session, [BATCH], Protocol(), lambda *_: None)
+    timing = Timing(session, [(BATCH,)], Protocol(), lambda *_: None)
     measure_interleaved([timing])
     return timing.result()
 
@@ -122,7 +122,7 @@ def seconds_beside(session: Session) -> float | None:
     """The median overhead of a call in seconds; None if the work does not run in Python."""
     if not isinstance(session, InProcessSession):
         return None
-    session.put(BATCH)
+    session.put((BATCH,))
     spans.clear()
     calls = []
     with session.calling():
@@ -152,7 +152,7 @@ def on_cpu(names: Sequence[str]) -> list[bool]:
                 module = Wait(round(1e6 * milliseconds)).eval()
                 path = Path(folder) / f"wait.{backend.format.suffix}"
                 if backend.format is not None:
-                    backend.export(module, BATCH, path)
+                    backend.export(module, (BATCH,), path)
                 session = backend.load(module, path if backend.format else None)
                 measurement = measured(session)
                 if milliseconds:
@@ -220,7 +220,7 @@ def on_gpu(device: str) -> list[bool]:
 
 def few_calls(session: InProcessSession) -> list[float]:
     """The seconds of 20 calls; afterwards, waits until the device is idle."""
-    session.put(BATCH)
+    session.put((BATCH,))
     seconds = session.timed(20)
     torch.cuda.synchronize()
     return seconds

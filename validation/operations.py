@@ -41,9 +41,9 @@ def through(name: str, module: nn.Module) -> Callable[[Tensor], Tensor]:
         backend.require()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "artifact"
-            backend.export(module, batch, path)
+            backend.export(module, (batch,), path)
             with contextlib.closing(backend.load(module, path)) as session:
-                return session.predict(batch)
+                return session.predict((batch,))
 
     return answer
 

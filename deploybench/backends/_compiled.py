@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..batches import Batch, kinds
 from ..formats.inductor import PrivateCache, one_kind_of_error
 from .base import Backend
 from .session import InProcessSession
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 class CompiledSession(InProcessSession):
     """A session whose first call of each shape compiles."""
 
-    _compiled_for: tuple[int, ...] = ()
+    _compiled_for: tuple[Any, ...] = ()
+    _is_compiled = False
+
+    def put(self, batch: Batch) -> None:
+        """Place `batch` on the device."""
+        super().put(batch)
+        self._is_compiled = kinds(batch) == self._compiled_for
 
     def run(self) -> None:
         """Call the model once."""
-        assert self._input is not None, "put() comes before run()"
-        if self._input.shape == self._compiled_for:
+        if self._is_compiled:
             super().run()
         else:
             self._compile()
@@ -32,12 +38,13 @@ class CompiledSession(InProcessSession):
         import torch
         import torch._inductor.config
 
-        assert self._input is not None
+        assert self._input is not None, "put() comes before run()"
         # As an option of torch.compile, it is read too late, and weights stay inputs.
         freezing = torch._inductor.config.patch(freezing=not self._settings.on_cuda)
         with freezing, one_kind_of_error():
             super().run()
-        self._compiled_for = self._input.shape
+        self._compiled_for = kinds(self._input)
+        self._is_compiled = True
 
     def close(self) -> None:
         """Drop the compiled code, which keeps the model's weights alive."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..batches import Batch
 from ..errors import BackendUnavailable
 from .base import Backend
 from .session import Session
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from ..native.process import Runner
     from ..settings import Settings
@@ -25,7 +26,7 @@ class CppSession(Session):
         self._runner = runner
         self.positional = positional
 
-    def put(self, batch: Tensor) -> None:
+    def put(self, batch: Batch) -> None:
         """Send the bytes of `batch` to the process."""
         self._runner.put(batch)
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..batches import Batch
 from ..errors import Unsupported
 from ..formats.base import ExportedFormat
 from ..settings import DTYPES, Settings
 from .session import Session
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 class Backend(ABC):
@@ -76,9 +77,7 @@ class Backend(ABC):
         if self._format is not None:
             self._format.require()
 
-    def export(
-        self, module: nn.Module, example: Tensor, path: Path
-    ) -> Callable[[Tensor], Any] | None:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any] | None:
         """Write the artifact of `module`, which takes inputs like `example`, to `path`.
 
         Returns the exported program as it was in memory before it was saved, if there is one.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..batches import Batch, kinds, to_device
 from ..errors import BackendUnavailable
 from .base import Backend
 from .session import InProcessSession
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 
     from ..settings import Settings
 
@@ -19,21 +20,22 @@ WARM_UP_CALLS = 3
 
 
 class GraphSession(InProcessSession):
-    """A session with fixed memory for input and output, which the graph reads and writes."""
+    """A session with fixed memory for inputs and outputs, which the graph reads and writes."""
 
     def __init__(self, module: nn.Module, settings: Settings) -> None:
         super().__init__(module, settings)
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def put(self, batch: Tensor) -> None:
-        """Copy `batch` to the graph's input; a batch of another shape needs another graph."""
+    def put(self, batch: Batch) -> None:
+        """Copy `batch` to the graph's inputs; a batch of other shapes needs another graph."""
         self._batch = batch
         with self.calling():
-            if self._input is None or self._input.shape != batch.shape:
+            if self._input is None or kinds(self._input) != kinds(batch):
                 self._graph = None
-                self._input = batch.to(self._settings.device, copy=True)
+                self._input = to_device(batch, self._settings.device, copy=True)
             else:
-                self._input.copy_(batch)
+                for place, each in zip(self._input, batch, strict=True):
+                    place.copy_(each)
 
     def run(self) -> None:
         """Replay the graph; the first call captures it, so the capture counts as that call."""
@@ -51,10 +53,10 @@ class GraphSession(InProcessSession):
             side.wait_stream(torch.cuda.current_stream(self._settings.device))
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP_CALLS):
-                    self._forward(self._input)
+                    self._forward(*self._input)
             torch.cuda.current_stream(self._settings.device).wait_stream(side)
             with torch.cuda.graph(graph):
-                self._output = self._forward(self._input)
+                self._output = self._forward(*self._input)
         return graph
 
 

@@ -17,35 +17,67 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def calls_on_device(session: InferenceSession, kind: str) -> Callable[[Tensor], Tensor]:
-    """A function that calls `session` on a tensor on its device and leaves the logits there.
+Forward = Callable[..., "Tensor | tuple[Tensor, ...]"]
+
+SPELLED = {"float": "float32", "double": "float64"}
+"""ONNX Runtime's names of dtypes where they differ from torch's and NumPy's."""
+
+
+def calls_on_host(session: InferenceSession) -> Forward:
+    """A function that calls `session` on tensors on the CPU, through NumPy."""
+    import torch
+
+    names = [each.name for each in session.get_inputs()]
+
+    def forward(*batch: Tensor) -> Tensor | tuple[Tensor, ...]:
+        given = {name: each.numpy() for name, each in zip(names, batch, strict=True)}
+        with one_kind_of_error():
+            found = session.run(None, given)
+        return _lone_or_all([torch.from_numpy(each) for each in found])
+
+    return forward
+
+
+def calls_on_device(session: InferenceSession, kind: str) -> Forward:
+    """A function that calls `session` on tensors on its device and leaves the outputs there.
 
     kind: cuda or cpu, the kind of that device.
     """
     import numpy as np
     import torch
 
-    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    taken, given = session.get_inputs(), session.get_outputs()
+    words = [each.type.removeprefix("tensor(").removesuffix(")") for each in given]
+    dtypes = [getattr(torch, SPELLED.get(word, word)) for word in words]
     binding = session.io_binding()
 
-    def forward(batch: Tensor) -> Tensor:
-        batch = batch.contiguous()
-        logits = torch.empty(given.shape, dtype=batch.dtype, device=batch.device)
-        dtype = np.dtype(str(batch.dtype).removeprefix("torch."))
-        if batch.is_cuda:
+    def forward(*batch: Tensor) -> Tensor | tuple[Tensor, ...]:
+        inputs = [each.contiguous() for each in batch]
+        device = inputs[0].device
+        outputs = [
+            torch.empty(each.shape, dtype=dtype, device=device)
+            for each, dtype in zip(given, dtypes, strict=True)
+        ]
+        if device.type == "cuda":
             # ONNX Runtime has its own stream, which does not wait for torch's.
-            torch.cuda.current_stream(batch.device).synchronize()
-        for bind, name, tensor in (
-            (binding.bind_input, taken.name, batch),
-            (binding.bind_output, given.name, logits),
+            torch.cuda.current_stream(device).synchronize()
+        for bind, ports, tensors in (
+            (binding.bind_input, taken, inputs),
+            (binding.bind_output, given, outputs),
         ):
-            index = tensor.device.index or 0
-            bind(name, kind, index, dtype, tuple(tensor.shape), tensor.data_ptr())
+            for port, tensor in zip(ports, tensors, strict=True):
+                dtype = np.dtype(str(tensor.dtype).removeprefix("torch."))
+                shape, index = tuple(tensor.shape), device.index or 0
+                bind(port.name, kind, index, dtype, shape, tensor.data_ptr())
         with one_kind_of_error():
             session.run_with_iobinding(binding)
-        return logits
+        return _lone_or_all(outputs)
 
     return forward
+
+
+def _lone_or_all(outputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
 class OnnxRuntime(Backend):
@@ -75,7 +107,6 @@ class OnnxRuntime(Backend):
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
         """Open the file; raises BackendFailed if another provider runs it."""
         import onnxruntime
-        import torch
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.settings.threads
@@ -89,16 +120,8 @@ class OnnxRuntime(Backend):
                 f"onnxruntime uses {session.get_providers()[0]} although {self._provider} was "
                 "requested"
             )
-        if self.settings.on_cuda:
-            return InProcessSession(calls_on_device(session, "cuda"), self.settings)
-        name = session.get_inputs()[0].name
-
-        def forward(batch: Tensor) -> Tensor | tuple[Tensor, ...]:
-            with one_kind_of_error():
-                found = session.run(None, {name: batch.cpu().numpy()})
-            outputs = tuple(map(torch.from_numpy, found))
-            return outputs[0] if len(outputs) == 1 else outputs
-
+        on_cuda = self.settings.on_cuda
+        forward = calls_on_device(session, "cuda") if on_cuda else calls_on_host(session)
         return InProcessSession(forward, self.settings, positional=True)
 
     @property

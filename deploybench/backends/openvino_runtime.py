@@ -47,8 +47,9 @@ class OpenVino(Backend):
         )
         request = compiled.create_infer_request()
 
-        def forward(batch: Tensor) -> Tensor:
-            request.infer({0: batch.numpy()}, share_inputs=True, share_outputs=True)
+        def forward(*batch: Tensor) -> Tensor:
+            given = {place: each.numpy() for place, each in enumerate(batch)}
+            request.infer(given, share_inputs=True, share_outputs=True)
             # Copied, because the next call writes its logits to the same memory.
             return torch.from_numpy(request.get_output_tensor().data.copy())
 

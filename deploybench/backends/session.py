@@ -11,21 +11,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from .. import settings
+from ..batches import Batch, to_device
 from ..nested import map_tensors
 from ..settings import Settings
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Session(ABC):
     """A loaded model with an input in place, ready to be called again and again.
 
-    Inputs are tensors with a leading batch dimension on the CPU, of the run's dtype; images are
-    [batch, channels, height, width], normalised. Outputs are those of the model, a tensor or any
+    A batch has the model's arguments: tensors with a leading batch dimension on the CPU, those of
+    floating point in the run's dtype; images are [batch, channels, height, width], normalised.
+    Outputs are those of the model, a tensor or any
     nesting of tuples, lists and dicts of tensors, on the CPU.
 
     clock: the name of the clock that times the calls, for the saved run. positional: whether
@@ -36,7 +35,7 @@ class Session(ABC):
     positional: bool = False
 
     @abstractmethod
-    def put(self, batch: Tensor) -> None:
+    def put(self, batch: Batch) -> None:
         """Place `batch` on the device as the input of the following calls."""
 
     @abstractmethod
@@ -51,7 +50,7 @@ class Session(ABC):
     def timed(self, count: int, include_copies: bool = False) -> list[float]:
         """Call the model `count` times; the seconds of each, with the device synchronised.
 
-        include_copies: include the input's transfer to the device and the output's transfer back.
+        include_copies: include the transfer of the inputs to the device and of the outputs back.
         """
 
     @abstractmethod
@@ -62,7 +61,7 @@ class Session(ABC):
     def device_timed(self, count: int) -> list[float]:
         """The seconds of each of `count` calls between two CUDA events; empty without CUDA."""
 
-    def predict(self, batch: Tensor) -> Any:
+    def predict(self, batch: Batch) -> Any:
         """Place `batch`, call the model once and fetch its output."""
         self.put(batch)
         self.run()
@@ -81,13 +80,13 @@ class Session(ABC):
 
 
 class InProcessSession(Session):
-    """A session that calls `forward`, a function from a batch to an output, in this process."""
+    """A session that calls `forward`, a function from the batch's tensors, in this process."""
 
     clock = "synchronized_perf_counter"
 
     def __init__(
         self,
-        forward: Callable[[Tensor], Any],
+        forward: Callable[..., Any],
         run_settings: Settings,
         *,
         positional: bool = False,
@@ -95,26 +94,26 @@ class InProcessSession(Session):
         self.positional = positional
         self._forward = forward
         self._settings = run_settings
-        self._batch: Tensor | None = None
-        self._input: Tensor | None = None
+        self._batch: Batch | None = None
+        self._input: Batch | None = None
         self._output: Any = None
 
-    def put(self, batch: Tensor) -> None:
+    def put(self, batch: Batch) -> None:
         """Place `batch` on the device."""
         self._batch = batch
-        self._input = batch.to(self._settings.device)
+        self._input = to_device(batch, self._settings.device)
 
     def run(self) -> None:
         """Call the model; enter `calling()` around a series of calls."""
         assert self._input is not None, "put() comes before run()"
-        self._output = self._forward(self._input)
+        self._output = self._forward(*self._input)
 
     def output(self) -> Any:
         """Fetch the output of the latest call."""
         assert self._output is not None, "run() comes before output()"
         return map_tensors(lambda tensor: tensor.cpu(), self._output)
 
-    def predict(self, batch: Tensor) -> Any:
+    def predict(self, batch: Batch) -> Any:
         """Place `batch`, call the model once and fetch its output."""
         with self.calling():
             return super().predict(batch)

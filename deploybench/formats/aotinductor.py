@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..batches import Batch
 from .base import ExportedFormat
 from .inductor import PrivateCache, one_kind_of_error
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 # Without it, a package returns garbage for an input of another shape.
 CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
@@ -32,15 +33,15 @@ class AotInductorPackage(ExportedFormat):
         find_compiler()
         self._cache = self._cache or PrivateCache()
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> None:
         """Export `module` for inputs like `example`, compile it and write the package to `path`."""
         import torch
         from torch._inductor import aoti_compile_and_package
 
         PrivateCache.empty()
-        on_cpu = example.device.type == "cpu"
+        on_cpu = example[0].device.type == "cpu"
         with one_kind_of_error(), torch.no_grad():
-            exported = torch.export.export(module, (example,))
+            exported = torch.export.export(module, example)
             aoti_compile_and_package(
                 exported,
                 package_path=str(path),

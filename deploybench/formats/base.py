@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..batches import Batch
+
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 class ExportedFormat(ABC):
@@ -30,9 +32,7 @@ class ExportedFormat(ABC):
         """Raise BackendUnavailable, with the command that fixes it, if it cannot be written."""
 
     @abstractmethod
-    def export(
-        self, module: nn.Module, example: Tensor, path: Path
-    ) -> Callable[[Tensor], Any] | None:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any] | None:
         """Write the file of `module`, which takes inputs like `example`, to `path`.
 
         Returns the exported program as it was in memory before it was saved, if there is one. The

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..batches import Batch
 from ..errors import BackendUnavailable
 from .base import ExportedFormat
 from .inductor import one_kind_of_error
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 INSTALL = "pip install -r requirements-successors.txt"
 
@@ -40,7 +41,7 @@ class OnnxFile(ExportedFormat):
         """Require the packages that torch.onnx.export needs."""
         require_packages(self.packages)
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> None:
         """Export `module` for inputs like `example` to `path`."""
         import torch
 
@@ -51,6 +52,6 @@ class OnnxFile(ExportedFormat):
             contextlib.redirect_stdout(io.StringIO()),
         ):
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+            program = torch.onnx.export(module, example, dynamo=True, verbose=False)
             assert program is not None
             program.save(str(path), external_data=False)

@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..batches import Batch
 from ..errors import FileError
 from .base import ExportedFormat
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 
 
 @contextmanager
@@ -29,7 +30,7 @@ class ScriptedFile(ExportedFormat):
 
     suffix = "scripted.ts"
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any]:
         """Compile `module` with torch.jit.script, save it to `path` and return it."""
         import torch
 
@@ -44,7 +45,7 @@ class TracedFile(ExportedFormat):
 
     suffix = "traced.ts"
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any]:
         """Trace `module` with `example`, save it to `path` and return it."""
         import torch
 
@@ -60,7 +61,7 @@ class FrozenFile(ExportedFormat):
 
     suffix = "frozen.ts"
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any]:
         """Script `module`, freeze it, save it to `path` and return it."""
         import torch
 

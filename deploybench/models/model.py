@@ -7,15 +7,17 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import batches
+from ..batches import Batch
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 AS_BUILT, OF_THE_RUN = "as built", "of the run"
 
 Inputs = tuple[int, ...] | Callable[[int, int], Any]
-"""A shape without the batch dimension, or a function of count and seed that returns a batch."""
+"""A shape without the batch dimension, or a function of count and seed; see Model."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Model:
     name: as in `--models` and in test ids.
     build: takes no arguments and returns the module, on the CPU.
     inputs: the shape of one input without the batch dimension, for seeded inputs, or a function of
-    (count, seed) that returns a tensor with a leading batch dimension of `count`.
+    (count, seed) that returns a tensor, a tuple or a dict of tensors, in which every tensor has a
+    leading batch dimension of `count`. A dict has the names of parameters of `forward`. Tensors may
+    have any dtype; the floating-point ones are converted to the run's.
     task: how outputs are judged, a name or an object; see tasks/.
     labels: of the classes, in the order of the outputs.
     weights: AS_BUILT if `build` returns them, OF_THE_RUN if `--weights` sets them.
@@ -41,14 +45,20 @@ class Model:
     weights: str = AS_BUILT
     reference: str | None = None
 
-    def batch(self, count: int, seed: int = 0) -> Tensor:
-        """`count` distinct inputs, float32 or what `inputs` returns; the same for the same seed."""
+    def batch(self, count: int, seed: int = 0) -> Any:
+        """`count` distinct inputs: what `inputs` returns, or a float32 tensor of its shape."""
         if callable(self.inputs):
-            batch: Tensor = self.inputs(count, seed)
-            return batch
+            return self.inputs(count, seed)
         from . import images
 
         return images.of_shape(self.inputs, count, seed)
+
+    def arguments(self, module: nn.Module, count: int, seed: int = 0) -> Batch:
+        """The same inputs as positional arguments of `module`; raises UsageError if they are not.
+
+        See batches.positional.
+        """
+        return batches.positional(self.batch(count, seed), module, count, self.name)
 
     def built(self) -> nn.Module:
         """The module in evaluation mode, as `build` returns it."""

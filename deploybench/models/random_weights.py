@@ -29,6 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .. import batches
+from ..batches import Batch
+
 BIAS = 0.2
 """The standard deviation of biases, and of norms' weights around 1; activations have 1."""
 DAMPING = 0.3
@@ -51,19 +54,19 @@ CHUNK = 2**15
 """How many numbers are drawn at a time: few enough to stay in the processor's cache."""
 
 
-def randomize(module: nn.Module, images: Tensor, seed: int) -> None:
+def randomize(module: nn.Module, batch: Batch, seed: int) -> None:
     """Give a built module weights that make checks meaningful, in place.
 
-    images: float32 [n, 3, height, width], n at least 4, distinct and normalised, of the model's own
-    input size; the module runs on them once. The same seed and images give the same weights, also
-    on other machines within the limits of `_coarse`.
+    batch: at least 4 distinct inputs; images are normalised and have the model's own input size.
+    The module runs on them once, in float32. The same seed and batch give the same weights, also on
+    other machines within the limits of `_coarse`.
     """
     draw = Draw(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             first_guess(name, parameter, draw)
         with Calibration(module.parameters()) as calibration:
-            module(images)
+            module(*batches.convert(batch, torch.float32))
         calibration.set_head(draw)
 
 

@@ -75,7 +75,7 @@ def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) 
         return None
     from .random_weights import randomize
 
-    randomize(module, model.batch(8, seed), seed)
+    randomize(module, model.arguments(module, 8, seed), seed)
     return None
 
 

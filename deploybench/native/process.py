@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import selectors
 import shutil
@@ -18,14 +17,14 @@ from types import TracebackType
 from typing import IO
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .. import processes
 from ..errors import BackendFailed
 from ..settings import Settings, require_in_force
+from . import tensors
 
-PROTOCOL = "4"
+PROTOCOL = "5"
 # The environment variables that the process gets: locations, and settings of torch's libraries.
 # LD_LIBRARY_PATH and LD_PRELOAD would load other libraries than the program was linked with.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
@@ -114,12 +113,8 @@ class Runner:
 
         inputs: one tensor, several in order, or several by the names of the model's parameters.
         """
-        named = _named(inputs)
         file = self._folder / "input"
-        with file.open("wb") as opened:
-            for tensor in named.values():
-                opened.write(_bytes(tensor))
-        self._request("put", str(file), *(_describe(name, named[name]) for name in named))
+        self._request("put", str(file), *tensors.write(file, tensors.named(inputs)))
 
     def run(self, count: int) -> None:
         """Call the model `count` times, untimed."""
@@ -157,9 +152,7 @@ class Runner:
         name of a single tensor is empty.
         """
         file = self._folder / "output"
-        described = self._request("output", str(file))
-        with file.open("rb") as opened:
-            return dict(_read(opened, text) for text in described)
+        return tensors.read(file, self._request("output", str(file)))
 
     def output(self) -> Tensor:
         """The first tensor that the latest call returned, on the CPU, such as logits."""
@@ -281,39 +274,6 @@ def _memory_folder() -> str | None:
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK)
     return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
-
-
-def _named(inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by name; unnamed ones by position."""
-    if isinstance(inputs, Mapping):
-        return dict(inputs)
-    tensors = [inputs] if isinstance(inputs, Tensor) else inputs
-    return {str(position): tensor for position, tensor in enumerate(tensors)}
-
-
-def _describe(name: str, tensor: Tensor) -> str:
-    """The description of a tensor in the protocol."""
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return f"{dtype}:{','.join(map(str, tensor.shape))}:{name}"
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    """The values of a tensor, row by row."""
-    return tensor.detach().contiguous().flatten().view(torch.uint8).numpy().data
-
-
-def _read(file: IO[bytes], described: str) -> tuple[str, Tensor]:
-    """The name and the values of the next tensor in the file."""
-    dtype_name, shape_text, name = described.split(":", 2)
-    dtype = getattr(torch, dtype_name)
-    shape = [int(side) for side in shape_text.split(",")] if shape_text else []
-    due = math.prod(shape) * dtype.itemsize
-    values = bytearray(file.read(due))
-    if len(values) != due:
-        raise BackendFailed(f"the C++ process returned {len(values)} bytes for {described}")
-    if not values:  # frombuffer rejects an empty buffer
-        return name, torch.empty(shape, dtype=dtype)
-    return name, torch.frombuffer(values, dtype=dtype).reshape(shape)
 
 
 def _last_line(file: IO[bytes]) -> str:

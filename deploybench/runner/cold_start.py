@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import processes, settings
 from ..backends import registry
 from ..backends.base import Backend, Session
+from ..batches import Batch
 from ..errors import BackendFailed
 from ..models import Model, references
 from ..native.process import scrubbed_environment
@@ -44,7 +45,7 @@ class ColdStart:
 
 
 def start(
-    backend: Backend, model: Model, module: nn.Module, artifact: Path | None, batch: Tensor
+    backend: Backend, model: Model, module: nn.Module, artifact: Path | None, batch: Batch
 ) -> ColdStart:
     """Start a process that opens the artifact and answers `batch`.
 
@@ -76,7 +77,7 @@ def start(
 
 
 def _answered_by(
-    backend: Backend, module: nn.Module, artifact: Path | None, batch: Tensor
+    backend: Backend, module: nn.Module, artifact: Path | None, batch: Batch
 ) -> ColdStart:
     """The cold start of the backend's own process."""
 

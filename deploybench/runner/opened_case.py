@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import WrongAnswer
@@ -55,7 +56,7 @@ class OpenedCase:
         device_memory = DeviceMemory(plan.settings)
         before = resident_bytes()
         self._session, self.load_seconds = stopwatch(lambda: backend.load(prepared.module, path))
-        self.session.put(prepared.inputs[: plan.batch_size])
+        self.session.put(prepared.example())
         self.first_calls_seconds = self.session.timed(2)
         self.calls_made = 2
         self.memory_bytes = max(0, resident_bytes() - before)
@@ -65,7 +66,7 @@ class OpenedCase:
 
     def check(self, batch_size: int) -> Agreement:
         """Judge the session's answers to all the model's inputs, in batches of `batch_size`."""
-        self.calls_made += len(self.prepared.inputs) // batch_size
+        self.calls_made += batches.size(self.prepared.inputs) // batch_size
         with self.prepared.lent_to(self.backend.name):
             return self.prepared.judge(self.session, batch_size)
 
@@ -80,8 +81,9 @@ class OpenedCase:
     def cold_start(self) -> ColdStart:
         """Measure a fresh process, from its start to its first answer."""
         prepared, path = self.prepared, self.artifact.path if self.artifact else None
-        batch = prepared.inputs[: prepared.plan.batch_size]
-        return cold_start.start(self.backend, prepared.model, prepared.module, path, batch)
+        return cold_start.start(
+            self.backend, prepared.model, prepared.module, path, prepared.example()
+        )
 
     def timing(self, protocol: Protocol) -> Timing:
         """The timing of the session; a timed call whose output disagrees ends it by WrongAnswer."""

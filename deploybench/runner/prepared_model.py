@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import tasks
+from .. import batches, tasks
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
+from ..batches import Batch
 from ..errors import BackendFailed
 from ..models import Model, weights
 from ..models.state_digest import state_digest
@@ -53,14 +54,15 @@ class Artifact:
     sha256: str
     bytes: int
     seconds: float
-    in_memory: Callable[[Tensor], Tensor] | None
+    in_memory: Callable[..., Any] | None
 
 
 class PreparedModel:
     """A model with its weights, inputs and references: everything that the backends share.
 
-    module: in evaluation mode, on the run's device, in its dtype and layout. inputs: [n, ...]
-    on the CPU, also in that dtype and layout; n is a multiple of the batch size. The reference is
+    module: in evaluation mode, on the run's device, in its dtype and layout. inputs: one batch of
+    all inputs, on the CPU, with floating-point tensors in that dtype and images in that layout; it
+    can be divided by the batch size without a rest. The reference is
     computed in float64 from the weights and inputs after rounding to that dtype. The reference and
     eager's answers are computed before any backend gets the module; otherwise a backend that
     changes the module would be compared with its own damage.
@@ -74,12 +76,10 @@ class PreparedModel:
         self._folder = folder
         self._artifacts: dict[str, Artifact] = {}
         self._spoiled = ""
-        count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
-        inputs = model.batch(count, plan.seed)
         self._dtype = getattr(torch, plan.settings.dtype)
         self._layout = torch.channels_last if plan.settings.channels_last else torch.preserve_format
-        self.inputs = inputs.to(self._dtype, memory_format=self._layout)
         self.module = self._build()
+        self.inputs = self._inputs()
         self._state = state_digest(self.module)
         self._float64 = self._predict_float64()
         self._references: dict[int, Reference] = {}
@@ -91,6 +91,12 @@ class PreparedModel:
             )
         self._work: Work | None = None
         self._work_counted = False
+
+    def _inputs(self) -> Batch:
+        plan = self.plan
+        count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
+        given = self.model.arguments(self.module, count, plan.seed)
+        return batches.convert(given, self._dtype, channels_last=plan.settings.channels_last)
 
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
@@ -140,9 +146,13 @@ class PreparedModel:
         vars(self.module).clear()
         vars(self.module).update(vars(original))
 
-    def batches(self, batch_size: int) -> list[Tensor]:
+    def batches(self, batch_size: int) -> list[Batch]:
         """The inputs in batches of `batch_size`."""
-        return list(self.inputs.split(batch_size))
+        return batches.split(self.inputs, batch_size)
+
+    def example(self) -> Batch:
+        """The first inputs, as many as the run's batch size."""
+        return batches.rows(self.inputs, slice(self.plan.batch_size))
 
     def reference(self, batch_size: int) -> Reference:
         """The outputs of float64, and of eager in batches of `batch_size`, for all inputs."""
@@ -171,7 +181,7 @@ class PreparedModel:
             self._work_counted = True
             # Some modules have tensors that cannot be replaced. Their latencies are still valid.
             with suppress(Exception):
-                self._work = roofline.work(self.module, self.inputs[: self.plan.batch_size])
+                self._work = roofline.work(self.module, self.example())
         return self._work
 
     def artifact(self, backend: Backend) -> Artifact | None:
@@ -181,7 +191,7 @@ class PreparedModel:
         name = backend.format.suffix
         if name not in self._artifacts:
             path = self._folder / f"{self.name}.{name}"
-            example = self.inputs[: self.plan.batch_size].to(self.plan.settings.device)
+            example = batches.to_device(self.example(), self.plan.settings.device)
             in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -196,8 +206,9 @@ class PreparedModel:
         with torch.inference_mode():
             device = self.plan.settings.device
             outputs = [
-                map_tensors(Tensor.cpu, self.module(rows.double().to(device)))
-                for rows in self.inputs.split(8)
+                map_tensors(Tensor.cpu, self.module(*batches.to_device(rows, device)))
+                for part in self.batches(8)
+                for rows in [batches.convert(part, torch.float64)]
             ]
         self.module.to(self._dtype)
         return concatenate(outputs)

@@ -6,13 +6,11 @@ A turn is the calls of one session in one round.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..backends.session import Session
+from ..batches import Batch
 from .protocol import THROUGHPUT, Measurement, Protocol, half_width
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Timing:
@@ -27,7 +25,7 @@ class Timing:
     def __init__(
         self,
         session: Session,
-        batches: Sequence[Tensor],
+        batches: Sequence[Batch],
         protocol: Protocol,
         check: Callable[[int, Any], None],
         calls_made: int = 0,

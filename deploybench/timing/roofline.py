@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..backends.session import InProcessSession
+from ..batches import Batch, to_device
 from ..settings import Settings
 
 # The calls of each operation, and the total seconds after which no further call is made.
@@ -57,7 +58,7 @@ class Peak:
         )
 
 
-def work(module: nn.Module, batch: Tensor) -> Work:
+def work(module: nn.Module, batch: Batch) -> Work:
     """Count the work of one call of `module` on `batch`.
 
     Nothing is computed: the tensors have only shapes. A multiplication and an addition count as two
@@ -67,7 +68,7 @@ def work(module: nn.Module, batch: Tensor) -> Work:
     shapes = {name: each.detach().to("meta") for name, each in weights.items()}
     # With gradients on, attention consists of operations that the counter knows.
     with FlopCounterMode(display=False) as counter, torch.enable_grad(), _WithoutNorms():
-        functional_call(module, shapes, (batch.to("meta"),))
+        functional_call(module, shapes, to_device(batch, "meta"))
     return Work(counter.get_total_flops(), sum(each.nbytes for each in weights.values()))
 
 
@@ -143,7 +144,7 @@ def _best_rate(trials: Iterable[Trial], settings: Settings) -> float:
 
 def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Settings) -> float:
     session = InProcessSession(call, settings)
-    session.put(given)
+    session.put((given,))
     # The first call also allocates memory for its result.
     seconds = session.timed(2)[1:]
     while len(seconds) < ATTEMPTS and sum(seconds) < ENOUGH:

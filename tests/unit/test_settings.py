@@ -96,7 +96,7 @@ def test_the_grad_mode_that_is_reported_is_the_one_that_calls_are_made_in(grad_m
     chosen = replace(settings.resolve("cpu"), grad_mode=grad_mode)
     settings.apply(chosen)
     session = InProcessSession(forward, chosen)
-    session.predict(torch.zeros(1))
+    session.predict((torch.zeros(1),))
     session.timed(1)
     assert seen == [(inference, False)] * 2
 

@@ -72,7 +72,7 @@ def test_a_run_without_rates_has_no_floor(given):
 def work(name, batch_size=1, dtype=torch.float32):
     size = torchvision_zoo.input_size(name)
     batch = torch.empty(batch_size, 3, size, size, dtype=dtype)
-    return roofline.work(torchvision_zoo.build(name).to(dtype), batch)
+    return roofline.work(torchvision_zoo.build(name).to(dtype), (batch,))
 
 
 def test_work_is_counted_as_on_paper():
@@ -89,7 +89,7 @@ def test_work_is_counted_as_on_paper():
 def test_to_count_leaves_the_module_as_it_was():
     module = torchvision_zoo.build("resnet18")
     before = state_digest(module)
-    roofline.work(module, torch.empty(1, 3, 224, 224))
+    roofline.work(module, (torch.empty(1, 3, 224, 224),))
     assert state_digest(module) == before
 
 

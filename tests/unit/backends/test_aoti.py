@@ -54,7 +54,7 @@ def package(module, tmp_path_factory):
     path = tmp_path_factory.mktemp("aoti") / "small.aoti.pt2"
     backend = make()
     try:
-        backend.export(module, torch.zeros(2, 3, 9, 9), path)
+        backend.export(module, (torch.zeros(2, 3, 9, 9),), path)
     finally:
         backend.close()
     return path
@@ -71,7 +71,7 @@ def session(module, package):
 
 def test_it_answers_each_input(module, session):
     batches = [torch.randn(2, 3, 9, 9) for _ in range(2)]
-    answers = [session.predict(batch) for batch in batches]
+    answers = [session.predict((batch,)) for batch in batches]
     with torch.inference_mode():
         expected = [module(batch) for batch in batches]
     torch.testing.assert_close(answers, expected)
@@ -89,7 +89,7 @@ def test_it_answers_each_input(module, session):
 )
 def test_an_input_it_was_not_made_for_is_refused(session, batch):
     with pytest.raises(RuntimeError):
-        session.predict(batch)
+        session.predict((batch,))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_exporting_leaves_nothing_behind(module, tmp_path, temporary):
     # Twice: what the first has removed must not be what the second relies on.
     for number in range(2):
         backend = make()
-        backend.export(module, torch.zeros(1, 3, 9, 9), tmp_path / f"{number}.aoti.pt2")
+        backend.export(module, (torch.zeros(1, 3, 9, 9),), tmp_path / f"{number}.aoti.pt2")
         backend.close()
         assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_exported_fails_in_one_line(tmp_path):
     backend = make()
     try:
         with pytest.raises((BackendFailed, RuntimeError)) as caught:
-            backend.export(Chooses().eval(), torch.ones(1, 3), tmp_path / "chooses.aoti.pt2")
+            backend.export(Chooses().eval(), (torch.ones(1, 3),), tmp_path / "chooses.aoti.pt2")
         assert str(caught.value).strip().splitlines()[0]
     finally:
         backend.close()

@@ -31,13 +31,13 @@ def test_it_answers_each_input_and_captures_again_for_another_shape(tmp_path):
         module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5)).eval().cuda()
         batches = [torch.randn(2, 3, 4), torch.randn(2, 3, 4), torch.randn(3, 3, 4)]
         path = tmp_path / "frozen.ts"
-        backend.export(module, batches[0].cuda(), path)
+        backend.export(module, (batches[0].cuda(),), path)
         session = backend.load(module, path)
-        answers = [session.predict(batch) for batch in batches]
+        answers = [session.predict((batch,)) for batch in batches]
         with torch.inference_mode():
             expected = [module(batch.cuda()).cpu() for batch in batches]
         torch.testing.assert_close(answers, expected)
-        session.put(batches[0])
+        session.put((batches[0],))
         assert len(session.timed(3)) == 3
         assert session.peak_device_bytes() > 0
         session.close()

@@ -39,9 +39,9 @@ def test_a_sweep_over_models_keeps_none_of_their_weights(backend, tmp_path):
     weight_bytes, batch, resident = 4 * 2**23, torch.zeros(1, 2**12), []
     for _ in range(16):
         module = torch.nn.Linear(2**12, 2**11).eval()
-        backend.export(module, batch, tmp_path / "model.ts")
+        backend.export(module, (batch,), tmp_path / "model.ts")
         session = backend.load(module, tmp_path / "model.ts")
-        session.predict(batch)
+        session.predict((batch,))
         session.close()
         del session
         backend.forget()
@@ -51,7 +51,7 @@ def test_a_sweep_over_models_keeps_none_of_their_weights(backend, tmp_path):
 
 def test_a_file_cut_short_is_named(backend, tmp_path):
     path = tmp_path / "model.ts"
-    backend.export(torch.nn.Flatten().eval(), torch.zeros(1, 3), path)
+    backend.export(torch.nn.Flatten().eval(), (torch.zeros(1, 3),), path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(FileError, match=r"model\.ts is not a complete TorchScript file"):
         backend.load(torch.nn.Flatten(), path)

@@ -59,7 +59,7 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
         backend = make()
         try:
             session = backend.load(module, None)
-            answers = [session.predict(batch) for batch in batches]
+            answers = [session.predict((batch,)) for batch in batches]
             with torch.inference_mode():
                 expected = [module(batch) for batch in batches]
             torch.testing.assert_close(answers, expected)
@@ -78,11 +78,11 @@ def test_on_a_cpu_weights_are_frozen():
     backend, module, batch = make(), Small().eval(), torch.randn(2, 3, 9, 9)
     try:
         session = backend.load(module, None)
-        first = session.predict(batch).clone()
+        first = session.predict((batch,)).clone()
         with torch.no_grad():
             module.norm.bias.add_(1)
         # What was folded when it was compiled is what is run.
-        assert torch.equal(session.predict(batch), first)
+        assert torch.equal(session.predict((batch,)), first)
         session.close()
     finally:
         backend.close()
@@ -100,7 +100,7 @@ def test_what_cannot_be_compiled_fails_in_one_line():
     backend = make()
     try:
         session = backend.load(Keyed().eval(), None)
-        session.put(torch.zeros(1, 3))
+        session.put((torch.zeros(1, 3),))
         with pytest.raises((BackendFailed, RuntimeError)) as caught, session.calling():
             session.run()
         assert str(caught.value).strip().splitlines()[0]

@@ -38,10 +38,10 @@ def test_resnet18_gives_eagers_answer():
 def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):
     backend, module = make(), torch.nn.Linear(3, 2).eval()
     backend.require()
-    backend.export(module, torch.zeros(1, 3), tmp_path / "model.onnx")
+    backend.export(module, (torch.zeros(1, 3),), tmp_path / "model.onnx")
     session = backend.load(module, tmp_path / "model.onnx")
     batches = [torch.randn(1, 3) for _ in range(3)]
-    answers = [session.predict(batch) for batch in batches]
+    answers = [session.predict((batch,)) for batch in batches]
     with torch.inference_mode():
         torch.testing.assert_close(answers, [module(batch) for batch in batches])
 
@@ -49,17 +49,17 @@ def test_an_answer_stays_when_the_next_is_asked_for(tmp_path):
 @needs_packages
 def test_another_shape_is_refused_in_one_line(tmp_path):
     backend, module = make(), torch.nn.Linear(3, 2).eval()
-    backend.export(module, torch.zeros(1, 3), tmp_path / "model.onnx")
+    backend.export(module, (torch.zeros(1, 3),), tmp_path / "model.onnx")
     session = backend.load(module, tmp_path / "model.onnx")
     with pytest.raises(BackendFailed) as caught, one_line("model", "openvino"):
-        session.predict(torch.zeros(2, 3))
+        session.predict((torch.zeros(2, 3),))
     assert "\n" not in str(caught.value)
 
 
 @needs_packages
 def test_a_file_cut_short_fails_in_one_line(tmp_path):
     backend, path = make(), tmp_path / "model.onnx"
-    backend.export(torch.nn.Linear(3, 2).eval(), torch.zeros(1, 3), path)
+    backend.export(torch.nn.Linear(3, 2).eval(), (torch.zeros(1, 3),), path)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(BackendFailed) as caught, one_line("model", "openvino"):
         backend.load(torch.nn.Flatten(), path)

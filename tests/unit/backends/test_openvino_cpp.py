@@ -29,14 +29,14 @@ def test_each_input_has_its_answer_and_another_shape_is_refused(backend, tmp_pat
     backend.require()
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten()).eval()
     batches = [torch.randn(1, 3, 8, 8) for _ in range(3)]
-    backend.export(module, batches[0], tmp_path / "model.onnx")
+    backend.export(module, (batches[0],), tmp_path / "model.onnx")
     session = backend.load(module, tmp_path / "model.onnx")
-    answers = [session.predict(batch) for batch in batches]
+    answers = [session.predict((batch,)) for batch in batches]
     with torch.inference_mode():
         torch.testing.assert_close(answers, [module(batch) for batch in batches])
     assert len(session.timed(3)) == 3
     with pytest.raises(BackendFailed) as caught:
-        session.predict(torch.zeros(2, 3, 8, 8))
+        session.predict((torch.zeros(2, 3, 8, 8),))
     assert "\n" not in str(caught.value)
 
 
@@ -44,7 +44,7 @@ def test_each_input_has_its_answer_and_another_shape_is_refused(backend, tmp_pat
 def test_a_file_cut_short_fails_in_one_line(backend, tmp_path):
     backend.require()
     path = tmp_path / "model.onnx"
-    backend.export(torch.nn.Linear(3, 2).eval(), torch.zeros(1, 3), path)
+    backend.export(torch.nn.Linear(3, 2).eval(), (torch.zeros(1, 3),), path)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(
         BackendFailed, match=r"model\.onnx is not a complete ONNX file .*export it again"

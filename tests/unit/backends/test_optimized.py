@@ -25,7 +25,7 @@ def test_resnet18_gives_eagers_answer():
 
 def test_a_file_cut_short_is_named(tmp_path):
     backend, path = backends.registry()["optimized"](settings.resolve("cpu")), tmp_path / "model.ts"
-    backend.export(torch.nn.Flatten().eval(), torch.zeros(1, 3), path)
+    backend.export(torch.nn.Flatten().eval(), (torch.zeros(1, 3),), path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(FileError, match=r"model\.ts is not a complete TorchScript file"):
         backend.load(torch.nn.Flatten(), path)

@@ -74,10 +74,10 @@ def test_a_session_answers_and_times_itself(name, tmp_path):
         artifact = None
         if backend.format is not None:
             artifact = tmp_path / backend.format.suffix
-            backend.export(module, batch, artifact)
+            backend.export(module, (batch,), artifact)
         session = backend.load(module, artifact)
-        assert torch.equal(session.predict(batch), module(batch))
-        assert torch.equal(session.predict(batch + 1), module(batch + 1))
+        assert torch.equal(session.predict((batch,)), module(batch))
+        assert torch.equal(session.predict((batch + 1,)), module(batch + 1))
         samples = session.timed(3)
         assert len(samples) == 3
         assert min(samples) > 0
@@ -92,7 +92,7 @@ def test_an_artifact_cut_short_is_named(name, tmp_path):
     module, batch = Doubling().eval(), torch.zeros(1, 4)
     backend = backends.registry()[name](settings.resolve("cpu"))
     path = tmp_path / "model.ts"
-    backend.export(module, batch, path)
+    backend.export(module, (batch,), path)
     path.write_bytes(path.read_bytes()[:100])
     try:
         with pytest.raises(Exception, match=r"model\.ts") as caught:
@@ -115,7 +115,7 @@ def test_a_backend_without_artifact_is_never_asked_for_one():
         def load(self, module, artifact): ...
 
     with pytest.raises(NotImplementedError):
-        Plain(settings.resolve("cpu")).export(Doubling(), torch.zeros(1), None)
+        Plain(settings.resolve("cpu")).export(Doubling(), (torch.zeros(1),), None)
 
 
 @pytest.mark.parametrize(("through_torch", "told"), [(True, 7), (False, None)])

@@ -53,7 +53,7 @@ def faults_of_a_call(call: Callable[[], object], process: str) -> float:
 
 def faults_of_a_call_in_cpp(allocator_setting: str, folder: Path) -> float:
     file = folder / "widening.ts"
-    ScriptedFile().export(Widening().eval(), torch.empty(0), file)
+    ScriptedFile().export(Widening().eval(), (torch.empty(0),), file)
     with Runner(ensure_runner(), replace(CPU, allocator=allocator_setting)) as runner:
         runner.load(file)
         runner.put(torch.rand(1, 3, 224, 224))
@@ -90,7 +90,7 @@ def test_a_call_takes_no_new_pages_from_the_kernel(faults, tmp_path):
 def test_memory_goes_back_to_the_kernel_with_the_model(tmp_path):
     """Kept memory is a model's own: those after it do not have it too."""
     file = tmp_path / "widening.ts"
-    ScriptedFile().export(Widening().eval(), torch.empty(0), file)
+    ScriptedFile().export(Widening().eval(), (torch.empty(0),), file)
     with Runner(ensure_runner(), CPU) as runner:
         resident = Path(f"/proc/{runner.pid}/statm")
         before = int(resident.read_text().split()[1])

@@ -129,7 +129,7 @@ def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
             pytest.skip(str(error))
         module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5)).eval()
         artifact = tmp_path / f"model.{backend.format.suffix}"
-        backend.export(module, torch.zeros(1, 3, 8, 8), artifact)
+        backend.export(module, (torch.zeros(1, 3, 8, 8),), artifact)
         assert head_of_bench(artifact) == f"#head;{backend.title}"
     finally:
         backend.close()

@@ -216,10 +216,8 @@ def openvino_session(module: torch.nn.Module, inputs: object, folder: Path, **ch
     backend = backends.registry()["openvino-cpp"](CPU)
     path = folder / "model.onnx"
     backend.require()
-    if isinstance(inputs, Tensor):
-        backend.export(module.eval(), inputs, path)
-    else:
-        torch.onnx.export(module.eval(), inputs, dynamo=True, verbose=False).save(str(path))
+    batch = (inputs,) if isinstance(inputs, Tensor) else inputs
+    backend.export(module.eval(), batch, path)
     with Runner(ensure_runner(), replace(CPU, **changes), deadline=60) as runner:
         runner.load(path)
         yield runner
@@ -320,7 +318,7 @@ def test_a_model_that_prints_does_not_corrupt_the_replies(runner, tmp_path):
 BREAKS = r"""#!/bin/sh
 while IFS= read -r line; do
   case "$line" in
-    hello) printf 'ok\tprotocol=4\tgraphs=1\n' ;;
+    hello) printf 'ok\tprotocol=5\tgraphs=1\n' ;;
     configure*) printf 'ok%s\n' "${line#configure}" ;;
     run*) printf 'fatal\tthe model cannot be captured\n' ;;
     *) printf 'ok\n' ;;
@@ -548,7 +546,7 @@ def test_a_malformed_request_gets_one_line(server, places, request_line, words):
     reply = server.ask(fill(request_line, places))
     assert reply.startswith(b"error\t")
     assert words in reply.decode()
-    assert server.ask(b"hello").startswith(b"ok\tprotocol=4\t")
+    assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t")
 
 
 def test_values_that_are_no_truth_values_are_not_read_as_such(server, places):
@@ -631,7 +629,7 @@ def answer_malformed_requests(program: Path, places: dict[str, str], count: int)
             for request in series:
                 reply = server.ask(request)
                 assert reply.startswith((b"ok\t", b"ok\n", b"error\t")), (request, reply)
-            assert server.ask(b"hello").startswith(b"ok\tprotocol=4\t"), series
+            assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t"), series
 
         drive()
         assert server.process.poll() is None
@@ -671,11 +669,14 @@ def test_a_capture_that_fails_ends_the_process_and_the_next_one_works(tmp_path):
         good = save(Plain().cuda(), tmp_path / "good.ts")
         session = backend.load(torch.nn.Identity(), bad)
         with pytest.raises(BackendFailed, match="cannot be captured in a CUDA graph") as caught:
-            session.predict(torch.zeros(1, 12))
+            session.predict((torch.zeros(1, 12),))
         assert "\n" not in str(caught.value)
         assert not session._runner.alive
         session.close()
-        assert backend.load(torch.nn.Identity(), good).predict(torch.zeros(1, 12)).shape == (1, 10)
+        assert backend.load(torch.nn.Identity(), good).predict((torch.zeros(1, 12),)).shape == (
+            1,
+            10,
+        )
     finally:
         backend.close()
 

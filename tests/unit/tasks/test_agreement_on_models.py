@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploybench import settings
+from deploybench.batches import size
 from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
@@ -29,12 +30,12 @@ def prepared(request):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_is_caught(prepared, fault):
     # One batch for all, on both sides, so that only the fault can make a difference.
-    reference = prepared.reference(len(prepared.inputs))
+    reference = prepared.reference(size(prepared.inputs))
     missed = {
         name: agreement.error
         for name, output in fault(prepared)
         if (agreement := judge(output, reference, prepared.task)).agrees
     }
     assert not missed
-    mended = judge(predict(prepared.module, prepared.inputs), reference, prepared.task)
+    mended = judge(predict(prepared.module, *prepared.inputs), reference, prepared.task)
     assert mended.verdict == EXACT, "a fault stayed in the model after its test"

@@ -197,7 +197,7 @@ def test_the_clock_is_read_between_synchronisations():
             events.append("synchronize")
 
     session = Session(lambda batch: events.append("call") or batch, SETTINGS)
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     session.timed(2)
     assert events == ["synchronize", "call", "synchronize"] * 2
 
@@ -216,14 +216,14 @@ def test_what_the_device_still_has_to_do_is_counted():
             self.queued = 0
 
     session = Queueing(lambda batch: batch, SETTINGS)
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     assert min(session.timed(3)) >= 0.02
 
 
 def test_garbage_collection_stays_off_during_the_calls_and_comes_back():
     states = []
     session = InProcessSession(lambda batch: states.append(gc.isenabled()) or batch, SETTINGS)
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     session.timed(1)
     assert states == [False]
     assert gc.isenabled()
@@ -234,9 +234,9 @@ def test_calls_run_in_inference_mode():
     session = InProcessSession(
         lambda batch: states.append(torch.is_inference_mode_enabled()) or batch, SETTINGS
     )
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     session.timed(1)
-    session.predict(torch.zeros(1))
+    session.predict((torch.zeros(1),))
     assert states == [True, True]
 
 
@@ -248,7 +248,7 @@ def test_queued_calls_are_waited_for_once():
             events.append("synchronize")
 
     session = Session(lambda batch: events.append("call") or batch, SETTINGS)
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     assert session.queued(3) > 0
     assert events == ["synchronize", "call", "call", "call", "synchronize"]
 
@@ -266,7 +266,7 @@ def test_copies_are_timed_where_they_are_asked_for():
             return super().output()
 
     session = Session(lambda batch: batch, SETTINGS)
-    session.put(torch.zeros(1))
+    session.put((torch.zeros(1),))
     events.clear()
     session.timed(1)
     assert events == []
