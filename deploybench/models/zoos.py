@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from . import torchvision_zoo
+from . import timm_zoo, torchvision_families, torchvision_zoo
 from .model import Model
 
 
@@ -39,11 +39,19 @@ class Zoo(Protocol):
 DEFAULT: Zoo = torchvision_zoo.Classifiers()
 """The zoo of names without a prefix."""
 
-ZOOS: dict[str, Zoo] = {zoo.prefix: zoo for zoo in (DEFAULT,)}
+ZOOS: dict[str, Zoo] = {
+    zoo.prefix: zoo for zoo in (DEFAULT, *torchvision_families.FAMILIES, timm_zoo.Timm())
+}
 """Every zoo by its prefix."""
 
 
 def select(item: str) -> list[Model] | None:
-    """The models of an item with the prefix of a zoo; None for any other item."""
+    """The models of an item with the prefix of a zoo; None for any other item.
+
+    A prefix with a dot in it may be followed by a dot: `torchvision.models.video.r3d_18`.
+    """
     prefix, _, spec = item.partition(":")
+    dotted, _, name = item.rpartition(".")
+    if prefix not in ZOOS and dotted in ZOOS and "." in dotted:
+        prefix, spec = dotted, name
     return ZOOS[prefix].select(spec or "all") if prefix in ZOOS else None
