@@ -55,6 +55,8 @@ class TensorReference:
         """A reference from the outputs of float64 and eager for the same inputs."""
         import torch
 
+        if expected.shape != eager.shape:
+            raise ValueError(f"shape {list(expected.shape)} instead of {list(eager.shape)}")
         if not eager.is_floating_point():
             return cls(expected, eager, 0.0)
         if tolerance is not None:
