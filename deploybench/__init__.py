@@ -8,9 +8,10 @@ from .models import Model
 
 if TYPE_CHECKING:
     from .runner.run import run
+    from .tasks import Task
 
 __version__ = "0.2.0"
-__all__ = ["Model", "__version__", "run"]
+__all__ = ["Model", "Task", "__version__", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from .runner.run import run
 
         return run
+    if name == "Task":
+        from .tasks import Task
+
+        return Task
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,8 +24,16 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
+Channels = tuple[float, float, float]
+"""A number for each of red, green and blue."""
+
+
+def batch(
+    size: int, count: int = 8, seed: int = 0, mean: Channels = MEAN, std: Channels = STD
+) -> Tensor:
     """Distinct normalised images: float32 [count, 3, size, size], the photograph first.
+
+    mean, std: of the normalisation, for pixels between 0 and 1.
 
     The same arguments give the same bytes on every machine, and a larger count begins with the same
     images: pixels are rounded to 8 bits, as in any image file, before they are normalised in
@@ -34,12 +42,12 @@ def batch(size: int, count: int = 8, seed: int = 0) -> Tensor:
     # Allocated at once, so that a lack of memory is noticed before any work.
     images = torch.empty(count, 3, size, size)
     for index in range(count):
-        images[index] = _image(size, seed, index)
+        images[index] = _image(size, seed, index, mean, std)
     return images
 
 
 @lru_cache(maxsize=16)
-def _image(size: int, seed: int, index: int) -> Tensor:
+def _image(size: int, seed: int, index: int, mean: Channels, std: Channels) -> Tensor:
     """One image of a batch. It must not be changed, because all models share it."""
     random = np.random.default_rng([seed, index])
     if index == 0:
@@ -48,7 +56,7 @@ def _image(size: int, seed: int, index: int) -> Tensor:
         pixels = _photograph_crop(_photograph(), size, random)
     else:
         pixels = _noise(size, random)
-    normalised = (pixels / 255.0 - np.array(MEAN)) / np.array(STD)
+    normalised = (pixels / 255.0 - np.array(mean)) / np.array(std)
     return torch.from_numpy(normalised.transpose(2, 0, 1)).float()
 
 

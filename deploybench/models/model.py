@@ -31,6 +31,10 @@ class Model:
     leading batch dimension of `count`. A dict has the names of parameters of `forward`. Tensors may
     have any dtype; the floating-point ones are converted to the run's.
     task: how outputs are judged, a name or an object; see tasks/.
+    tolerance: the largest distance of any number of the output from the reference; None for a
+    multiple of eager's own error, which needs a model that can run in float64.
+    reference_output: takes the inputs of a batch, as `build`'s module does, and returns the right
+    output; None for what the module returns in float64.
     labels: of the classes, in the order of the outputs.
     weights: AS_BUILT if `build` returns them, OF_THE_RUN if `--weights` sets them.
     reference: an importable name by which a child process finds the same model (references.py).
@@ -41,6 +45,8 @@ class Model:
     build: Callable[[], nn.Module]
     inputs: Inputs
     task: str | Any = "classification"
+    tolerance: float | None = None
+    reference_output: Callable[..., Any] | None = None
     labels: Sequence[str] | None = None
     weights: str = AS_BUILT
     reference: str | None = None

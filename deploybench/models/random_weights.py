@@ -21,6 +21,7 @@ import inspect
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 
 from .. import batches
 from ..batches import Batch
+from ..nested import flatten
 
 BIAS = 0.2
 """The standard deviation of biases, and of norms' weights around 1; activations have 1."""
@@ -50,6 +52,11 @@ SPREAD_OVER_CLASSES = 0.5
 
 SIGNS = np.uint64(0x8000_8000_8000_8000)
 """The mask that turns 64 random bits into the four integers that numpy's Generator would draw."""
+TOKENS = frozenset(
+    {"class_token", "cls_token", "dist_token", "pos_embed", "pos_embedding", "reg_token"}
+    | {"relative_position_bias_table"}
+)
+"""What is added to a transformer's activations: torchvision's and timm's names for it."""
 CHUNK = 2**15
 """How many numbers are drawn at a time: few enough to stay in the processor's cache."""
 
@@ -66,8 +73,18 @@ def randomize(module: nn.Module, batch: Batch, seed: int) -> None:
         for name, parameter in module.named_parameters():
             first_guess(name, parameter, draw)
         with Calibration(module.parameters()) as calibration:
-            module(*batches.convert(batch, torch.float32))
-        calibration.set_head(draw)
+            output = module(*batches.convert(batch, torch.float32))
+        if _is_classifier(output):
+            calibration.set_head(draw)
+
+
+def _is_classifier(output: Any) -> bool:
+    """Whether the first tensor has a row for each input: the last layer is then a head.
+
+    What was found in each image, or a value for each pixel, comes from several layers that are
+    calibrated like the others.
+    """
+    return not isinstance(output, list) and next(iter(flatten(output).values())).ndim == 2
 
 
 class Draw:
@@ -113,11 +130,11 @@ def first_guess(name: str, parameter: Tensor, draw: Draw) -> None:
     """Initialise a parameter before the calibration, by the last part of its name."""
     numbers, shape = draw.into(name, parameter), parameter.shape
     kind = name.rpartition(".")[2]
-    if kind == "layer_scale":
+    if kind in ("layer_scale", "gamma"):
         numbers.mul_(BIAS).add_(1.0).mul_(DAMPING)
     elif kind == "logit_scale":
         numbers.mul_(BIAS).add_(math.log(10.0))
-    elif kind in ("class_token", "pos_embedding", "relative_position_bias_table"):
+    elif kind in TOKENS:
         numbers.mul_(0.5)
     elif kind.endswith("bias"):
         numbers.mul_(BIAS)
@@ -151,7 +168,8 @@ class Calibration(TorchFunctionMode):
             F.batch_norm: self._batch_norm,
             F.layer_norm: self._layer_norm,
             F.linear: self._linear,
-            F.conv2d: self._conv2d,
+            F.conv2d: partial(self._conv, F.conv2d),
+            F.conv3d: partial(self._conv, F.conv3d),
             F.multi_head_attention_forward: self._attention,
         }
 
@@ -186,7 +204,8 @@ class Calibration(TorchFunctionMode):
         bias: Tensor,
         **options: Any,
     ) -> Tensor:
-        var, mean = torch.var_mean(input, dim=(0, 2, 3), correction=0)
+        others = [dim for dim in range(input.ndim) if dim != 1]
+        var, mean = torch.var_mean(input, dim=others, correction=0)
         # A channel that hardly varies must not be scaled up to the size of the others.
         running_var.copy_(_coarse(var.clamp(min=0.01 * var.mean())))
         deviation = running_var.sqrt()
@@ -210,9 +229,18 @@ class Calibration(TorchFunctionMode):
         self._head = (input, weight, bias)
         return self._centre(F.linear(input, weight, bias), weight, bias)
 
-    def _conv2d(self, input: Tensor, weight: Tensor, bias: Tensor | None, *options: Any) -> Tensor:
+    def _conv(
+        self,
+        function: Callable[..., Tensor],
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *options: Any,
+        **named: Any,
+    ) -> Tensor:
         self._head = (input, weight, bias)
-        return self._centre(F.conv2d(input, weight, bias, *options), weight, bias, channels=1)
+        output = function(input, weight, bias, *options, **named)
+        return self._centre(output, weight, bias, channels=1)
 
     def _attention(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
         function = F.multi_head_attention_forward

@@ -9,13 +9,28 @@ from __future__ import annotations
 import importlib
 
 from ..errors import UsageError
-from . import torchvision_zoo
+from . import zoos
 from .model import Model
 
 
 def select(spec: str) -> list[Model]:
-    """The models that `--models` names, each once; see torchvision_zoo.select."""
-    return [torchvision_zoo.model(name) for name in torchvision_zoo.select(spec)]
+    """The models that `--models` names, each once, in the order of `spec`.
+
+    spec: names, globs and groups of a zoo, with or without its prefix, separated by commas. Raises
+    UsageError for an unknown name, a glob without a match, and an empty spec.
+    """
+    items = [item.strip() for item in spec.split(",") if item.strip()]
+    if not items:
+        raise UsageError(
+            f"no model in '{spec}'; allowed: names, globs, article, all, separated by commas"
+        )
+    chosen: list[Model] = []
+    for item in items:
+        found = zoos.select(item)
+        for model in zoos.DEFAULT.select(item) if found is None else found:
+            if model not in chosen:
+                chosen.append(model)
+    return chosen
 
 
 def find(reference: str) -> Model:
@@ -26,8 +41,8 @@ def find(reference: str) -> Model:
             f"'{reference}' is not a reference to a model; use torchvision:NAME or "
             "package.module:ATTRIBUTE"
         )
-    if place == torchvision_zoo.ZOO:
-        return torchvision_zoo.model(name)
+    if place in zoos.ZOOS:
+        return zoos.ZOOS[place].model(name)
     try:
         found = getattr(importlib.import_module(place), name)
     except (ImportError, AttributeError) as error:

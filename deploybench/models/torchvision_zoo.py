@@ -86,6 +86,20 @@ def model(name: str) -> TorchvisionModel:
     )
 
 
+class Classifiers:
+    """torchvision's classification models as one of the zoos; see zoos.Zoo."""
+
+    prefix = ZOO
+
+    def select(self, spec: str) -> list[Model]:
+        """The models that a name, a glob or a group means."""
+        return [model(name) for name in select(spec)]
+
+    def model(self, name: str) -> Model:
+        """The model of that name."""
+        return model(name)
+
+
 def _images(name: str, count: int, seed: int) -> Tensor:
     from . import images
 

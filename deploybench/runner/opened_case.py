@@ -91,8 +91,7 @@ class OpenedCase:
 
         def require_agreement(number: int, output: Any) -> None:
             rows = slice(number * size, (number + 1) * size)
-            reference = self.prepared.reference(size).rows(rows)
-            agreement = self.prepared.agreement(self.session, output, reference)
+            agreement = self.prepared.judge_rows(self.session, output, size, rows)
             if not agreement.agrees:
                 raise WrongAnswer(f"different in a timed call: {agreement.reason}")
 

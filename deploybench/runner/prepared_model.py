@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import batches, tasks
 from ..backends.base import Backend
@@ -21,12 +21,13 @@ from ..errors import BackendFailed
 from ..models import Model, weights
 from ..models.state_digest import state_digest
 from ..models.weights import WeightSource
-from ..nested import concatenate, flatten, map_tensors
+from ..nested import flatten
 from ..settings import Settings
-from ..tasks.agreement import Agreement, Reference, judge
+from ..tasks.agreement import Agreement
 from ..timing import roofline
 from ..timing.protocol import stopwatch
 from ..timing.roofline import Work
+from . import expected_output
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class PreparedModel:
         self.model = model
         self.name = model.name
         self.task = tasks.find(model.task)
+        expected_output.require_usable(model)
         self.plan = plan
         self._folder = folder
         self._artifacts: dict[str, Artifact] = {}
@@ -81,8 +83,10 @@ class PreparedModel:
         self.module = self._build()
         self.inputs = self._inputs()
         self._state = state_digest(self.module)
-        self._float64 = self._predict_float64()
-        self._references: dict[int, Reference] = {}
+        exact = expected_output.expected_outputs(model, self.module, self.batches(8), plan.settings)
+        self._expected = None if exact is None else self._join(exact)
+        self._references: dict[int, Any] = {}
+        self._paths: dict[int, list[str]] = {}
         self.reference(plan.batch_size)
         if state_digest(self.module) != self._state:
             raise BackendFailed(
@@ -154,26 +158,47 @@ class PreparedModel:
         """The first inputs, as many as the run's batch size."""
         return batches.rows(self.inputs, slice(self.plan.batch_size))
 
-    def reference(self, batch_size: int) -> Reference:
-        """The outputs of float64, and of eager in batches of `batch_size`, for all inputs."""
+    def reference(self, batch_size: int) -> Any:
+        """What the task made of float64 and of eager in batches of `batch_size`, for all inputs."""
         if batch_size not in self._references:
             session = InProcessSession(self.module, self.plan.settings)
-            eager = concatenate([session.predict(batch) for batch in self.batches(batch_size)])
-            self._references[batch_size] = Reference.of(self._float64, eager)
+            outputs = [session.predict(batch) for batch in self.batches(batch_size)]
+            self._references[batch_size] = expected_output.reference(
+                self.model, self.task, self._expected, self._join(outputs)
+            )
+            self._paths[batch_size] = list(flatten(outputs[0]))
         return self._references[batch_size]
+
+    def _join(self, outputs: list[Any]) -> Any:
+        """The outputs of all batches as one, by the task."""
+        try:
+            return self.task.join(outputs)
+        except TypeError as error:
+            raise BackendFailed(
+                f"the output of {self.name} cannot be judged as {self.task.name}: {error}"
+            ) from error
 
     def judge(self, session: Session, batch_size: int) -> Agreement:
         """Judge the outputs of `session` for all inputs, in batches of `batch_size`."""
-        outputs = [session.predict(batch) for batch in self.batches(batch_size)]
-        return self.agreement(session, concatenate(outputs), self.reference(batch_size))
+        reference = self.reference(batch_size)
+        outputs = [
+            self._named(session, session.predict(batch), batch_size)
+            for batch in self.batches(batch_size)
+        ]
+        return self.task.judge(self._join(outputs), reference)
 
-    def agreement(self, session: Session, output: Any, reference: Reference) -> Agreement:
-        """Judge one output of `session` against `reference`."""
+    def judge_rows(self, session: Session, output: Any, batch_size: int, rows: slice) -> Agreement:
+        """Judge one output of `session`, for some of the inputs."""
+        reference = self.task.rows(self.reference(batch_size), rows)
+        return self.task.judge(self._named(session, output, batch_size), reference)
+
+    def _named(self, session: Session, output: Any, batch_size: int) -> Any:
+        """The output with eager's names, if the session only knows the order of its parts."""
         if session.positional:
-            found = list(flatten(output).values())
-            if len(found) == len(reference.tensors):
-                output = dict(zip(reference.tensors, found, strict=True))
-        return judge(output, reference, self.task)
+            found, paths = list(flatten(output).values()), self._paths[batch_size]
+            if len(found) == len(paths):
+                return dict(zip(paths, found, strict=True))
+        return output
 
     def work(self) -> Work | None:
         """The work of one call at the run's batch size; None if it cannot be counted."""
@@ -198,17 +223,3 @@ class PreparedModel:
             size = path.stat().st_size
             self._artifacts[name] = Artifact(path, digest, size, seconds, in_memory)
         return self._artifacts[name]
-
-    def _predict_float64(self) -> Any:
-        # Converted in place and back: float64 represents every number of the other dtypes exactly,
-        # so the weights return unchanged, and no second copy of the model is needed.
-        self.module.double()
-        with torch.inference_mode():
-            device = self.plan.settings.device
-            outputs = [
-                map_tensors(Tensor.cpu, self.module(*batches.to_device(rows, device)))
-                for part in self.batches(8)
-                for rows in [batches.convert(part, torch.float64)]
-            ]
-        self.module.to(self._dtype)
-        return concatenate(outputs)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from ..errors import unknown_name
 from .classification import Classification
+from .detection import Detection
+from .segmentation import Segmentation
 from .task import Task
 
-TASKS: dict[str, type[Task]] = {each.name: each for each in (Classification, Task)}
+TASKS: dict[str, type[Task]] = {
+    each.name: each for each in (Classification, Segmentation, Detection, Task)
+}
 
 
 def find(task: str | Task) -> Task:

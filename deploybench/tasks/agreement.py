@@ -4,6 +4,7 @@ The rule is relative: each model has its own unit of error. A reference is compu
 largest absolute difference of eager from it, over all inputs and elements of a tensor, is the unit
 of that tensor. An output agrees with the reference if none of its tensors is farther away than
 ERROR_LIMIT units and the task finds no other fault, such as a different best class.
+A tolerance that the user gives takes the place of ERROR_LIMIT units.
 """
 
 from __future__ import annotations
@@ -40,20 +41,26 @@ class TensorReference:
 
     expected: [inputs, ...], float64 if the output has floating-point numbers. eager: the output of
     eager, in its own dtype. unit: eager's largest absolute distance from `expected`; 0 if the
-    output has integers or booleans, which must be equal.
+    output has integers or booleans, which must be equal. tolerance: the distance that the user
+    allows, which then sets the unit; None if eager does.
     """
 
     expected: Tensor
     eager: Tensor
     unit: float
+    tolerance: float | None = None
 
     @classmethod
-    def of(cls, expected: Tensor, eager: Tensor) -> TensorReference:
+    def of(cls, expected: Tensor, eager: Tensor, tolerance: float | None = None) -> TensorReference:
         """A reference from the outputs of float64 and eager for the same inputs."""
         import torch
 
+        if expected.shape != eager.shape:
+            raise ValueError(f"shape {list(expected.shape)} instead of {list(eager.shape)}")
         if not eager.is_floating_point():
             return cls(expected, eager, 0.0)
+        if tolerance is not None:
+            return cls(expected, eager, tolerance / ERROR_LIMIT, tolerance)
         distance = (eager.double() - expected).abs().nan_to_num(math.inf, posinf=math.inf)
         measured = distance.max().item() if distance.numel() else 0.0
         # Even if eager equals the reference by chance, the unit is at least the spacing of its
@@ -69,7 +76,7 @@ class TensorReference:
 
     def rows(self, rows: slice) -> TensorReference:
         """The reference of some inputs, with the unit of all inputs."""
-        return TensorReference(self.expected[rows], self.eager[rows], self.unit)
+        return TensorReference(self.expected[rows], self.eager[rows], self.unit, self.tolerance)
 
     @property
     def implausible(self) -> str:
@@ -80,6 +87,8 @@ class TensorReference:
         unusable = "so no answer can be judged"
         if not math.isfinite(self.unit):
             return f"eager itself gives NaN or infinity in {dtype}, {unusable}"
+        if self.tolerance is not None:
+            return self._beyond_tolerance
         largest = self.expected.abs().max().item() if self.expected.numel() else 0.0
         share = self.unit / max(largest, self.unit)
         allowed = PLAUSIBLE_ERROR.get(dtype, 1.0)
@@ -87,6 +96,19 @@ class TensorReference:
             return (
                 f"eager itself differs from float64 by {share:.2g} of the largest value, more than "
                 f"rounding in {dtype} can explain ({allowed:g}), {unusable}"
+            )
+        return ""
+
+    @property
+    def _beyond_tolerance(self) -> str:
+        if not self.eager.isfinite().all():
+            return "eager itself gives NaN or infinity, so no answer can be judged"
+        distance = (self.eager.double() - self.expected).abs()
+        farthest = distance.max().item() if distance.numel() else 0.0
+        if farthest > self.limit:
+            return (
+                f"eager itself differs from the reference by {farthest:.3g}, more than the model's "
+                f"tolerance of {self.tolerance:g}; allow more, or mend reference_output"
             )
         return ""
 
@@ -101,12 +123,12 @@ class Reference:
     tensors: Mapping[str, TensorReference]
 
     @classmethod
-    def of(cls, expected: Any, eager: Any) -> Reference:
+    def of(cls, expected: Any, eager: Any, tolerance: float | None = None) -> Reference:
         """A reference from the nested outputs of float64 and of eager for the same inputs."""
         found = flatten(eager)
         return cls(
             {
-                path: TensorReference.of(tensor, found[path])
+                path: TensorReference.of(tensor, found[path], tolerance)
                 for path, tensor in flatten(expected).items()
             }
         )
@@ -178,12 +200,15 @@ def _malformed(output: Mapping[str, Tensor], reference: Reference, task: Task) -
         names = [sorted(each) for each in (output, reference.tensors)]
         return f"the output has the parts {names[0]} instead of {names[1]}"
     for path, each in reference.tensors.items():
-        if reason := _malformed_tensor(path, output[path], each, task):
+        values = task.words(reference)[1]
+        if reason := _malformed_tensor(path, output[path], each, task, values):
             return reason
     return ""
 
 
-def _malformed_tensor(path: str, output: Tensor, reference: TensorReference, task: Task) -> str:
+def _malformed_tensor(
+    path: str, output: Tensor, reference: TensorReference, task: Task, values: str
+) -> str:
     expected, part = reference.eager, f"'{path}' has " if path else ""
     if output.shape != expected.shape:
         return f"{part}shape {list(output.shape)} instead of {list(expected.shape)}"
@@ -193,7 +218,7 @@ def _malformed_tensor(path: str, output: Tensor, reference: TensorReference, tas
         for name, wrong in (("NaN", output.isnan()), ("infinity", output.isinf())):
             if wrong.any():
                 first = task.place(path, tuple(wrong.nonzero()[0].tolist()))
-                return f"{wrong.sum().item()} {task.values} are {name}, the first for {first}"
+                return f"{wrong.sum().item()} {values} are {name}, the first for {first}"
     if len(output) > 1 and (output == output[0]).all() and (expected != expected[0]).any():
         return f"the output is the same for all {len(output)} inputs"
     return ""
@@ -220,7 +245,7 @@ def _too_far(
     found, expected = output[path], reference.tensors[path].expected
     distance = (found.double() - expected.double()).abs()
     index = tuple(int(each) for each in torch.unravel_index(distance.argmax(), distance.shape))
-    where = f"{task.place(path, index)} has {task.value} {found[index].item():.6g}"
+    where = f"{task.place(path, index)} has {task.words(reference)[0]} {found[index].item():.6g}"
     compared = f"{where} where the reference has {expected[index].item():.6g}"
     if math.isinf(distances[path]):
         return f"{compared}: these must be equal"

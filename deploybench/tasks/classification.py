@@ -1,6 +1,8 @@
 """Classification: the five best classes must be the reference's, in order.
 
 Two classes may swap places only if their reference logits are closer than the limit of rounding.
+Outputs are taken for probabilities if each row has no negative number and adds up to 1; the rule is
+the same.
 """
 
 from __future__ import annotations
@@ -18,11 +20,20 @@ BEST = 5
 
 
 class Classification(Task):
-    """Logits [inputs, classes], the first tensor of the output; any number of classes."""
+    """Logits or probabilities [inputs, classes], the first tensor of the output.
+
+    Any number of classes.
+    """
 
     name = "classification"
     value = "logit"
     values = "logits"
+
+    def words(self, reference: Reference) -> tuple[str, str]:
+        """Logits, or probabilities."""
+        if _are_probabilities(_logits(reference)[1]):
+            return "probability", "probabilities"
+        return super().words(reference)
 
     def place(self, path: str, index: tuple[int, ...]) -> str:
         """The class and the input of a logit."""
@@ -41,7 +52,8 @@ class Classification(Task):
                 f"{list(expected.shape)}; use another task"
             )
         if expected.shape[1] > 1 and (expected == expected[:, :1]).all():
-            return "eager gives the same logit for every class, so no answer can be judged"
+            value = self.words(reference)[0]
+            return f"eager gives the same {value} for every class, so no answer can be judged"
         return ""
 
     def fault(self, output: Mapping[str, Tensor], reference: Reference) -> str:
@@ -56,8 +68,9 @@ class Classification(Task):
             return ""
         row, place = (int(index) for index in wrong.nonzero()[0])
         got, want = int(answered[row, place]), int(expected[row, place])
+        value = self.words(reference)[0]
         return (
-            f"place {place + 1} of input {row} is class {got} with logit {found[row, got]:.6g}, "
+            f"place {place + 1} of input {row} is class {got} with {value} {found[row, got]:.6g}, "
             f"where the reference has class {want} with {logits.expected[row, want]:.6g} "
             f"and gives class {got} {logits.expected[row, got]:.6g}"
         )
@@ -65,14 +78,27 @@ class Classification(Task):
     def margin(self, reference: Reference) -> float | None:
         """The smallest gap between neighbours among the first six classes, in units of error.
 
-        None if there is only one class.
+        Of probabilities, only those count that rounding can tell from 0: a sure answer has its
+        next classes there, in any order. None if there is only one class.
         """
         _, logits = _logits(reference)
         if logits.expected.ndim != 2 or logits.expected.shape[1] < 2:
             return None
         best = logits.expected.topk(min(BEST + 1, logits.expected.shape[1]), dim=1).values
-        return float((best[:, :-1] - best[:, 1:]).min().item() / logits.unit)
+        gaps = best[:, :-1] - best[:, 1:]
+        if _are_probabilities(logits):
+            gaps = gaps[best[:, :-1] > logits.limit]
+        return float(gaps.min().item() / logits.unit) if gaps.numel() else None
 
 
 def _logits(reference: Reference) -> tuple[str, TensorReference]:
     return next(iter(reference.tensors.items()))
+
+
+def _are_probabilities(outputs: TensorReference) -> bool:
+    expected = outputs.expected
+    if expected.ndim != 2 or expected.shape[1] < 2 or not expected.is_floating_point():
+        return False
+    # Each number may be off by the unit; the reference itself is more exact.
+    allowed = max(outputs.unit * expected.shape[1], 1e-6)
+    return bool((expected >= 0).all() and ((expected.sum(1) - 1).abs() <= allowed).all())

@@ -1,0 +1,94 @@
+"""timm's models: `timm:NAME`, each with its own input size, mean and deviation.
+
+timm is optional. Importing this module imports neither it nor torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from functools import cache, partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError, unknown_name
+from .model import OF_THE_RUN, Model
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ZOO = "timm"
+
+
+class Timm:
+    """timm's models as one of the zoos; see zoos.Zoo."""
+
+    prefix = ZOO
+
+    def select(self, spec: str) -> list[Model]:
+        """The models that a name, a glob or "all" means."""
+        names = _names()
+        if not any(character in spec for character in "*?["):
+            return [self.model(name) for name in (names if spec == "all" else [spec])]
+        matched = fnmatch.filter(names, spec)
+        if not matched:
+            nearest = difflib.get_close_matches(spec.strip("*?"), names, n=1, cutoff=0.0)[0]
+            raise UsageError(
+                f"no model matches 'timm:{spec}': did you mean 'timm:{nearest}'? "
+                f"allowed: {len(names)} names, globs, all"
+            )
+        return [self.model(name) for name in matched]
+
+    def model(self, name: str) -> Model:
+        """The model of that name."""
+        return _model(name)
+
+
+@cache
+def _model(name: str) -> Model:
+    if name not in (names := _names()):
+        raise unknown_name("model of timm", name, names, ", globs, all")
+    return Model(
+        f"{ZOO}:{name}",
+        build=partial(_build, name),
+        inputs=partial(_images, name),
+        task="classification" if _config(name).num_classes else "embedding",
+        weights=OF_THE_RUN,
+        reference=f"{ZOO}:{name}",
+    )
+
+
+@cache
+def _names() -> list[str]:
+    """Every model of the installed timm, sorted by name. Raises UsageError without timm."""
+    if find_spec("timm") is None:
+        raise UsageError("timm is not installed; pip install 'deploybench[timm]'")
+    import timm
+
+    return sorted(timm.list_models())
+
+
+def _config(name: str) -> Any:
+    """The pretrained weights' input size, mean, deviation and number of classes."""
+    from timm.models import PretrainedCfg, get_pretrained_cfg
+
+    return get_pretrained_cfg(name) or PretrainedCfg()
+
+
+def _build(name: str) -> nn.Module:
+    import timm
+
+    # Both only choose among forms of the same layers those that can be scripted and exported.
+    module: nn.Module = timm.create_model(name, pretrained=False, scriptable=True, exportable=True)
+    return module
+
+
+def _images(name: str, count: int, seed: int) -> Tensor:
+    from . import images
+
+    config = _config(name)
+    _, height, width = config.input_size
+    square: Tensor = images.batch(
+        max(height, width), count, seed, tuple(config.mean), tuple(config.std)
+    )
+    return square[..., :height, :width].contiguous()
