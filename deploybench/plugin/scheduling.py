@@ -5,15 +5,28 @@ So the model, its reference and its artifacts are built only once.
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from . import OPTIONS, case_id
 
 
 class ModelScheduling(LoadScopeScheduling):
     """Distributes tests by model, and any others one by one."""
 
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        run = config.stash[OPTIONS]
+        # Names of models and of backends may have hyphens, so an id alone does not tell.
+        self._models = {
+            case_id(run, model.name, backend, size): model.name
+            for model, backend, size in run.cases()
+        }
+
     def _split_scope(self, nodeid: str) -> str:
         """The file and model of a case, as in `file::test[model-backend]`."""
         test, _, case = nodeid.partition("[")
-        # Names of models have no hyphen; names of backends may have one.
-        model, _, _ = case.partition("-")
+        model = self._models.get(case.removesuffix("]"))
         return f"{test}[{model}" if model else nodeid

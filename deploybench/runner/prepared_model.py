@@ -26,6 +26,7 @@ from ..tasks.agreement import Agreement, Reference, judge
 from ..timing import roofline
 from ..timing.protocol import stopwatch
 from ..timing.roofline import Work
+from . import eager_checks
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class PreparedModel:
         self.inputs = inputs.to(self._dtype, memory_format=self._layout)
         self.module = self._build()
         self._state = state_digest(self.module)
+        self._require_sound()
         self._float64 = self._predict_float64()
         self._references: dict[int, Reference] = {}
         self.reference(plan.batch_size)
@@ -91,6 +93,10 @@ class PreparedModel:
             )
         self._work: Work | None = None
         self._work_counted = False
+
+    def _require_sound(self) -> None:
+        few = self.batches(eager_checks.INPUTS)[0], self.batches(1)[: eager_checks.INPUTS]
+        eager_checks.require_sound(self.name, self.module, *few, self.plan.settings)
 
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
@@ -180,7 +186,7 @@ class PreparedModel:
             return None
         name = backend.format.suffix
         if name not in self._artifacts:
-            path = self._folder / f"{self.name}.{name}"
+            path = self._folder / f"{self.model.file_stem}.{name}"
             example = self.inputs[: self.plan.batch_size].to(self.plan.settings.device)
             in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
             with path.open("rb") as file:
