@@ -39,11 +39,9 @@ def distinct(models: Sequence[Model]) -> list[Model]:
     for model in models:
         other = by_name.setdefault(model.name, model)
         if other != model:
-            both = " and ".join(
-                shown(each) or "a Model without a reference" for each in (other, model)
-            )
+            both = " and ".join(filter(None, map(shown, (other, model))))
             raise UsageError(
-                f"two models of this run are named '{model.name}': {both}; give one another name"
+                f"two models of this run are named '{model.name}' ({both}); give one another name"
             )
     return list(models)
 

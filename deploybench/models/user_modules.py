@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,21 +53,26 @@ def is_module(name: str, folder: Path) -> bool:
     return local or importlib.util.find_spec(name) is not None
 
 
-@cache
 def _load_file(path: Path, given: str) -> ModuleType:
     if not path.is_file():
         there = [each.name for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise UsageError(f"no file '{given}'{nearest(path.name, there)}; give the path of one")
     name = "deploybench_file" + re.sub(r"\W", "_", str(path))
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     if str(path.parent) not in sys.path:
         # So that it finds its neighbours, as a program does.
         sys.path.insert(0, str(path.parent))
-    with one_line(f"'{given}' cannot be imported"):
-        spec.loader.exec_module(module)
+    # Before it runs: dataclasses look their module up.
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        with one_line(f"'{given}' cannot be imported"):
+            spec.loader.exec_module(module)
+    except UsageError:
+        del sys.modules[name]
+        raise
     return module
 
 
