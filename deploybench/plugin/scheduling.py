@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from ..runner.options import RunOptions
 from . import OPTIONS, case_id
 
 
@@ -18,15 +19,24 @@ class ModelScheduling(LoadScopeScheduling):
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
-        run = config.stash[OPTIONS]
-        # Names of models and of backends may have hyphens, so an id alone does not tell.
-        self._models = {
-            case_id(run, model.name, backend, size): model.name
-            for model, backend, size in run.cases()
-        }
+        self._models = models_by_case(config.stash[OPTIONS])
 
     def _split_scope(self, nodeid: str) -> str:
-        """The file and model of a case, as in `file::test[model-backend]`."""
-        test, _, case = nodeid.partition("[")
-        model = self._models.get(case.removesuffix("]"))
-        return f"{test}[{model}" if model else nodeid
+        return scope(nodeid, self._models)
+
+
+def models_by_case(run: RunOptions) -> dict[str, str]:
+    """The model of each case, by what stands in the brackets of its test id."""
+    return {
+        case_id(run, model.name, backend, size): model.name for model, backend, size in run.cases()
+    }
+
+
+def scope(nodeid: str, models: dict[str, str]) -> str:
+    """The file and model of a case, as in `file::test[model-backend]`.
+
+    Names of models and of backends may have hyphens, so an id alone does not tell.
+    """
+    test, _, case = nodeid.partition("[")
+    model = models.get(case.removesuffix("]"))
+    return f"{test}[{model}" if model else nodeid
