@@ -59,7 +59,19 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str], also: str = "") 
     kind: what is named, for example "model". also: what else is allowed, for the end of the line.
     """
     names = sorted(allowed)
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
-    hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.4)
+    hint = f"did you mean '{close[0]}'? " if close else ""
     listed = ", ".join(names) if len(names) <= 20 else f"{len(names)} names"
     return UsageError(f"unknown {kind} '{given}': {hint}allowed: {listed}{also}")
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A question for the end of a message: is the nearest known name meant? Empty if none is."""
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.4)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The type of an error of another library and its message, in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

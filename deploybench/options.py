@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from . import backends, settings
-from .errors import UsageError
+from . import backends, settings, tasks
+from .errors import FileError, UsageError, unknown_name
 from .machine import allocator
-from .models import references, weights
+from .models import references, shapes, weights
 
 
 def positive(option: str) -> Callable[[str], int]:
@@ -68,8 +69,8 @@ MODELS = Option(
     references.select,
     "article",
     "NAMES",
-    "article (its 31 models), all (every torchvision classification model), or names and globs, "
-    "separated by commas",
+    "article (its 31 models), all (every torchvision classification model), names and globs, and "
+    "your own models: FILE.py, MODULE, or either with :NAME; separated by commas",
 )
 BACKENDS = Option(
     "backends",
@@ -85,7 +86,8 @@ WEIGHTS = Option(
     "random",
     "SOURCE",
     "random (seeded, adjusted to make checks meaningful), pretrained (torchvision's "
-    "IMAGENET1K_V1), or a folder of state dicts",
+    "IMAGENET1K_V1), a state dict, or a folder of them; your own models are measured as built, "
+    "unless there is a state dict for them",
 )
 BATCH_SIZE = Option(
     "batch-size",
@@ -97,6 +99,45 @@ BATCH_SIZE = Option(
 THREADS = Option(
     "threads", positive("--threads"), None, "N", "intra-op threads (default: PyTorch's own)"
 )
+
+
+def task_name(given: str) -> str:
+    """`given` if it is the name of a task. Raises UsageError otherwise."""
+    if given not in tasks.TASKS:
+        raise unknown_name("task", given, tasks.TASKS)
+    return given
+
+
+def read_labels(given: str) -> tuple[str, ...]:
+    """The lines of a file of labels. Raises FileError if it cannot be read or has none."""
+    try:
+        lines = Path(given).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise FileError(f"--labels '{given}' cannot be read: {error}; give a text file") from error
+    if not any(line.strip() for line in lines):
+        raise FileError(f"--labels '{given}' has no labels; write one in each line")
+    return tuple(line.strip() for line in lines)
+
+
+INPUT = Option(
+    "input",
+    shapes.parse_shapes,
+    None,
+    "SHAPE",
+    "the shape of the input of models that are named as MODULE:CALLABLE, without the batch "
+    "dimension: 3x224x224, or 1x64x64,5 for two inputs",
+)
+TASK = Option(
+    "task",
+    task_name,
+    None,
+    "NAME",
+    f"how answers of such models are judged: {', '.join(tasks.TASKS)} (default: classification)",
+)
+LABELS = Option("labels", read_labels, None, "FILE", "the class labels of such models, one a line")
+
+OF_CALLABLES = (INPUT, TASK, LABELS)
+"""The options that say what a callable does not say about the model that it builds."""
 
 ALL = (MODELS, BACKENDS, DEVICE, WEIGHTS, BATCH_SIZE, THREADS)
 """The options that pytest and the tools share."""

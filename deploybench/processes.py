@@ -11,6 +11,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from .errors import BackendFailed
 
@@ -44,6 +45,16 @@ def run(
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
     return subprocess.CompletedProcess(command, started.returncode, output, errors)
+
+
+def own_stdout() -> TextIO:
+    """A stream to the standard output for the caller alone, to reply to a parent process.
+
+    What libraries and models print from now on, from C++ too, goes to standard error.
+    """
+    stream = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return stream
 
 
 def peak_resident_bytes(pid: int) -> int | None:

@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         module = model.built()
         weights.apply(module, model, source)
         example = model.arguments(module, 1)
-        path = arguments.out / f"{model.name}.ts"
+        path = arguments.out / f"{model.file_stem}.ts"
         with replacing(path) as unfinished:
             backend.export(module.to(backend.settings.device), example, unfinished)
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")

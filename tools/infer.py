@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,7 +38,11 @@ def main(arguments: argparse.Namespace) -> None:
         ),
         weights=options.WEIGHTS.value(arguments.weights),
     )
-    with Workbench(plan) as bench, bench.case(models[0], chosen[0]) as case:
+    with (
+        redirect_stdout(sys.stderr),  # what the model prints
+        Workbench(plan) as bench,
+        bench.case(models[0], chosen[0]) as case,
+    ):
         output = case.session.predict((image.unsqueeze(0),))
     logits, *_ = flatten(output).values()
     probabilities = logits.softmax(dim=1)[0]
@@ -46,8 +51,10 @@ def main(arguments: argparse.Namespace) -> None:
             "the weights are random, so the labels mean nothing; use --weights pretrained",
             file=sys.stderr,
         )
-    labels = torchvision_zoo.labels()
-    for value, index in zip(*probabilities.topk(5), strict=True):
+    labels = models[0].labels or torchvision_zoo.labels()
+    if len(labels) != len(probabilities):  # a state dict may have brought another head
+        labels = [f"class {index}" for index in range(len(probabilities))]
+    for value, index in zip(*probabilities.topk(min(5, len(labels))), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")
 
 

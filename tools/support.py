@@ -14,7 +14,7 @@ from deploybench import backends, options
 from deploybench.command import run_command
 from deploybench.files import replacing
 from deploybench.machine import packages
-from deploybench.models import torchvision_zoo
+from deploybench.models import references
 from deploybench.runner import support
 from deploybench.runner.support import Finding, Survey
 
@@ -23,18 +23,21 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def main(arguments: argparse.Namespace) -> int:
     """Survey the cases without a finding, and write the page after each of them."""
-    models = torchvision_zoo.select(arguments.models)
+    chosen = {model.reference or "": model.name for model in references.select(arguments.models)}
+    models = list(chosen.values())
     names = backends.select(arguments.backends)
     processes = options.positive("--processes")(arguments.processes)
     found = support.read(arguments.findings, conditions(arguments))
     due = {
-        model: [name for name in names if (model, name) not in found.findings] for model in models
+        reference: [name for name in names if (model, name) not in found.findings]
+        for reference, model in chosen.items()
     }
-    due = {model: wanted for model, wanted in due.items() if wanted}
+    due = {reference: wanted for reference, wanted in due.items() if wanted}
     left = sum(map(len, due.values()))
 
-    def note(model: str, backend: str, finding: Finding) -> None:
+    def note(reference: str, backend: str, finding: Finding) -> None:
         nonlocal left
+        model = chosen[reference]
         left -= 1
         found.findings[model, backend] = finding
         found.save(arguments.findings)

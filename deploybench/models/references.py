@@ -1,23 +1,26 @@
-"""Importable names of models, by which a child process finds its parent's model.
+"""References to models: what `--models` names, and how a child process finds its parent's model.
 
-`torchvision:NAME` is a model of torchvision's zoo; `package.module:ATTRIBUTE` is an importable
-Model, or a function that returns one. Imports no torch.
+`torchvision:NAME` is a model of a zoo, and so is `PREFIX:NAME` of any other one (zoos.py);
+`MODULE:NAME` and `FILE.py:NAME` are a user's own (own.py). The reference of a selected model is an
+item that selects it again. Imports no torch.
 """
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Sequence
 
 from ..errors import UsageError
-from . import zoos
+from . import own, user_modules, zoos
 from .model import Model
+from .own import Given
 
 
-def select(spec: str) -> list[Model]:
+def select(spec: str, given: Given | None = None) -> list[Model]:
     """The models that `--models` names, each once, in the order of `spec`.
 
-    spec: names, globs and groups of a zoo, with or without its prefix, separated by commas. Raises
-    UsageError for an unknown name, a glob without a match, and an empty spec.
+    spec: separated by commas, names, globs and groups of a zoo, with or without its prefix, and
+    files, modules and names in them. given: the input and more of callables. Raises UsageError for
+    an unknown name, a glob without a match, two models of one name, and an empty spec.
     """
     items = [item.strip() for item in spec.split(",") if item.strip()]
     if not items:
@@ -26,11 +29,21 @@ def select(spec: str) -> list[Model]:
         )
     chosen: list[Model] = []
     for item in items:
-        found = zoos.select(item)
-        for model in zoos.DEFAULT.select(item) if found is None else found:
-            if model not in chosen:
-                chosen.append(model)
-    return chosen
+        chosen += [model for model in _item(item, given or Given()) if model not in chosen]
+    return distinct(chosen)
+
+
+def distinct(models: Sequence[Model]) -> list[Model]:
+    """The same models; raises UsageError if two of them have one name."""
+    by_name: dict[str, Model] = {}
+    for model in models:
+        other = by_name.setdefault(model.name, model)
+        if other != model:
+            both = " and ".join(filter(None, map(shown, (other, model))))
+            raise UsageError(
+                f"two models of this run are named '{model.name}' ({both}); give one another name"
+            )
+    return list(models)
 
 
 def find(reference: str) -> Model:
@@ -43,13 +56,31 @@ def find(reference: str) -> Model:
         )
     if place in zoos.ZOOS:
         return zoos.ZOOS[place].model(name)
-    try:
-        found = getattr(importlib.import_module(place), name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"model '{reference}' cannot be imported: {error}") from error
-    model = found if isinstance(found, Model) or not callable(found) else found()
-    if not isinstance(model, Model):
+    found = own.select(reference, Given())
+    if not found or len(found) != 1:
         raise UsageError(
-            f"'{reference}' is a {type(model).__name__}, not a Model; see deploybench.Model"
+            f"'{reference}' names {len(found or ())} models, not one; see deploybench.Model"
         )
-    return model
+    return found[0]
+
+
+def shown(model: Model) -> str:
+    """The item of `--models` that names a model, or the list that it is in; "" for none."""
+    if model.reference is None:
+        return ""
+    item = model.reference.partition("?")[0]
+    return item.removeprefix(f"{zoos.DEFAULT.prefix}:")
+
+
+def _item(item: str, given: Given) -> list[Model]:
+    found = zoos.select(item)
+    if found is None:
+        found = own.select(item, given)
+    if found is not None:
+        return found
+    try:
+        return zoos.DEFAULT.select(item)
+    except UsageError:
+        if user_modules.is_module(item, given.folder):
+            return own.of_module(item, given)
+        raise

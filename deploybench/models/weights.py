@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from ..errors import FileError, unknown_name
-from .model import AS_BUILT, Model
+from ..errors import FileError, UsageError, first_line, unknown_name
+from .model import AS_BUILT, OF_THE_RUN, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,53 +30,83 @@ AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 class WeightSource:
     """Where weights come from.
 
-    label: "random", "pretrained", or the folder as the user gave it. folder: of the state dicts;
-    None for the other two.
+    label: "random", "pretrained", or the path as the user gave it. path: of a state dict, or of a
+    folder of them; None for the other two.
     """
 
     label: str
-    folder: Path | None = None
+    path: Path | None = None
 
     @property
     def kind(self) -> str:
         """What two runs must have in common. Each case records the digest of its state dict."""
-        return self.label if self.folder is None else "state dicts"
+        return self.label if self.path is None else "state dicts"
 
 
+WORDS = ("random", "pretrained")
+"""The sources that are not paths."""
+SUFFIXES = (".safetensors", ".pth", ".pt")
+"""Of a state dict's file."""
 RANDOM = WeightSource("random")
 
 
 def parse(spec: str) -> WeightSource:
-    """The source that "random", "pretrained" or the path of a folder means.
+    """The source that "random", "pretrained", or the path of a state dict or a folder means.
 
     Raises UsageError for anything else.
     """
-    if spec in ("random", "pretrained"):
+    if spec in WORDS:
         return WeightSource(spec)
-    if spec and (folder := Path(spec)).is_dir():
-        return WeightSource(spec, folder)
-    raise unknown_name("weights", spec, ("random", "pretrained"), ", a folder of state dicts")
+    if spec and ((path := Path(spec)).is_dir() or (path.is_file() and path.suffix in SUFFIXES)):
+        return WeightSource(spec, path)
+    raise unknown_name(
+        "weights", spec, WORDS, ", a state dict (.pth or .safetensors), a folder of state dicts"
+    )
 
 
 def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) -> str | None:
     """Give a module that `model` built its weights, in place.
 
-    seed: of random weights. Returns a digest of the weights from a folder, which distinguishes two
-    files whatever their names; None for other sources. Raises FileError with the file and the first
-    fault in it.
+    seed: of random weights. Returns a digest of the weights from a state dict, which distinguishes
+    two files whatever their names; None for other sources. Raises FileError with the file and the
+    first fault in it.
     """
-    if model.weights == AS_BUILT:
+    chosen = of_model(model, source)
+    if chosen is None:
         return None
-    if source.folder is not None:
-        path = _find(source.folder, model.name)
+    if chosen.path is not None:
+        path = _find(chosen.path, model)
         return _digest(load(module, _read(path), path))
-    if source.label == "pretrained":
+    if chosen.label == "pretrained":
         load(module, *model.pretrained_state())
-        return None
+    else:
+        _randomize(module, model, seed)
+    return None
+
+
+def of_model(model: Model, source: WeightSource) -> WeightSource | None:
+    """Where the weights of `model` come from in a run with `source`; None if from its `build`."""
+    if model.weights == OF_THE_RUN:
+        return source
+    if model.weights == AS_BUILT:
+        named = source.path is not None and (source.path.is_file() or _files(source.path, model))
+        return source if named else None
+    text = str(model.weights)
+    return RANDOM if text == RANDOM.label else WeightSource(text, Path(text))
+
+
+def _randomize(module: nn.Module, model: Model, seed: int) -> None:
     from .random_weights import randomize
 
-    randomize(module, model.arguments(module, 8, seed), seed)
-    return None
+    try:
+        randomize(module, model.arguments(module, 8, seed), seed)
+    except Exception as error:
+        if model.weights == OF_THE_RUN:
+            raise  # a bug: these models are made for it
+        raise UsageError(
+            f"{model.name} cannot be given random weights ({first_line(error)}); use "
+            f"weights='{AS_BUILT}'"
+        ) from error
 
 
 def _digest(entries: Mapping[str, Any]) -> str:
@@ -91,14 +121,24 @@ def _digest(entries: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _find(folder: Path, name: str) -> Path:
-    for suffix in (".safetensors", ".pth"):
-        if (path := folder / f"{name}{suffix}").exists():
-            return path
+def _find(path: Path, model: Model) -> Path:
+    """The file of the model's state dict: `path`, or the one of its name in that folder."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileError(f"no weights for {model.name}: '{path}' does not exist; give a state dict")
+    if files := _files(path, model):
+        return files[0]
+    stem = model.file_stem
     raise FileError(
-        f"no weights for {name} in '{folder}': "
-        f"save its state dict there as {name}.pth or {name}.safetensors"
+        f"no weights for {model.name} in '{path}': "
+        f"save its state dict there as {stem}.pth or {stem}.safetensors"
     )
+
+
+def _files(folder: Path, model: Model) -> list[Path]:
+    paths = [folder / f"{model.file_stem}{suffix}" for suffix in SUFFIXES]
+    return [path for path in paths if path.exists()]
 
 
 def _read(path: Path) -> Any:
@@ -156,6 +196,7 @@ def load(module: nn.Module, state: Any, path: Path) -> Mapping[str, Any]:
     # torch keeps the versions of the layers here; safetensors cannot store them.
     versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
     vars(entries)["_metadata"] = versions
+    resize_head(module, entries)
     try:
         missing, unexpected = module.load_state_dict(entries, strict=False)
     except RuntimeError as error:
@@ -169,6 +210,33 @@ def load(module: nn.Module, state: Any, path: Path) -> Mapping[str, Any]:
                 f"weights file '{path}' {what} '{keys[0]}'{others}; is it for another model?"
             )
     return entries
+
+
+def resize_head(module: nn.Module, entries: Mapping[str, Any]) -> None:
+    """Give the last layer as many outputs as a state dict has for it, in place.
+
+    It does nothing if the last layer is not linear or a convolution, or if another tensor of the
+    state dict has another shape too, which is then of another model.
+    """
+    from torch import nn
+
+    own = module.state_dict()
+    other = {key for key in own if key in entries and own[key].shape != entries[key].shape}
+    layers = [(name, each) for name, each in module.named_modules() if vars(each)["_parameters"]]
+    if not (other and layers):
+        return
+    name, head = layers[-1]
+    names = {f"{name}.{part}" if name else part for part in ("weight", "bias")}
+    weight = entries.get(f"{name}.weight" if name else "weight")
+    if weight is None or not other <= names or not isinstance(head, nn.Linear | nn.Conv2d):
+        return
+    if weight.shape[1:] != head.weight.shape[1:]:
+        return
+    outputs = weight.shape[0]
+    for part in ("weight", "bias"):
+        if (old := getattr(head, part)) is not None:
+            setattr(head, part, nn.Parameter(old.new_zeros(outputs, *old.shape[1:])))
+    setattr(head, "out_features" if isinstance(head, nn.Linear) else "out_channels", outputs)
 
 
 def _entries(state: Any, path: Path) -> OrderedDict[str, Any]:

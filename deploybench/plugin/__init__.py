@@ -1,52 +1,25 @@
-"""The pytest plugin: its options, the generated tests, and how errors are reported.
+"""The pytest plugin: its hooks, the generated tests, and how errors are reported.
 
-fixtures.py has the fixtures, saving.py saves the results of a run. All of it must load without
-torch, so that collecting tests and `pytest-benchmark compare`, which reads the top-level
-conftest.py, stay fast.
+given_options.py reads the options, fixtures.py has the fixtures, saving.py saves the results of a
+run. All of it must load without torch, so that collecting tests and `pytest-benchmark compare`,
+which reads the top-level conftest.py, stay fast.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeGuard
 
 import pytest
 
 from .. import options
-from ..errors import BackendUnavailable, DeploybenchError, Unsupported, UsageError
+from ..errors import BackendUnavailable, DeploybenchError, Unsupported
 from ..runner.options import RunOptions
-from ..settings import resolve_device
+from .given_options import TEXTS, PytestOptions, read_options
 from .progress import Progress
 
 pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PytestOptions(RunOptions):
-    """The options of a run given to pytest. strict_backends: fail instead of skipping."""
-
-    strict_backends: bool
-
-    def command_line(self, model: str, backend: str) -> str:
-        """The options that repeat a single test, quoted for a shell."""
-        given = {
-            "--models": model,
-            "--backends": backend,
-            "--weights": self.weights.label,
-            "--device": self.device,
-            "--batch-size": ",".join(map(str, self.batch_sizes)),
-            "--threads": str(self.threads) if self.threads else None,
-            "--dtype": self.dtype,
-            "--tf32": self.tf32,
-            "--allocator": self.allocator,
-        }
-        words = [word for name, text in given.items() if text for word in (name, text)]
-        return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])
 
 
 OPTIONS = pytest.StashKey[PytestOptions]()
@@ -57,14 +30,14 @@ TIMED = pytest.StashKey[dict[str, tuple[str, str, int]]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of one group, each also readable from pytest.ini."""
     group = parser.getgroup("deploybench", "deploybench: checked answers, honest latencies")
-    for option in (*options.ALL, *options.OF_A_RUN):
+    for option in TEXTS:
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         group.addoption(f"--{option.name}", metavar=option.metavar, dest=option.key, help=text)
         parser.addini(option.key, f"{option.help}; like --{option.name}")
     for key, text in options.FLAGS.items():
         name = key.replace("_", "-")
         group.addoption(f"--{name}", action="store_true", default=None, dest=key, help=text)
-        parser.addini(key, f"like --{name}", type="bool", default=False)
+        parser.addini(key, f"like --{name}", type="bool", default=None)
     group.addoption(
         "--resume",
         metavar="RUN",
@@ -85,31 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Every saved run keeps its raw samples: runs cannot be pooled from summaries.
     config.option.benchmark_save_data = True
     try:
-        config.stash[OPTIONS] = _read_options(config)
-    except UsageError as error:
+        config.stash[OPTIONS] = read_options(config)
+    except DeploybenchError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def _read_options(config: pytest.Config) -> PytestOptions:
-    values: dict[str, Any] = {
-        option.key: option.value(
-            config.getini(option.key) or None
-            if (given := config.getoption(option.key)) is None
-            else given
-        )
-        for option in (*options.ALL, *options.OF_A_RUN)
-    }
-    if values["device"].startswith("cuda"):
-        resolve_device(values["device"])
-    for key in options.FLAGS:
-        values[key] = bool(config.getoption(key) or config.getini(key))
-    values["batch_sizes"] = values.pop("batch_size")
-    values["strict_backends"] |= os.environ.get("CI", "").lower() in ("true", "1")
-    keep = config.getoption("keep_artifacts")
-    if keep == "":
-        raise UsageError("--keep-artifacts '' is not a folder; give the name of one")
-    keep = keep or config.getini("keep_artifacts")
-    return PytestOptions(**values, keep_artifacts=Path(keep) if keep else None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -120,20 +71,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not {"model", "backend", "batch_size"} <= set(metafunc.fixturenames):
         return
     run = metafunc.config.stash[OPTIONS]
+    cases = [
+        pytest.param(model.name, backend, str(size), id=case_id(run, model.name, backend, size))
+        for model, backend, size in run.cases()
+    ]
     if len(run.batch_sizes) == 1:
-        cases = [(model.name, backend) for model in run.models for backend in run.backends]
-        metafunc.parametrize(("model", "backend"), cases, ids=["-".join(case) for case in cases])
+        metafunc.parametrize(
+            ("model", "backend"), [pytest.param(*case.values[:2], id=case.id) for case in cases]
+        )
         return
-    metafunc.parametrize(
-        ("model", "backend", "batch_size"),
-        [
-            pytest.param(model.name, backend, str(size), id=f"{model.name}-{backend}-batch{size}")
-            for model in run.models
-            for size in run.batch_sizes
-            for backend in run.backends
-        ],
-        indirect=["batch_size"],
-    )
+    metafunc.parametrize(("model", "backend", "batch_size"), cases, indirect=["batch_size"])
+
+
+def case_id(run: RunOptions, model: str, backend: str, batch_size: int) -> str:
+    """What stands in the brackets of a test id."""
+    size = f"-batch{batch_size}" if len(run.batch_sizes) > 1 else ""
+    return f"{model}-{backend}{size}"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -20,6 +20,7 @@ from .. import __version__
 from ..backends import registry
 from ..errors import DeploybenchError, FileError, UsageError, WrongAnswer
 from ..machine.packages import installed_versions
+from ..models.model import file_stem
 from ..records import checkpoint
 from ..records.checkpoint import Journal
 from ..records.record import (
@@ -98,7 +99,7 @@ class Saving:
     def put(self, model: str, batch_size: int, cases: Mapping[str, CaseRecord]) -> None:
         """Write a model's cases, by backend, to the journal, replacing earlier ones."""
         if self.unfinished is not None:
-            self.unfinished.put(f"{model}-batch{batch_size}", list(cases.values()))
+            self.unfinished.put(f"{file_stem(model)}-batch{batch_size}", list(cases.values()))
 
     def _take_over(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
         try:

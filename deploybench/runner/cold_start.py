@@ -24,7 +24,7 @@ from ..backends import registry
 from ..backends.base import Backend, Session
 from ..batches import Batch
 from ..errors import BackendFailed
-from ..models import Model, references
+from ..models import Model, references, weights
 from ..native.process import scrubbed_environment
 from ..settings import Settings
 from ..timing.protocol import stopwatch
@@ -64,12 +64,12 @@ def start(
             "importable module and set reference='package.module:ATTRIBUTE'"
         )
     with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
-        given, weights = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
+        given, state = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
         torch.save(batch, given)
         if artifact is None:
-            torch.save(module.state_dict(), weights)
+            torch.save(module.state_dict(), state)
         command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
-        command += [str(artifact or weights), str(given), json.dumps(asdict(backend.settings))]
+        command += [str(artifact or state), str(given), json.dumps(asdict(backend.settings))]
         # Its temporary files are removed with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
@@ -106,6 +106,15 @@ def main() -> None:
     for name in ("backend", "model", "file", "batch", "settings"):
         parser.add_argument(name)
     given = parser.parse_args()
+    reply = processes.own_stdout()
+    _answer(given)
+    peak = json.dumps(processes.peak_resident_bytes(os.getpid()))
+    print(ANSWERED + peak, file=reply, flush=True)
+    # Only the answer matters; do not wait for the runtime to shut down.
+    os._exit(0)
+
+
+def _answer(given: argparse.Namespace) -> None:
     chosen = Settings(**json.loads(given.settings))
     settings.apply(chosen)
     backend = registry()[given.backend](chosen)
@@ -118,12 +127,12 @@ def main() -> None:
         )
         if chosen.channels_last:
             module = module.to(memory_format=torch.channels_last)
-        module.load_state_dict(torch.load(file, map_location=chosen.device, weights_only=True))
+        state = torch.load(file, map_location=chosen.device, weights_only=True)
+        # A state dict of the user's may have given the model another head.
+        weights.resize_head(module, state)
+        module.load_state_dict(state)
     artifact = None if backend.format is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
-    print(ANSWERED + json.dumps(processes.peak_resident_bytes(os.getpid())), flush=True)
-    # Only the answer matters; do not wait for the runtime to shut down.
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from ..tasks.agreement import Agreement
 from ..timing import roofline
 from ..timing.protocol import stopwatch
 from ..timing.roofline import Work
-from . import expected_output
+from . import eager_checks, expected_output
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class PreparedModel:
         self.module = self._build()
         self.inputs = self._inputs()
         self._state = state_digest(self.module)
+        self._require_sound()
         exact = expected_output.expected_outputs(model, self.module, self.batches(8), plan.settings)
         self._expected = None if exact is None else self._join(exact)
         self._references: dict[int, Any] = {}
@@ -101,6 +102,10 @@ class PreparedModel:
         count = plan.batch_size * math.ceil(plan.inputs / plan.batch_size)
         given = self.model.arguments(self.module, count, plan.seed)
         return batches.convert(given, self._dtype, channels_last=plan.settings.channels_last)
+
+    def _require_sound(self) -> None:
+        few = self.batches(eager_checks.INPUTS)[0], self.batches(1)[: eager_checks.INPUTS]
+        eager_checks.require_sound(self.name, self.module, *few, self.plan.settings)
 
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
@@ -215,7 +220,7 @@ class PreparedModel:
             return None
         name = backend.format.suffix
         if name not in self._artifacts:
-            path = self._folder / f"{self.name}.{name}"
+            path = self._folder / f"{self.model.file_stem}.{name}"
             example = batches.to_device(self.example(), self.plan.settings.device)
             in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
             with path.open("rb") as file:

@@ -162,7 +162,7 @@ def run(
     options: further fields of RunOptions. Raises UsageError for an option that cannot be used. A
     case that fails or gives a wrong answer is in the record's `failed`.
     """
-    chosen = [each for model in models for each in _models(model)]
+    chosen = references.distinct([each for model in models for each in _models(model)])
     names = registry.select(",".join(backends)) if backends else registry.default_names()
     asked = RunOptions(chosen, names, **options)
     outcomes: dict[Case, Outcome] = {}

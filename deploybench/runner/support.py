@@ -90,9 +90,9 @@ def survey(
     found: Callable[[str, str, Finding], None],
     processes: int = 1,
 ) -> None:
-    """Check each model of `due` through its backends, `processes` models at a time.
+    """Check each model of `due`, by reference, through its backends, `processes` at a time.
 
-    found: called with model, backend and each finding, never concurrently. arguments: of the
+    found: called with reference, backend and each finding, never concurrently. arguments: of the
     worker, after the model and its backends. deadline: seconds for each case.
     """
     one_at_a_time, stopped = threading.Lock(), threading.Event()
@@ -127,7 +127,7 @@ def survey_model(
     found: Callable[[str, Finding], None],
     workers: set[subprocess.Popen[bytes]] | None = None,
 ) -> None:
-    """Check `model` through each of `backends`.
+    """Check the model of that reference through each of `backends`.
 
     found: called with backend and each finding. arguments: of the worker, after the model and its
     backends. deadline: seconds for each backend. workers: contains the process while it runs.

@@ -6,13 +6,12 @@ support.py starts it, so a crash of a library ends only this process.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 
 from .. import settings
 from ..errors import BackendUnavailable, DeploybenchError
 from ..models import Model, references, weights
+from ..processes import own_stdout
 from .prepared_model import Plan
 from .support import FAILS, NO_EXPORT, SKIPPED, Finding
 from .workbench import Workbench
@@ -24,7 +23,10 @@ def examine(bench: Workbench, model: Model, name: str) -> Finding:
         backend = bench.backend(name)
     except BackendUnavailable as error:
         return Finding(SKIPPED, str(error))
-    prepared = bench.prepared(model)
+    try:
+        prepared = bench.prepared(model)
+    except Exception as error:  # a model that cannot be measured is a finding too
+        return Finding(FAILS, _first_line(error))
     try:
         with prepared.lent_to(name):
             prepared.artifact(backend)
@@ -55,13 +57,11 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int)
     given = parser.parse_args()
-    (model,) = references.select(given.model)
+    lines = own_stdout()
+    model = references.find(given.model)
     chosen = settings.resolve(given.device, given.threads, dtype=given.dtype)
-    # Libraries that print must not write among the lines.
-    lines = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     # Closed last, because the reader takes the end of the lines for the end of this process.
-    with contextlib.closing(lines), Workbench(Plan(chosen, weights.parse("random"))) as bench:
+    with lines, Workbench(Plan(chosen, weights.parse("random"))) as bench:
         for name in given.backends.split(","):
             finding = examine(bench, model, name)
             said = {"backend": name, "outcome": finding.outcome, "reason": finding.reason}

@@ -19,9 +19,15 @@ import torch
 from .. import settings
 from ..backends import registry
 from ..backends.base import Backend
-from ..errors import BackendFailed, BackendUnavailable, DeploybenchError, release_frames
+from ..errors import (
+    BackendFailed,
+    BackendUnavailable,
+    DeploybenchError,
+    UsageError,
+    release_frames,
+)
 from ..machine import allocator
-from ..models import Model
+from ..models import Model, weights
 from .opened_case import OpenedCase
 from .prepared_model import Plan, PreparedModel
 
@@ -43,6 +49,7 @@ class Workbench:
         self._backends: dict[str, Backend] = {}
         self._unavailable: dict[str, BackendUnavailable] = {}
         self._prepared: PreparedModel | None = None
+        self._refused: dict[tuple[str, int], UsageError] = {}
 
     def __enter__(self) -> Workbench:
         return self
@@ -83,18 +90,29 @@ class Workbench:
         return self._backends[name]
 
     def prepared(self, model: Model, batch_size: int | None = None) -> PreparedModel:
-        """The model prepared for that batch size; the previous one is released."""
+        """The model prepared for that batch size; the previous one is released.
+
+        Raises UsageError for a model that cannot be measured; this is checked only once.
+        """
         plan = replace(self.plan, batch_size=batch_size or self.plan.batch_size)
+        if refused := self._refused.get((model.name, plan.batch_size)):
+            raise refused
         held = self._prepared
         if held is None or (held.model, held.plan.batch_size) != (model, plan.batch_size):
             self._forget_model()
-            self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary)
+            try:
+                self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary)
+            except UsageError as error:
+                release_frames(error)
+                self._refused[model.name, plan.batch_size] = error
+                raise
         assert self._prepared is not None
         return self._prepared
 
     def weights_digest(self, model: Model, batch_size: int | None = None) -> str | None:
         """The digest of the user's state dict for the model; None for other weights."""
-        if self.plan.weights.folder is None:
+        chosen = weights.of_model(model, self.plan.weights)
+        if chosen is None or chosen.path is None:
             return None
         return self.prepared(model, batch_size).weights_digest
 

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "processes": {"errors"},
     "command": {"errors"},
     "settings": {"errors", "machine"},
-    "options": {"errors", "settings", "machine", "models", "backends"},
+    "options": {"errors", "settings", "machine", "models", "tasks", "backends"},
+    "project": {"errors", "options", "models"},
     "__init__": {"models", "runner.run", "tasks"},
     "models": {"errors", "batches", "nested", "tasks"},
     "tasks": {"errors", "nested"},
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "analysis": {"errors", "settings", "records"},
     "report": {"errors", "records", "analysis"},
     "plugin": {
-        *("errors", "settings", "options", "files", "processes", "__version__"),
+        *("errors", "settings", "options", "project", "files", "processes", "__version__"),
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
     },
 }
@@ -146,7 +147,7 @@ def modules(*folders: str) -> str:
     [
         (modules("records", "analysis", "report"), ("torch", "pytest")),
         (modules("plugin"), ("torch",)),
-        (modules("options", "settings", "command"), ("torch", "pytest")),
+        (modules("options", "project", "settings", "command"), ("torch", "pytest")),
         ("from deploybench.backends import registry; registry()", ("torch", "pytest")),
         (
             "from deploybench.models import torchvision_zoo as zoo; zoo.select('article'); "

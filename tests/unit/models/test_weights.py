@@ -90,7 +90,7 @@ def test_a_seed_gives_the_same_weights_again_and_another_seed_others():
 def test_sources(tmp_path):
     assert weights.parse("random").label == "random"
     assert weights.parse("pretrained").label == "pretrained"
-    assert weights.parse(str(tmp_path)).folder == tmp_path
+    assert weights.parse(str(tmp_path)).path == tmp_path
     with pytest.raises(UsageError, match="unknown weights 'pretraind': did you mean 'pretrained'"):
         weights.parse("pretraind")
 
