@@ -9,7 +9,7 @@ from .models import Model
 if TYPE_CHECKING:
     from .runner.run import run
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Model", "__version__", "run"]
 
 
