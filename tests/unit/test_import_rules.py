@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
     "report": {"errors", "records", "analysis"},
+    "suite": {"models", "tasks", "runner"},
     "plugin": {
         *("errors", "settings", "options", "files", "processes", "__version__"),
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
@@ -54,7 +55,7 @@ ONLY_IN = {
     "_pytest": {"plugin"},
     "pytest_benchmark": {"plugin"},
     "xdist": {"plugin"},
-    "argparse": {"command"},
+    "argparse": {"command", "plugin"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
 }
@@ -145,7 +146,7 @@ def modules(*folders: str) -> str:
     ("program", "absent"),
     [
         (modules("records", "analysis", "report"), ("torch", "pytest")),
-        (modules("plugin"), ("torch",)),
+        (modules("plugin", "suite"), ("torch",)),
         (modules("options", "settings", "command"), ("torch", "pytest")),
         ("from deploybench.backends import registry; registry()", ("torch", "pytest")),
         (
@@ -154,7 +155,7 @@ def modules(*folders: str) -> str:
             ("torch", "torchvision", "pytest"),
         ),
     ],
-    ids=["records, analysis, report", "plugin", "options", "backends", "models"],
+    ids=["records, analysis, report", "plugin, suite", "options", "backends", "models"],
 )
 def test_what_must_be_quick_to_import_is_without(program, absent):
     check = f"import sys; {program}; print([name for name in {absent} if name in sys.modules])"
