@@ -16,6 +16,17 @@ from tests.unit.plugin import MODEL, ROOT
 
 COMPAT = ROOT / ".compat"
 TESTS = "from deploybench.suite import test_answers, test_latency\n"
+# In place of the models that were named, so that a test takes seconds.
+TINY = """
+import dataclasses
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    from deploybench.plugin import OPTIONS
+    from tests.unit import tiny
+    config.stash[OPTIONS] = dataclasses.replace(config.stash[OPTIONS], models=[tiny.MODEL])
+"""
 PLUGINS = ("pytest_cov", "randomly", "codspeed", "syrupy")
 
 needs_compat = pytest.mark.skipif(
@@ -35,6 +46,10 @@ class Repository:
     def write(self, name: str, text: str) -> None:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text)
+
+    def measure_tiny(self) -> None:
+        """Measure the small model of our own."""
+        self.write("conftest.py", (self.folder / "conftest.py").read_text() + TINY)
 
     def pytest(self, *arguments: str, beside: str | None = None, **extra: str):
         """Run pytest; beside: the one other plugin to load, of PLUGINS, or "all"."""
@@ -72,6 +87,7 @@ def one_line_of(ran) -> str:
 
 
 def test_two_lines_bring_both_tests_beside_a_benchmark_of_the_repositorys_own(repository):
+    repository.measure_tiny()
     repository.write("test_own.py", "def test_own(benchmark): benchmark(lambda: 1)\n")
     ran = repository.pytest("--benchmark-json=run.json", "--benchmark-max-time=0.01")
     assert "5 passed" in ran.stdout, ran.stdout
@@ -142,8 +158,8 @@ def test_without_pytest_benchmark_one_line_tells_so(repository):
     assert "needs pytest-benchmark's plugin" in line
 
 
-@pytest.mark.slow
 def test_timed_tests_are_refused_by_workers_of_xdist_and_answers_are_not(repository):
+    repository.measure_tiny()
     ran = repository.pytest("-n1", "--backends=scripted")
     assert "1 passed, 1 error" in ran.stdout
     assert "run them without -n" in ran.stdout
@@ -170,9 +186,9 @@ def test_shuffled_tests_have_the_cases_of_a_model_together(repository):
     assert len(orders) == 3
 
 
-@pytest.mark.slow
 @needs_compat
 def test_shuffled_tests_give_a_whole_run(repository):
+    repository.measure_tiny()
     ran = repository.pytest(
         "--benchmark-json=run.json", "--benchmark-max-time=0.01", beside="randomly"
     )
@@ -181,9 +197,9 @@ def test_shuffled_tests_give_a_whole_run(repository):
     assert {bench["params"]["backend"] for bench in run["benchmarks"]} == {"eager", "scripted"}
 
 
-@pytest.mark.slow
 @needs_compat
 def test_under_coverage_answers_are_checked_and_timing_is_refused(repository):
+    repository.measure_tiny()
     traced = ("--cov=deploybench.suite", "--backends=scripted")
     ran = repository.pytest(*traced, beside="pytest_cov")
     assert "1 passed, 1 error" in ran.stdout, ran.stdout
@@ -196,9 +212,9 @@ def test_under_coverage_answers_are_checked_and_timing_is_refused(repository):
     assert "1 passed" in off.stdout, off.stdout
 
 
-@pytest.mark.slow
 @needs_compat
 def test_under_codspeed_timing_is_refused_and_without_it_works(repository):
+    repository.measure_tiny()
     timed = ("-k", "latency", "--benchmark-max-time=0.01", "--backends=scripted")
     ran = repository.pytest(*timed, "--codspeed", beside="codspeed")
     assert "run them without --codspeed" in ran.stdout, ran.stdout + ran.stderr
