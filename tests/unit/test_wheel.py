@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -66,6 +68,12 @@ def test_it_brings_the_command_and_no_plugin_that_pytest_would_load_by_itself(wh
     assert "Requires-Python: >=3.11\n" in metadata
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     assert not [line for line in needed if "==" in line.partition(";")[0]], "ranges, not pins"
+
+
+def test_the_page_has_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "install.md").read_text(), re.M)
+    assert rows == list(project["optional-dependencies"])
 
 
 class Installed:

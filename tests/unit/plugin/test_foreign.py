@@ -222,6 +222,13 @@ def test_under_codspeed_timing_is_refused_and_without_it_works(repository):
     assert "1 passed" in repository.pytest(*timed, beside="codspeed").stdout
 
 
+def test_the_two_files_of_the_page_are_those_of_these_tests(repository):
+    page = (ROOT / "docs" / "in-your-tests.md").read_text()
+    conftest, tests = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    assert conftest == (repository.folder / "conftest.py").read_text()
+    assert tests == TESTS
+
+
 def test_the_package_is_imported_in_a_moment():
     """The best of several, since a busy machine can only make it longer."""
     code = (
