@@ -21,9 +21,15 @@ $(VENV)/.installed: requirements.txt
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-# Adds the packages of the backends beyond TorchScript.
-setup-all: setup
+# Adds the packages of the backends beyond TorchScript, and what the suite is tested beside.
+setup-all: setup .compat/.installed
 	@$(PY) -m pip install --quiet --requirement requirements-successors.txt
+
+# Other people's pytest plugins, in a folder of their own: pytest loads whatever is in $(VENV).
+.compat/.installed: requirements-compat.txt | $(VENV)/.installed
+	@rm -rf .compat
+	@$(PY) -m pip install --quiet --no-deps --target .compat --requirement requirements-compat.txt
+	@touch $@
 
 # The suite itself and the answers of a few models; ten minutes at most on two cores.
 test: style

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .runner.run import run
     from .tasks import Task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Model", "Task", "__version__", "run"]
 
 

@@ -1,12 +1,18 @@
-"""The registry of backends: it finds every Backend that a file of this package defines."""
+"""The registry of backends: those that files of this package define, and those of other packages.
+
+A backend here is found because its file is there, one of another package by its entry point.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
+from collections.abc import Mapping
 from functools import cache
 
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
+from ._installed import defined_in, installed
 from .base import Backend
 
 SUPPORT = ("base", "session")
@@ -15,20 +21,26 @@ SUPPORT = ("base", "session")
 
 @cache
 def registry() -> dict[str, type[Backend]]:
-    """Every backend by name, in the order of the table's columns."""
+    """Every backend by name, in the order of the table's columns.
+
+    What another package brings and cannot be used is named on standard error, once.
+    """
+    found, problems = _found()
+    for problem in problems.values():
+        print(f"deploybench: {problem}", file=sys.stderr)
+    # Other packages cannot know each other's orders.
+    return {each.name: each for each in sorted(found, key=lambda each: (each.order, each.name))}
+
+
+def _found() -> tuple[list[type[Backend]], Mapping[str, str]]:
+    """Every backend, and why the entry points of the others cannot be used, by their names."""
     found: list[type[Backend]] = []
     for entry in pkgutil.iter_modules(__path__):
         if entry.name.startswith("_") or entry.name in SUPPORT:
             continue
-        module = importlib.import_module(f"{__name__}.{entry.name}")
-        found += [
-            member
-            for member in vars(module).values()
-            if isinstance(member, type)
-            and issubclass(member, Backend)
-            and member.__module__ == module.__name__
-        ]
-    return {backend.name: backend for backend in sorted(found, key=lambda each: each.order)}
+        found += defined_in(importlib.import_module(f"{__name__}.{entry.name}"))
+    others, problems = installed(found)
+    return [*found, *others], problems
 
 
 def default_names() -> list[str]:
@@ -46,6 +58,8 @@ def select(spec: str) -> list[str]:
         return list(known)
     names = [name.strip() for name in spec.split(",") if name.strip()]
     for name in names or [spec]:
+        if problem := _found()[1].get(name):
+            raise UsageError(problem)
         if name not in known:
             raise unknown_name("backend", name, known, also=", all")
     return list(dict.fromkeys(names))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch
 from ..errors import BackendUnavailable
+from ..installation import rebuild_line
 from .base import Backend
 from .session import Session
 
@@ -116,7 +117,7 @@ class InCppProcess(Backend):
         if not self._process().has_graphs:
             raise BackendUnavailable(
                 "the C++ program was built without CUDA's headers and cannot capture graphs: "
-                f"install the toolkit of CUDA {torch.version.cuda}, then make clean setup"
+                f"install the toolkit of CUDA {torch.version.cuda}, then {rebuild_line()}"
             )
 
     def _process(self) -> Runner:

@@ -9,6 +9,6 @@ from ..settings import Settings
 
 def require_openvino(settings: Settings) -> None:
     """Raise BackendUnavailable if OpenVINO is not installed, or if the run is on a GPU."""
-    require_packages(["openvino"])
+    require_packages(["openvino"], "openvino")
     if settings.on_cuda:
         raise BackendUnavailable("OpenVINO runs only on CPUs here: run with --device cpu")

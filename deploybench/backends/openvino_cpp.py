@@ -24,4 +24,4 @@ class OpenVinoCpp(InCppProcess):
 
         require_openvino(self.settings)
         super().require()
-        build_target("openvino_program", OPENVINO_DIR=package_folder("openvino"))
+        build_target("openvino_program", OPENVINO_DIR=package_folder("openvino", "openvino"))

@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING
 
 from ..batches import Batch
 from ..errors import BackendUnavailable
+from ..installation import install_line
 from .base import ExportedFormat
 from .inductor import one_kind_of_error
 
 if TYPE_CHECKING:
     from torch import nn
 
-INSTALL = "pip install -r requirements-successors.txt"
 
-
-def require_packages(names: Iterable[str]) -> None:
-    """Raise BackendUnavailable for the first package that is not installed."""
+def require_packages(names: Iterable[str], extra: str = "onnx") -> None:
+    """Raise BackendUnavailable for the first package, of an extra, that is not installed."""
     from importlib.util import find_spec
 
     for name in names:
         if find_spec(name) is None:
-            raise BackendUnavailable(f"{name} is not installed: {INSTALL}")
+            raise BackendUnavailable(f"{name} is not installed: {install_line(extra)}")
 
 
 class OnnxFile(ExportedFormat):

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import processes
 from ..errors import BackendFailed
+from ..installation import rebuild_line
 from ..settings import Settings, require_in_force
 from . import tensors
 
@@ -168,7 +169,7 @@ class Runner:
         if about.get("protocol") != PROTOCOL:
             raise BackendFailed(
                 f"the C++ program has protocol {about.get('protocol')}, but this version needs "
-                f"{PROTOCOL}; build it again: make clean setup"
+                f"{PROTOCOL}; build it again: {rebuild_line()}"
             )
         self.has_graphs = about.get("graphs") == "1"
 

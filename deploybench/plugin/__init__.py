@@ -7,7 +7,8 @@ which reads the top-level conftest.py, stay fast.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import argparse
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
@@ -16,7 +17,9 @@ import pytest
 from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, Unsupported
 from ..runner.options import RunOptions
+from . import neighbours
 from .given_options import TEXTS, PytestOptions, read_options
+from .ordering import keep_together
 from .progress import Progress
 
 pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
@@ -27,8 +30,32 @@ TIMED = pytest.StashKey[dict[str, tuple[str, str, int]]]()
 """Model, backend and batch size of each timed test of this session, by its node id."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+CONFLICTS = pytest.StashKey[Callable[[], None]]()
+"""Ends the watch for options that others add too."""
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of one group, each also readable from pytest.ini."""
+    try:
+        _add_options(parser)
+    except (argparse.ArgumentError, ValueError) as error:
+        if taken := neighbours.conflicting(error, option_names()):
+            raise pytest.UsageError(
+                f"a conftest.py or another plugin {neighbours.rename(taken)}"
+            ) from None
+        raise
+    config: Any = pluginmanager.get_plugin("pytestconfig")
+    config.stash[CONFLICTS] = neighbours.name_conflicts(pluginmanager, option_names())
+
+
+def option_names() -> list[str]:
+    """The options of this plugin, as on the command line, and their keys."""
+    keys = [option.key for option in TEXTS]
+    keys += [*options.FLAGS, "resume", "keep_artifacts"]
+    return [f"--{key.replace('_', '-')}" for key in keys] + keys
+
+
+def _add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("deploybench", "deploybench: checked answers, honest latencies")
     for option in TEXTS:
         text = f"{option.help} (default: {option.default})" if option.default else option.help
@@ -54,10 +81,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; one that cannot be used ends the run here, before any test."""
-    config.addinivalue_line("markers", "slow: takes minutes; run with -m slow")
+    config.stash[CONFLICTS]()
     # Every saved run keeps its raw samples: runs cannot be pooled from summaries.
     config.option.benchmark_save_data = True
     try:
+        neighbours.require_pytest_benchmark(config)
         config.stash[OPTIONS] = read_options(config)
     except DeploybenchError as error:
         raise pytest.UsageError(str(error)) from None
@@ -103,7 +131,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Deselect repeated timed tests, and let pytest-benchmark recognise the timed ones.
+    """Deselect repeated timed tests, keep a model's cases together, let pytest-benchmark see them.
 
     A run contains each case once, because repeating means repeating the process. For
     --benchmark-only and --benchmark-skip, pytest-benchmark looks at the fixtures that a test names,
@@ -117,7 +145,9 @@ def pytest_collection_modifyitems(
     for item in timed:
         item.fixturenames = [*item.fixturenames, "benchmark"]
     try:
-        return (yield)
+        outcome = yield
+        keep_together(items)
+        return outcome
     finally:
         for item, names in zip(timed, named, strict=True):
             item.fixturenames = names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import median
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import UsageError, WrongAnswer
+from ..errors import WrongAnswer
 from ..models import Model
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
+from .neighbours import given, require_undisturbed
 from .progress import LATENCY_PROPERTY
 from .replay import replay
 from .saving import SAVING
@@ -48,8 +48,18 @@ def batch_size(request: pytest.FixtureRequest, run_options: RunOptions) -> int:
 
 @pytest.fixture(scope="package")
 def check_inputs() -> int:
-    """The number of distinct inputs that check each case; a folder of tests may override it."""
+    """The number of distinct inputs that check each answer; a folder of tests may override it."""
     return 8
+
+
+@pytest.fixture(scope="package")
+def timed_inputs() -> int:
+    """The number of distinct inputs that a timed case answers; a folder of tests may override it.
+
+    The check comes before every figure, and the float64 reference of eight images would take as
+    long as the timing itself.
+    """
+    return 2
 
 
 @pytest.fixture(scope="package")
@@ -63,22 +73,20 @@ def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]
 
 @pytest.fixture(scope="package")
 def timed_options(
-    request: pytest.FixtureRequest, run_options: RunOptions, check_inputs: int
+    request: pytest.FixtureRequest, run_options: RunOptions, timed_inputs: int
 ) -> RunOptions:
-    """The options of a timed run: pytest-benchmark's own options set the bounds."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        raise UsageError(
-            "tests/perf cannot run in parallel: cases would disturb each other; run it without -n"
-        )
-    given = request.config.getoption
+    """The options of a timed run: pytest-benchmark's own options, if given, set the bounds."""
+    config = request.config
+    require_undisturbed(config)
+    max_seconds = given(config, "--benchmark-max-time")
     return replace(
         run_options,
-        inputs=check_inputs,
-        min_rounds=given("benchmark_min_rounds"),
-        max_seconds=float(given("benchmark_max_time")),
+        inputs=timed_inputs,
+        min_rounds=given(config, "--benchmark-min-rounds"),
+        max_seconds=None if max_seconds is None else float(max_seconds),
         # Older versions of pytest-benchmark have neither.
-        precision=given("benchmark_precision", None),
-        confidence=given("benchmark_confidence", None),
+        precision=config.getoption("benchmark_precision", None),
+        confidence=config.getoption("benchmark_confidence", None),
     )
 
 

@@ -123,3 +123,13 @@ def by_name(kind: Kind) -> Kind:
         key: fitting(each, kind, key if key.isprintable() else ascii(key))
         for key, each in an_object(given).items()
     }
+
+
+def is_of_another_test(benchmark: Any) -> bool:
+    """Whether an entry of a saved run has none of our marks: another test's beside ours."""
+    if not isinstance(benchmark, dict) or not {"params", "extra_info"} <= benchmark.keys():
+        return False
+    params, info = benchmark["params"] or {}, benchmark["extra_info"]
+    if not (isinstance(params, dict) and isinstance(info, dict)):
+        return False
+    return not {"model", "backend", "column", "column_order"} & {*params, *info}

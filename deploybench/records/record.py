@@ -292,6 +292,7 @@ class RunRecord:
         cases = tuple(
             CaseRecord.from_json(benchmark, f"{path}, benchmark {number}")
             for number, benchmark in enumerate(benchmarks, start=1)
+            if not kinds.is_of_another_test(benchmark)
         )
         cells = Counter((case.model, case.column, case.batch_size) for case in cases)
         for (model, column, _), times in cells.items():

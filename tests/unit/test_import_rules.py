@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "processes": {"errors"},
     "command": {"errors"},
+    "installation": {"errors"},
     "settings": {"errors", "machine"},
     "options": {"errors", "settings", "machine", "models", "tasks", "backends"},
     "project": {"errors", "options", "models"},
@@ -29,10 +30,10 @@ MAY_IMPORT = {
     "models": {"errors", "batches", "nested", "tasks"},
     "tasks": {"errors", "nested"},
     "machine": {"errors"},
-    "native": {"errors", "files", "processes", "settings"},
-    "formats": {"errors", "batches", "native", "nested"},
+    "native": {"errors", "files", "processes", "settings", "installation"},
+    "formats": {"errors", "batches", "installation", "native", "nested"},
     "backends": {
-        *("errors", "settings", "processes", "batches", "nested"),
+        *("errors", "settings", "processes", "batches", "nested", "installation"),
         *("formats", "native", "machine"),
     },
     "timing": {"errors", "settings", "batches", "machine", "backends.session"},
@@ -43,6 +44,7 @@ MAY_IMPORT = {
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
     "report": {"errors", "records", "analysis"},
+    "suite": {"models", "tasks", "runner"},
     "plugin": {
         *("errors", "settings", "options", "project", "files", "processes", "__version__"),
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
@@ -55,7 +57,7 @@ ONLY_IN = {
     "_pytest": {"plugin"},
     "pytest_benchmark": {"plugin"},
     "xdist": {"plugin"},
-    "argparse": {"command"},
+    "argparse": {"command", "plugin"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
 }
@@ -146,7 +148,7 @@ def modules(*folders: str) -> str:
     ("program", "absent"),
     [
         (modules("records", "analysis", "report"), ("torch", "pytest")),
-        (modules("plugin"), ("torch",)),
+        (modules("plugin", "suite"), ("torch",)),
         (modules("options", "project", "settings", "command"), ("torch", "pytest")),
         ("from deploybench.backends import registry; registry()", ("torch", "pytest")),
         (
@@ -155,7 +157,7 @@ def modules(*folders: str) -> str:
             ("torch", "torchvision", "pytest"),
         ),
     ],
-    ids=["records, analysis, report", "plugin", "options", "backends", "models"],
+    ids=["records, analysis, report", "plugin, suite", "options", "backends", "models"],
 )
 def test_what_must_be_quick_to_import_is_without(program, absent):
     check = f"import sys; {program}; print([name for name in {absent} if name in sys.modules])"

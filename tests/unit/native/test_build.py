@@ -30,7 +30,7 @@ def site(tmp_path, monkeypatch):
         (build / native_build.NAME).write_text("program")
 
     monkeypatch.setattr(native_build, "find_torch", lambda: torch_folder)
-    monkeypatch.setattr(native_build, "_build", build)
+    monkeypatch.setattr(native_build, "build_in", build)
     return source, torch_folder, builds
 
 
@@ -91,7 +91,7 @@ def test_a_build_that_was_broken_off_is_not_taken_for_done(site, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(native_build, "_build", broken_off)
+        patch.setattr(native_build, "build_in", broken_off)
         with pytest.raises(KeyboardInterrupt):
             native_build.ensure_runner(source, source / "build")
     native_build.ensure_runner(source, source / "build")
@@ -99,7 +99,7 @@ def test_a_build_that_was_broken_off_is_not_taken_for_done(site, monkeypatch):
 
 
 def _hold_lock(folder: Path, seconds: float) -> None:
-    with native_build._one_at_a_time(folder):
+    with native_build.one_at_a_time(folder):
         (folder / "held").touch()
         time.sleep(seconds)
         (folder / "held").unlink()
@@ -110,7 +110,7 @@ def test_two_processes_do_not_build_at_once(tmp_path):
     other.start()
     while not (tmp_path / "held").exists():
         time.sleep(0.01)
-    with native_build._one_at_a_time(tmp_path):
+    with native_build.one_at_a_time(tmp_path):
         assert not (tmp_path / "held").exists()
     other.join()
 

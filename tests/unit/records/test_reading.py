@@ -29,6 +29,16 @@ def test_a_saved_run_keeps_every_sample(tmp_path):
     assert run.fingerprint["threads"] == 4
 
 
+def test_a_benchmark_of_another_test_is_passed_over_and_one_of_ours_is_not():
+    run = document({("alexnet", "cpp"): [0.003]})
+    other = {"name": "test_own", "params": None, "extra_info": {}, "stats": {"data": [1.0]}}
+    run["benchmarks"].insert(0, other)
+    assert [case.model for case in RunRecord.from_json(run, Path("run")).cases] == ["alexnet"]
+    run["benchmarks"].insert(0, {**other, "params": {"model": "alexnet"}})
+    with pytest.raises(FileError, match="benchmark 1"):
+        RunRecord.from_json(run, Path("run"))
+
+
 def test_a_log_is_read_as_the_article_reads_it(tmp_path):
     path = tmp_path / "bench.log"
     path.write_text(

@@ -1,0 +1,111 @@
+"""The C++ program of an installed package, built on first use into the user's cache.
+
+Each torch, compiler and state of the sources has a folder of its own, so that environments that
+differ do not build in turns. What is built appears there complete, by a rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from ..errors import BackendUnavailable
+from ..files import replacing
+from ..installation import CACHE_VARIABLE, cache_folder
+from . import build as building
+
+
+def cached_runner(source: Path) -> Path:
+    """The path of the program, built first if this torch, compiler and sources have none.
+
+    A built program needs no compiler. Raises BackendUnavailable if it cannot be built.
+    """
+    definitions = building.definitions_of(building.find_torch())
+    group = _group(source, definitions)
+    try:
+        compiler = building.find_compiler()
+    except BackendUnavailable:
+        built = sorted(group.parent.glob(f"{group.name}-*/{building.NAME}"))
+        if not built:
+            raise
+        return built[0]
+    folder = _of_compiler(group, compiler)
+    program = folder / building.NAME
+    if program.exists():
+        return program
+    with building.one_at_a_time(folder):
+        if not program.exists():
+            building.announce(program, compiler)
+            _put(building.NAME, source, folder, definitions, compiler, "all")
+    return program
+
+
+def cache_target(source: Path, name: str, needs: Mapping[str, Path]) -> None:
+    """Build the library of another target beside the program, unless it is up to date.
+
+    needs: the CMake variables of the target, all of them folders.
+    """
+    folder = cached_runner(source).parent
+    stamp, library = folder / f"{name}.built-from", f"lib{name}.so"
+    built_from = repr([(key, str(path), path.stat().st_mtime_ns) for key, path in needs.items()])
+    with building.one_at_a_time(folder):
+        is_current = stamp.exists() and stamp.read_text() == built_from
+        if is_current and (folder / library).exists():
+            return
+        definitions = building.definitions_of(building.find_torch())
+        definitions |= {key: str(path) for key, path in needs.items()}
+        _put(library, source, folder, definitions, building.find_compiler(), name)
+        with replacing(stamp) as unfinished:
+            unfinished.write_text(built_from)
+
+
+def _put(
+    file: str,
+    source: Path,
+    folder: Path,
+    definitions: Mapping[str, str],
+    compiler: str,
+    target: str,
+) -> None:
+    """Build `target` apart and move its file into `folder`; the caller holds the folder's lock."""
+    apart = folder / "unfinished"
+    try:
+        # What an earlier build left that failed, with its log, or was killed.
+        shutil.rmtree(apart, ignore_errors=True)
+        apart.mkdir()
+        building.build_in(source, apart, definitions, compiler, target)
+        (apart / file).replace(folder / file)
+    except OSError as error:
+        raise BackendUnavailable(
+            f"the C++ program cannot be built in {folder} ({error.strerror}); set "
+            f"{CACHE_VARIABLE} to another folder"
+        ) from error
+    shutil.rmtree(apart, ignore_errors=True)
+
+
+def _group(source: Path, definitions: Mapping[str, str]) -> Path:
+    """The path that the folders of all compilers begin with, for one torch and state of sources."""
+    version = (Path(definitions["TORCH_DIR"]) / "version.py").read_text()
+    found = re.search(r"__version__ = '([\w.+]+)'", version)
+    materials = building.fingerprint(source, definitions)
+    return cache_folder() / f"torch{found[1] if found else ''}-{materials[:16]}"
+
+
+@cache
+def _of_compiler(group: Path, compiler: str) -> Path:
+    """The folder of a compiler, by its path and by what it says of its version."""
+    try:
+        ran = subprocess.run(
+            [compiler, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BackendUnavailable(
+            f"the C++ compiler {compiler} cannot be run ({error}); set CXX to another"
+        ) from error
+    digest = hashlib.sha256(f"{Path(compiler).resolve()}\n{ran.stdout}".encode()).hexdigest()
+    return group.with_name(f"{group.name}-{digest[:8]}")
