@@ -1,0 +1,1 @@
+"""The tests that `deploybench bench` and `deploybench check` run, from any folder."""
