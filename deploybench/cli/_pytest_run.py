@@ -17,7 +17,8 @@ SUITE = Path(__file__).resolve().parents[1] / "suite"
 LATENCY, ANSWERS = SUITE / "test_latency.py", SUITE / "test_answers.py"
 # No pytest.ini, conftest.py or addopts of the folder can change what is measured.
 ALONE = ("-p", "deploybench.plugin", "-c", os.devnull, "--noconftest")
-DEFAULTS = ("--benchmark-min-rounds=20", "--benchmark-max-time=0.5")
+# As addopts, so that PYTEST_ADDOPTS and the command line override them.
+DEFAULTS = ("-o", "addopts=--benchmark-min-rounds=20 --benchmark-max-time=0.5")
 PASSED_ON = """\
 All other options go to pytest, for example -k, -x, --maxfail, --junitxml, --resume and
 --keep-artifacts."""

@@ -45,15 +45,24 @@ MAY_IMPORT = {
         *("errors", "settings", "options", "files", "processes", "__version__"),
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
     },
+    "suite": set(),
+    "cli": {
+        *("errors", "settings", "options", "files", "nested", "command", "__version__"),
+        *("models", "formats", "backends", "native", "machine", "runner"),
+        *("records", "analysis", "report"),
+    },
+    "__main__": {"cli"},
 }
 
 # By what is imported from elsewhere: who alone may.
 ONLY_IN = {
-    "pytest": {"plugin"},
+    "pytest": {"plugin", "suite", "cli"},
     "_pytest": {"plugin"},
     "pytest_benchmark": {"plugin"},
     "xdist": {"plugin"},
-    "argparse": {"command"},
+    "argparse": {"command", "cli"},
+    "argcomplete": {"cli"},
+    "rich_argparse": {"cli"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
 }
@@ -146,6 +155,7 @@ def modules(*folders: str) -> str:
         (modules("records", "analysis", "report"), ("torch", "pytest")),
         (modules("plugin"), ("torch",)),
         (modules("options", "settings", "command"), ("torch", "pytest")),
+        (modules("cli"), ("torch", "pytest", "pandas")),
         ("from deploybench.backends import registry; registry()", ("torch", "pytest")),
         (
             "from deploybench.models import torchvision_zoo as zoo; zoo.select('article'); "
@@ -153,7 +163,7 @@ def modules(*folders: str) -> str:
             ("torch", "torchvision", "pytest"),
         ),
     ],
-    ids=["records, analysis, report", "plugin", "options", "backends", "models"],
+    ids=["records, analysis, report", "plugin", "options", "cli", "backends", "models"],
 )
 def test_what_must_be_quick_to_import_is_without(program, absent):
     check = f"import sys; {program}; print([name for name in {absent} if name in sys.modules])"
