@@ -38,12 +38,8 @@ def test_every_subcommand_is_found():
 
 @pytest.mark.parametrize("words", [[], ["--help"]])
 def test_the_help_names_every_subcommand_in_a_group_with_an_example(words, capsys):
-    if words:
-        with pytest.raises(SystemExit, match="0"):
-            cli.main(words)
-    else:
-        with pytest.raises(SystemExit, match="0"):
-            cli.main([])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(words)
     lines = capsys.readouterr().out.splitlines()
     assert [line[:-1] for line in lines if line[:-1] in GROUPS] == list(GROUPS)
     for name, each in subcommands().items():
@@ -108,10 +104,7 @@ def test_without_rich_argparse_help_is_plain(monkeypatch):
 
 
 def test_brackets_and_backticks_survive_the_colours(monkeypatch):
-    rich_argparse = pytest.importorskip("rich_argparse")
-    assert issubclass(
-        rich_argparse.RawDescriptionRichHelpFormatter, rich_argparse.RichHelpFormatter
-    )
+    pytest.importorskip("rich_argparse")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     parser = _parsers.subcommand_parser(subcommands()["bench"])
