@@ -14,7 +14,7 @@ from typing import Any
 from .. import options
 
 SUITE = Path(__file__).resolve().parents[1] / "suite"
-LATENCY, ANSWERS = SUITE / "test_latency.py", SUITE / "test_answers.py"
+LATENCY, ANSWERS = SUITE / "latency.py", SUITE / "answers.py"
 # No pytest.ini, conftest.py or addopts of the folder can change what is measured.
 ALONE = ("-p", "deploybench.plugin", "-c", os.devnull, "--noconftest")
 # As addopts, so that PYTEST_ADDOPTS and the command line override them.
