@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="package")
 def check_inputs() -> int:
-    """Fewer than the check alone takes: the check comes before every number, and must not outlast it."""
+    """Fewer than the check alone takes: the check comes before every number."""
     return 2
 
 
