@@ -1,4 +1,4 @@
-"""Runs the tools: parses the arguments and reports errors in one line."""
+"""Runs the command and the tools: parses the arguments and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from .errors import DeploybenchError
 
 
 def run_command(
-    main: Callable[[argparse.Namespace], int | None], parser: argparse.ArgumentParser
+    main: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    arguments: argparse.Namespace | None = None,
 ) -> int:
-    """Parse the command line, call `main` with it and return the exit code.
+    """Call `main` with `arguments`, by default the command line's, and return the exit code.
 
     0, or what `main` returns; 2 for an error that the user can fix or that the system reports,
     printed as one line; 70 for a bug, printed with its place; 141 if the reader of the output
     closed it; 130 after Ctrl-C; 143 after SIGTERM. So 1 always comes from `main`.
     """
-    arguments = parser.parse_args()
+    arguments = parser.parse_args() if arguments is None else arguments
     # As an exception, so that cleanup code ends the processes it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

@@ -14,31 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from deploybench.cli._parsers import tool_parser
+from deploybench.cli._read_image import EPILOG, add_arguments, main
 from deploybench.command import run_command
-from deploybench.files import replacing
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Write the file."""
-    from deploybench.models.images import read_image
-
-    image = read_image(arguments.image)
-    with replacing(arguments.out) as unfinished:
-        image.numpy().astype("<f4").tofile(unfinished)
-    print(f"{arguments.out}  {arguments.out.stat().st_size} bytes")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="read_image",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example: python tools/read_image.py photo.jpg photo.dat",
-    )
-    parser.add_argument("image", type=Path, help="any image that Pillow reads")
-    parser.add_argument("out", type=Path, metavar="out.dat", help="the file to write")
-    return parser
+    return tool_parser("read_image", __doc__, EPILOG, add_arguments)
 
 
 if __name__ == "__main__":

@@ -49,15 +49,24 @@ MAY_IMPORT = {
         *("errors", "settings", "options", "project", "files", "processes", "__version__"),
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
     },
+    "cli": {
+        *("errors", "settings", "options", "files", "batches", "nested", "command", "__version__"),
+        "installation",
+        *("models", "formats", "backends", "native", "machine", "runner"),
+        *("records", "analysis", "report"),
+    },
+    "__main__": {"cli"},
 }
 
 # By what is imported from elsewhere: who alone may.
 ONLY_IN = {
-    "pytest": {"plugin"},
+    "pytest": {"plugin", "suite", "cli"},
     "_pytest": {"plugin"},
     "pytest_benchmark": {"plugin"},
     "xdist": {"plugin"},
-    "argparse": {"command", "plugin"},
+    "argparse": {"command", "plugin", "cli"},
+    "argcomplete": {"cli"},
+    "rich_argparse": {"cli"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
 }
@@ -150,6 +159,7 @@ def modules(*folders: str) -> str:
         (modules("records", "analysis", "report"), ("torch", "pytest")),
         (modules("plugin", "suite"), ("torch",)),
         (modules("options", "project", "settings", "command"), ("torch", "pytest")),
+        (modules("cli"), ("torch", "pytest", "pandas")),
         ("from deploybench.backends import registry; registry()", ("torch", "pytest")),
         (
             "from deploybench.models import torchvision_zoo as zoo; zoo.select('article'); "
@@ -157,7 +167,7 @@ def modules(*folders: str) -> str:
             ("torch", "torchvision", "pytest"),
         ),
     ],
-    ids=["records, analysis, report", "plugin, suite", "options", "backends", "models"],
+    ids=["records, analysis, report", "plugin, suite", "options", "cli", "backends", "models"],
 )
 def test_what_must_be_quick_to_import_is_without(program, absent):
     check = f"import sys; {program}; print([name for name in {absent} if name in sys.modules])"

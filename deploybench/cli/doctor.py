@@ -1,0 +1,66 @@
+"""`deploybench doctor`: what of this machine disturbs measurements."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..installation import cache_folder, is_checkout
+from ..native import build
+from ._subcommands import HERE
+
+NAME = "doctor"
+SUMMARY = "Say what of this machine disturbs measurements, and what to do about it."
+GROUP = HERE
+EXAMPLE = ""
+EPILOG = """\
+examples:
+  {command}
+  {command} --strict
+
+One finding a line: ok, look, or not known; then what was seen and what to do.
+
+exit codes:
+  0 done
+  1 with --strict: there is something to look at"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--strict", action="store_true", help="exit code 1 if there is something to look at"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the findings and their count."""
+    from ..machine import doctor
+    from ..machine.finding import LOOK, Place
+
+    tools: dict[str, Callable[[], object]] = {
+        "C++ compiler": build.find_compiler,
+        "cmake": partial(build.build_tool, "cmake"),
+        "ninja": partial(build.build_tool, "ninja"),
+    }
+    found = doctor.examine(Place(), tools, _folders())
+    for finding in found:
+        print(finding.line())
+    count = sum(finding.verdict == LOOK for finding in found)
+    print(f"{len(found)} findings, {count} to look at")
+    return int(arguments.strict and count > 0)
+
+
+def _folders() -> dict[str, Path]:
+    """The folders that a run writes to."""
+    home = Path.home() / ".cache"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home)
+    return {
+        "C++ program": build.BUILD if is_checkout() else cache_folder(),
+        "pretrained weights": Path(os.environ.get("TORCH_HOME") or cache / "torch"),
+        "exported files": Path(tempfile.gettempdir()),
+        "saved runs": Path.cwd() / ".benchmarks",
+    }

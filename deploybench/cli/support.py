@@ -1,0 +1,142 @@
+"""`deploybench support`: which backend gives which model's answer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from .. import backends, options
+from ..files import replacing
+from ..machine import packages
+from ..models import references
+from ..runner import support
+from ..runner.support import Finding, Survey
+from ._subcommands import DEPLOY
+
+NAME = "support"
+SUMMARY = "Check every model through every backend, and write a page of the answers."
+GROUP = DEPLOY
+EXAMPLE = "--models resnet18 --backends all"
+EPILOG = """\
+examples:
+  {command} --models resnet18 --backends all
+  {command} --models all --backends traced,onnxruntime
+
+Findings of an earlier survey are kept and not tried again, so an interrupted survey
+continues where it stopped. Backends with a compiler take minutes for a model.
+
+exit codes:
+  0 all answers are right
+  1 an answer is different
+  2 an argument or a file cannot be used"""
+
+
+def add_arguments(parser: argparse.ArgumentParser, folder: Path = Path()) -> None:
+    """Add the arguments. folder: of the page and the findings; its name is in the help."""
+    shown = Path(folder.name)
+    parser.add_argument(
+        "--models",
+        default="article",
+        metavar=options.MODELS.metavar,
+        help=f"{options.MODELS.help} (default: article)",
+    )
+    parser.add_argument(
+        "--backends",
+        default="all",
+        metavar=options.BACKENDS.metavar,
+        help=f"{options.BACKENDS.help} (default: all)",
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="cpu, cuda or cuda:N (default: cpu)"
+    )
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        metavar=options.DTYPE.metavar,
+        help=f"{options.DTYPE.help} (default: float32)",
+    )
+    parser.add_argument(
+        "--processes", default="1", metavar="N", help="models checked in parallel (default: 1)"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="the time limit of one case (default: 900)",
+    )
+    parser.add_argument(
+        "--findings",
+        type=Path,
+        default=folder / "support.json",
+        metavar="FILE",
+        help=f"the file of all findings (default: {shown / 'support.json'})",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=folder / "support.md",
+        metavar="FILE",
+        help=f"the page to write (default: {shown / 'support.md'})",
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Survey the cases without a finding, and write the page after each of them."""
+    chosen = {model.reference or "": model.name for model in references.select(arguments.models)}
+    models = list(chosen.values())
+    names = backends.select(arguments.backends)
+    processes = options.positive("--processes")(arguments.processes)
+    found = support.read(arguments.findings, conditions(arguments))
+    due = {
+        reference: [name for name in names if (model, name) not in found.findings]
+        for reference, model in chosen.items()
+    }
+    due = {reference: wanted for reference, wanted in due.items() if wanted}
+    left = sum(map(len, due.values()))
+
+    def note(reference: str, backend: str, finding: Finding) -> None:
+        nonlocal left
+        model = chosen[reference]
+        left -= 1
+        found.findings[model, backend] = finding
+        found.save(arguments.findings)
+        write_page(found, arguments.output)
+        words = ": ".join(filter(None, (finding.outcome, finding.reason)))
+        print(f"[{left} left] {model:<20} {backend:<15} {words}", flush=True)
+
+    support.survey(due, worker_arguments(arguments, processes), arguments.deadline, note, processes)
+    write_page(found, arguments.output)
+    wrong = sum(
+        found.findings[model, name].outcome == support.DIFFERENT
+        for model in models
+        for name in names
+    )
+    print(f"{arguments.output}: {len(models)} models, {len(names)} backends, {wrong} different")
+    return 1 if wrong else 0
+
+
+def write_page(found: Survey, path: Path) -> None:
+    """Write the page of all findings so far."""
+    with replacing(path) as unfinished:
+        page = support.to_markdown(found, list(backends.registry()))
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]:
+    """The arguments of each worker process; parallel workers share the cores."""
+    given = [f"--device={arguments.device}", f"--dtype={arguments.dtype}"]
+    if processes > 1:
+        threads = max(1, len(os.sched_getaffinity(0)) // processes)
+        given.append(f"--threads={threads}")
+    return given
+
+
+def conditions(arguments: argparse.Namespace) -> dict[str, str]:
+    """The conditions that all findings of one page share."""
+    needed = {name for backend in backends.registry().values() for name in backend.packages()}
+    names = ("torch", "torchvision", *sorted(needed))
+    versions = {name: packages.installed_version(name) or "absent" for name in names}
+    return {"device": arguments.device, "dtype": arguments.dtype, **versions}
