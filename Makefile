@@ -21,9 +21,9 @@ $(VENV)/.installed: requirements.txt
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-# Adds the packages of the backends beyond TorchScript.
+# Adds the packages of the backends beyond TorchScript, and those of the examples.
 setup-all: setup
-	@$(PY) -m pip install --quiet --requirement requirements-successors.txt
+	@$(PY) -m pip install --quiet --requirement requirements-successors.txt --requirement examples/efficientnet_lite/requirements.txt
 
 # The suite itself and the answers of a few models; ten minutes at most on two cores.
 test: style
