@@ -138,32 +138,35 @@ def _from_callable(build: Callable[[], Any], source: _Source, given: Given) -> l
             "for example a function that calls it"
         )
     if given.inputs is not None and not _says_model(build):
-        return [
-            Model(
-                source.name,
-                build=build,
-                inputs=given.inputs,
-                task=given.task or "classification",
-                labels=given.labels,
-                reference=source.origin.reference(
-                    source.name,
-                    input=format_shapes(given.inputs),
-                    task=given.task,
-                ),
-            )
-        ]
+        return [_of_callable(build, source, given)]
     with one_line(f"'{item}' raises an error when it is called"):
         made = build()
     if isinstance(made, Model | list | tuple):
         return _models(made, source, given)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(made, torch.nn.Module):
+        if given.inputs is not None:  # its class is called Model too
+            return [_of_callable(build, source, given)]
         raise UsageError(
             f"'{item}' returns a module without saying what its input is; add its shape without "
             "the batch dimension, for example --input 3x224x224"
         )
     raise UsageError(
         f"'{item}' returns a {type(made).__name__}, not a torch.nn.Module; return the module"
+    )
+
+
+def _of_callable(build: Callable[[], Any], source: _Source, given: Given) -> Model:
+    assert given.inputs is not None
+    return Model(
+        source.name,
+        build=build,
+        inputs=given.inputs,
+        task=given.task or "classification",
+        labels=given.labels,
+        reference=source.origin.reference(
+            source.name, input=format_shapes(given.inputs), task=given.task
+        ),
     )
 
 

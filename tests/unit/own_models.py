@@ -20,6 +20,14 @@ def make_model() -> Model:
     return Model("returned", build=Tiny, inputs=SHAPE)
 
 
+def make_other_model() -> OtherModel.Model:
+    return Tiny()
+
+
+class OtherModel:
+    Model = Tiny
+
+
 class TwoInputs(nn.Module):
     def forward(self, image: Tensor, vector: Tensor) -> Tensor:
         return image.mean(dim=(2, 3)) + vector

@@ -52,6 +52,7 @@ def test_a_callable_becomes_a_model_with_what_is_given_beside_it():
     assert model.build is own_models.make_tiny
     assert names(f"{HERE}:Prints", IMAGE) == ["Prints"], "a class is a callable too"
     assert names(f"{HERE}:make_model,{HERE}:make_tiny", IMAGE) == ["returned", "make_tiny"]
+    assert names(f"{HERE}:make_other_model", IMAGE) == ["make_other_model"]
 
 
 @pytest.mark.parametrize(
