@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from deploybench.errors import FileError, UsageError
 from deploybench.models import images, torchvision_zoo, weights
-from deploybench.models.random_weights import Draw, first_guess
+from deploybench.models.draws import Draw, first_guess
 
 MODEL = "shufflenet_v2_x0_5"
 ZOO_MODEL = torchvision_zoo.model(MODEL)
