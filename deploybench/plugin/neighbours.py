@@ -78,8 +78,7 @@ def require_undisturbed(config: pytest.Config) -> None:
     """Raise UsageError if another plugin would distort or take over what is timed."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
         raise UsageError(
-            "timed tests cannot run in parallel: cases would disturb each other; run them without "
-            "-n"
+            "a timed test cannot run in parallel: cases would disturb each other; run it without -n"
         )
     codspeed = config.pluginmanager.hasplugin("codspeed")
     if codspeed and (config.getoption("codspeed", False) or os.environ.get("CODSPEED_ENV")):

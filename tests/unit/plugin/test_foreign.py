@@ -162,7 +162,7 @@ def test_timed_tests_are_refused_by_workers_of_xdist_and_answers_are_not(reposit
     repository.measure_tiny()
     ran = repository.pytest("-n1", "--backends=scripted")
     assert "1 passed, 1 error" in ran.stdout
-    assert "run them without -n" in ran.stdout
+    assert "run it without -n" in ran.stdout
 
 
 @needs_compat
