@@ -122,7 +122,10 @@ def test_without_timm_the_command_that_installs_it_is_named(monkeypatch):
         pytest.param("timm:mobilenetv3_small_050", marks=needs_timm),
     ],
 )
-def test_the_answers_agree_with_random_weights(spec, backend):
+def test_the_answers_agree_with_random_weights(spec, backend, request):
+    if backend == "cpp" and ".detection:" in spec:
+        reason = "the C++ program does not load torchvision's operators, such as nms"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     plan = Plan(settings.resolve("cpu"), RANDOM, inputs=2)
     (model,) = references.select(spec)
     with Workbench(plan) as bench, bench.case(model, backend) as case:
