@@ -63,7 +63,11 @@ class Checkout:
 
     def _run(self, command: str) -> subprocess.CompletedProcess[str]:
         collect = " --collect-only" if command == "make test" or "--models all" in command else ""
-        environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if "MAKE" not in name and name != "ARGS"
+        }
         environment |= {
             "PYTEST_ADDOPTS": SHORT + collect,
             "PIP_NO_INDEX": "1",
