@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import backends, options
 from ..errors import UsageError
-from ..models import references, torchvision_zoo
+from ..models import Model, references, torchvision_zoo, weights, zoos
 from ..nested import flatten
 from ..settings import BASELINE
 from ._subcommands import DEPLOY
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAME = "infer"
 SUMMARY = "Print the five most likely labels of a photo, through any backend."
@@ -42,13 +47,18 @@ def main(arguments: argparse.Namespace) -> None:
     for kind, names in (("model", models), ("backend", chosen)):
         if len(names) != 1:
             raise UsageError(f"{kind} names {len(names)} {kind}s; give one")
+    model = models[0]
+    if model.task_name != "classification":
+        raise UsageError(
+            f"{model.name} is judged as {model.task_name}; infer needs a classification model"
+        )
 
     from ..models import images
     from ..runner.prepared_model import Plan
     from ..runner.workbench import Workbench
     from ..settings import resolve
 
-    image = images.read_image(arguments.image, torchvision_zoo.preprocess(models[0].name))
+    image = images.read_image(arguments.image, model.preprocessing())
     plan = Plan(
         settings=resolve(
             options.DEVICE.value(arguments.device), options.THREADS.value(arguments.threads)
@@ -58,18 +68,38 @@ def main(arguments: argparse.Namespace) -> None:
     with (
         redirect_stdout(sys.stderr),  # what the model prints
         Workbench(plan) as bench,
-        bench.case(models[0], chosen[0]) as case,
+        bench.case(model, chosen[0]) as case,
     ):
         output = case.session.predict((image.unsqueeze(0),))
-    logits, *_ = flatten(output).values()
-    probabilities = logits.softmax(dim=1)[0]
-    if plan.weights.label == "random":
+    probabilities = _probabilities(output, model)
+    if weights.of_model(model, plan.weights) == weights.RANDOM:
         print(
             "the weights are random, so the labels mean nothing; use --weights pretrained",
             file=sys.stderr,
         )
-    labels = models[0].labels or torchvision_zoo.labels()
-    if len(labels) != len(probabilities):  # a state dict may have brought another head
-        labels = [f"class {index}" for index in range(len(probabilities))]
+    labels = _labels(model, len(probabilities))
     for value, index in zip(*probabilities.topk(min(5, len(labels))), strict=True):
         print(f"{labels[index]} {100 * value:.2f}%")
+
+
+def _probabilities(output: object, model: Model) -> Tensor:
+    """Those of the classes: the first tensor of the output, or its softmax if it has logits."""
+    first, *_ = flatten(output).values()
+    if first.ndim != 2:
+        raise UsageError(
+            f"{model.name} gives {list(first.shape)}, not logits of shape [1, classes]; infer "
+            "needs a classification model"
+        )
+    values: Tensor = first[0].float()
+    if (values >= 0).all() and abs(values.sum() - 1) < 1e-3:
+        return values
+    return values.softmax(dim=0)
+
+
+def _labels(model: Model, classes: int) -> Sequence[str]:
+    """The model's own; a zoo's model has ImageNet's, unless it has another head."""
+    zoo = (model.reference or "").partition(":")[0]
+    labels = model.labels or (torchvision_zoo.labels() if zoo in zoos.ZOOS else ())
+    if len(labels) == classes:
+        return labels
+    return [f"class {index}" for index in range(classes)]

@@ -143,18 +143,23 @@ def read_image(
         raise FileError(
             f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG"
         ) from error
-    return (preprocess or _article())(image)
+    return (preprocess or preprocessing(224, 224))(image)
 
 
-def _article() -> Callable[[Image.Image], Tensor]:
+def preprocessing(height: int, width: int) -> Callable[[Image.Image], Tensor]:
+    """ImageNet's way from a PIL image in RGB to float32 [3, height, width].
+
+    It scales the shorter side to 256/224 of the longer one of the input, crops the centre, and
+    normalises with ImageNet's mean and deviation.
+    """
     from torchvision import transforms
 
-    article: Callable[[Image.Image], Tensor] = transforms.Compose(
+    steps: Callable[[Image.Image], Tensor] = transforms.Compose(
         [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
+            transforms.Resize(round(max(height, width) * 256 / 224)),
+            transforms.CenterCrop((height, width)),
             transforms.ToTensor(),
             transforms.Normalize(MEAN, STD),
         ]
     )
-    return article
+    return steps

@@ -13,7 +13,8 @@ from ..batches import Batch
 from ..errors import DeploybenchError, UsageError, first_line
 
 if TYPE_CHECKING:
-    from torch import nn
+    from PIL.Image import Image
+    from torch import Tensor, nn
 
 AS_BUILT, OF_THE_RUN = "as built", "of the run"
 NAME = re.compile(r"[\w.:+-]+")
@@ -67,6 +68,11 @@ class Model:
             )
 
     @property
+    def task_name(self) -> str:
+        """The name of its task."""
+        return str(getattr(self.task, "name", self.task))
+
+    @property
     def file_stem(self) -> str:
         """The name as part of the name of a file; those of two models differ."""
         return file_stem(self.name)
@@ -85,6 +91,21 @@ class Model:
         See batches.positional.
         """
         return batches.positional(self.batch(count, seed), module, count, self.name)
+
+    def preprocessing(self) -> Callable[[Image], Tensor]:
+        """What makes one input, without the batch dimension, of a PIL image in RGB.
+
+        It scales, crops and normalises as for ImageNet if `inputs` is a shape 3xHxW. Other models
+        override it. Raises UsageError for those that do not.
+        """
+        if callable(self.inputs) or len(self.inputs) != 3 or self.inputs[0] != 3:
+            raise UsageError(
+                f"{self.name} does not say how a photo becomes its input; use a model of images "
+                "whose input is a shape such as 3x224x224, or override Model.preprocessing"
+            )
+        from . import images
+
+        return images.preprocessing(*self.inputs[1:])
 
     def built(self) -> nn.Module:
         """The module in evaluation mode, as `build` returns it.

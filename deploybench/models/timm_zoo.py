@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,23 @@ from ..errors import UsageError, unknown_name
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor, nn
 
 ZOO = "timm"
+
+
+@dataclass(frozen=True)
+class TimmModel(Model):
+    """A model of timm, which has its own preprocessing."""
+
+    def preprocessing(self) -> Callable[[Image], Tensor]:
+        """That of its pretrained weights; see Model."""
+        from timm.data import create_transform, resolve_data_config
+
+        config = _config(self.name.partition(":")[2]).to_dict()
+        own: Callable[[Image], Tensor] = create_transform(**resolve_data_config({}, config))
+        return own
 
 
 class Timm:
@@ -48,7 +64,7 @@ class Timm:
 def _model(name: str) -> Model:
     if name not in (names := _names()):
         raise unknown_name("model of timm", name, names, ", globs, all")
-    return Model(
+    return TimmModel(
         f"{ZOO}:{name}",
         build=partial(_build, name),
         inputs=partial(_images, name),

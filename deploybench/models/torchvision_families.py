@@ -43,11 +43,6 @@ class FamilyModel(Model):
         inside = "model." if self.task_name == "detection" else ""
         return {f"{inside}{k}": v for k, v in state.items() if not k.startswith(AUXILIARY)}, path
 
-    @property
-    def task_name(self) -> str:
-        """The name of its task."""
-        return self.task.name if isinstance(self.task, Task) else str(self.task)
-
 
 class Family:
     """One of torchvision's families as a zoo; see zoos.Zoo.

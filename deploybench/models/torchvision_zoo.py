@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..errors import UsageError, unknown_name
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor, nn
     from torchvision.models import WeightsEnum
 
@@ -67,6 +68,11 @@ class TorchvisionModel(Model):
         from .weights import download
 
         return download(self.name, pretrained(self.name))
+
+    def preprocessing(self) -> Callable[[Image], Tensor]:
+        """That of its weights; see Model."""
+        own: Callable[[Image], Tensor] = preprocess(self.name)
+        return own
 
 
 @cache
