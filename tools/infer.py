@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -16,7 +17,9 @@ from deploybench.command import run_command
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    return tool_parser("infer", __doc__, EPILOG, add_arguments, argparse.HelpFormatter)
+    return tool_parser(
+        "infer", __doc__, EPILOG, partial(add_arguments, callables=False), argparse.HelpFormatter
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    return tool_parser("support", __doc__, EPILOG, partial(add_arguments, folder=DOCS))
+    return tool_parser(
+        "support", __doc__, EPILOG, partial(add_arguments, folder=DOCS, callables=False)
+    )
 
 
 if __name__ == "__main__":

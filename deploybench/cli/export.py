@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import backends, options
 from ..errors import BackendFailed, DeploybenchError, unknown_name
 from ..formats.base import ExportedFormat
-from ..models import references
+from . import _own_models
 from ._subcommands import DEPLOY
 
 NAME = "export"
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in (options.WEIGHTS, options.DEVICE):
         text = f"{option.help} (default: {option.default})"
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
+    _own_models.add_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -70,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.format not in known:
         raise unknown_name("format", arguments.format, known)
     batch_size = options.positive("--batch-size")(arguments.batch_size)
-    models = references.select(",".join(arguments.model))
+    models = _own_models.select(",".join(arguments.model), arguments)
     source = options.WEIGHTS.value(arguments.weights)
     device = options.DEVICE.value(arguments.device)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from .. import backends, options
 from ..errors import UsageError
-from ..models import Model, references, torchvision_zoo, weights, zoos
+from ..models import Model, torchvision_zoo, weights, zoos
 from ..nested import flatten
 from ..settings import BASELINE
+from . import _own_models
 from ._subcommands import DEPLOY
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ EXAMPLE = "resnet50 photo.jpg --backend cpp"
 EPILOG = "example: {command} resnet50 photo.jpg --backend cpp"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
+def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> None:
+    """Add the arguments. callables: also the options of models that are callables."""
     parser.add_argument("model", help="a torchvision classification model")
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
     parser.add_argument(
@@ -38,11 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in (options.WEIGHTS, options.DEVICE, options.THREADS):
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         parser.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
+    if callables:
+        _own_models.add_arguments(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print five lines, each a label and its percentage."""
-    models = references.select(arguments.model)
+    models = _own_models.select(arguments.model, arguments)
     chosen = backends.select(arguments.backend)
     for kind, names in (("model", models), ("backend", chosen)):
         if len(names) != 1:

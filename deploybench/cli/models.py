@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import options
+from . import _own_models
 from ._subcommands import HERE
 
 NAME = "models"
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option = options.MODELS
     text = f"{option.help} (default: {option.default})"
     parser.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
+    _own_models.add_arguments(parser)
     parser.add_argument(
         "--sizes", action="store_true", help="also the shape of one input; this imports PyTorch"
     )
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the names, and the shapes if they are asked for."""
-    models = options.MODELS.value(arguments.models)
+    spec = options.MODELS.default or "" if arguments.models is None else arguments.models
+    models = _own_models.select(spec, arguments)
     if not arguments.sizes:
         print("\n".join(model.name for model in models))
         return

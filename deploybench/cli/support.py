@@ -9,9 +9,9 @@ from pathlib import Path
 from .. import backends, options
 from ..files import replacing
 from ..machine import packages
-from ..models import references
 from ..runner import support
 from ..runner.support import Finding, Survey
+from . import _own_models
 from ._subcommands import DEPLOY
 
 NAME = "support"
@@ -32,8 +32,14 @@ exit codes:
   2 an argument or a file cannot be used"""
 
 
-def add_arguments(parser: argparse.ArgumentParser, folder: Path = Path()) -> None:
-    """Add the arguments. folder: of the page and the findings; its name is in the help."""
+def add_arguments(
+    parser: argparse.ArgumentParser, folder: Path = Path(), callables: bool = True
+) -> None:
+    """Add the arguments.
+
+    folder: of the page and the findings; its name is in the help. callables: also the options of
+    models that are callables.
+    """
     shown = Path(folder.name)
     parser.add_argument(
         "--models",
@@ -41,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser, folder: Path = Path()) -> Non
         metavar=options.MODELS.metavar,
         help=f"{options.MODELS.help} (default: article)",
     )
+    if callables:
+        _own_models.add_arguments(parser)
     parser.add_argument(
         "--backends",
         default="all",
@@ -85,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser, folder: Path = Path()) -> Non
 
 def main(arguments: argparse.Namespace) -> int:
     """Survey the cases without a finding, and write the page after each of them."""
-    chosen = {model.reference or "": model.name for model in references.select(arguments.models)}
+    selected = _own_models.select(arguments.models, arguments)
+    chosen = {model.reference or "": model.name for model in selected}
     models = list(chosen.values())
     names = backends.select(arguments.backends)
     processes = options.positive("--processes")(arguments.processes)

@@ -224,8 +224,8 @@ def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
     lines = [
         "# Which backend gives which model's answer",
         "",
-        "Written by `python tools/support.py`; do not edit. Every backend was checked with eight",
-        f"images, each model in a separate process. Conditions: {conditions}.",
+        "Written by `deploybench support`; do not edit. Every backend was checked with eight",
+        f"inputs, each model in a separate process. Conditions: {conditions}.",
         "`-`: not tried yet.",
         "",
         _row(["Backend", *OUTCOMES]),

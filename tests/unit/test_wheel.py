@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-import textwrap
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,23 +13,6 @@ import pytest
 from deploybench import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps"]
-    built = subprocess.run(
-        [*build, "--no-index", "--wheel-dir", folder, ROOT],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 def test_it_holds_the_package_its_photo_and_the_cpp_sources_and_nothing_else(wheel):
@@ -74,68 +54,6 @@ def test_the_page_has_every_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "install.md").read_text(), re.M)
     assert rows == list(project["optional-dependencies"])
-
-
-class Installed:
-    """An environment of its own with the wheel, and this interpreter's other packages behind it."""
-
-    def __init__(self, folder: Path, wheel: Path) -> None:
-        self.folder = folder
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-        self.python = folder / "venv" / "bin" / "python"
-        (self.site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-        behind = Path(pytest.__file__).parents[1]
-        (self.site / "behind.pth").write_text(f"{behind}\n")
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
-                *("--target", self.site, wheel),
-            ],
-            check=True,
-        )
-        self.work = folder / "work"
-        self.work.mkdir()
-
-    def environment(self, **extra: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        # cmake and ninja as pip installs them are beside the interpreter of this environment.
-        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-        return kept | {"DEPLOYBENCH_CACHE": str(self.folder / "cache")} | extra
-
-    def start(self, code: str, **extra: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [self.python, "-c", textwrap.dedent(code)],
-            cwd=self.work,
-            env=self.environment(**extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, code: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        started = self.start(code, **extra)
-        output, errors = started.communicate(timeout=600)
-        return subprocess.CompletedProcess([], started.returncode, output, errors)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory, wheel) -> Installed:
-    return Installed(tmp_path_factory.mktemp("installed"), wheel)
-
-
-@pytest.fixture
-def read_only(installed):
-    """The installed package, which nobody may write (a superuser could, and is then watched)."""
-    package = installed.site / "deploybench"
-    files = [package, *package.rglob("*")]
-    before = {path: path.stat().st_mtime_ns for path in files if "__pycache__" not in path.parts}
-    for path in files:
-        path.chmod(path.stat().st_mode & ~0o222)
-    yield package
-    after = [path for path in package.rglob("*") if "__pycache__" not in path.parts]
-    assert {path: path.stat().st_mtime_ns for path in [package, *after]} == before
-    for path in files:
-        path.chmod(path.stat().st_mode | 0o200)
 
 
 def test_it_is_imported_from_the_environment_it_was_installed_into(installed):

@@ -9,7 +9,7 @@ from deploybench import cli
 from deploybench.cli import _exporting, export
 from deploybench.errors import BackendUnavailable
 from deploybench.formats.torchscript import TracedFile, load_program
-from deploybench.models import torchvision_zoo
+from deploybench.models import images, torchvision_zoo
 from deploybench.models.weights import RANDOM
 from tests.unit import saved_runs, tiny
 
@@ -150,3 +150,36 @@ def test_doctor_examines_this_machine(capsys):
     *lines, last = printed(capsys, "doctor")
     assert last.startswith(f"{len(lines)} findings, ")
     assert all(line.startswith(("ok  ", "look  ", "not known  ")) for line in lines)
+
+
+def test_a_callable_gets_its_input_beside_it(tmp_path, capsys):
+    net, shape = "tests.unit.own_models:make_tiny", "--input=3x32x32"
+    assert printed(capsys, "models", f"--models={net}", "--sizes", shape) == ["make_tiny  3x32x32"]
+    words = [net, shape, "--device=cpu", f"--out={tmp_path}"]
+    (line,) = printed(capsys, "export", *words)
+    assert line.startswith(f"{tmp_path}/make_tiny.scripted.ts  ")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("".join(f"label {number}\n" for number in range(tiny.CLASSES)))
+    photo = str(images.PHOTOGRAPH)
+    lines = printed(capsys, "infer", net, photo, shape, f"--labels={labels}", "--device=cpu")
+    assert len(lines) == 5
+    assert all(line.startswith("label ") for line in lines)
+
+
+def test_support_takes_a_callable_with_two_inputs(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, image, vector):\n"
+        "        return image.mean(dim=(2, 3)) + vector\n"
+    )
+    words = ["--models=nets:Net", "--input=1x8x8,5", "--task=embedding", "--backends=eager"]
+    lines = printed(capsys, "support", *words)
+    assert lines[0].split() == ["[0", "left]", "Net", "eager", "exact"]
+    assert "Written by `deploybench support`" in (tmp_path / "support.md").read_text()
+
+
+def test_an_input_without_a_callable_is_refused(capsys):
+    assert cli.main(["models", "--models=resnet18", "--input=3x32x32"]) == 2
+    assert "--input 3x32x32 is for models named as MODULE:CALLABLE" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""The wheel of this checkout, and an environment that it is installed into."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .installed import Installed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps"]
+    built = subprocess.run(
+        [*build, "--no-index", "--wheel-dir", folder, ROOT],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, wheel) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"), wheel)
+
+
+@pytest.fixture
+def read_only(installed):
+    """The installed package, which nobody may write (a superuser could, and is then watched)."""
+    package = installed.site / "deploybench"
+    files = [package, *package.rglob("*")]
+    before = {path: path.stat().st_mtime_ns for path in files if "__pycache__" not in path.parts}
+    for path in files:
+        path.chmod(path.stat().st_mode & ~0o222)
+    yield package
+    after = [path for path in package.rglob("*") if "__pycache__" not in path.parts]
+    assert {path: path.stat().st_mtime_ns for path in [package, *after]} == before
+    for path in files:
+        path.chmod(path.stat().st_mode | 0o200)
