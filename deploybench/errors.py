@@ -72,6 +72,7 @@ def nearest(given: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The type of an error of another library and its message, in one line."""
+    """The message of an error in one line; of another library's, its type too."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    message = lines[0] if lines else "no message"
+    return message if isinstance(error, DeploybenchError) else f"{type(error).__name__}: {message}"

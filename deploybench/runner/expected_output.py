@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .. import batches
 from ..batches import Batch
-from ..errors import BackendFailed, UsageError
+from ..errors import BackendFailed, UsageError, first_line
 from ..models import Model
 from ..nested import map_tensors
 from ..settings import Settings
@@ -53,10 +53,9 @@ def expected_outputs(
     except Exception as error:
         if model.tolerance is not None:
             return None
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BackendFailed(
-            f"{model.name} cannot run in float64 ({lines[0]}), so its answers cannot be judged; "
-            f"{REMEDY}"
+            f"{model.name} cannot run in float64 ({first_line(error)}), so its answers cannot be "
+            f"judged; {REMEDY}"
         ) from error
 
 
@@ -66,9 +65,8 @@ def _by_user(model: Model, batch: Batch) -> Any:
         with torch.inference_mode():
             return map_tensors(Tensor.cpu, model.reference_output(*batch))
     except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
         raise UsageError(
-            f"reference_output of {model.name} failed: {type(error).__name__}: {lines[0]}; it gets "
+            f"reference_output of {model.name} failed: {first_line(error)}; it gets "
             "the model's inputs and returns the right output"
         ) from error
 
@@ -97,10 +95,9 @@ def reference(model: Model, task: Task, expected: Any | None, eager: Any) -> Any
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         if model.reference_output is None:
             raise
-        lines = str(error).strip().splitlines() or [""]
         raise UsageError(
             f"reference_output of {model.name} must return what the model returns, in parts and "
-            f"shapes: {type(error).__name__}: {lines[0]}"
+            f"shapes: {first_line(error)}"
         ) from error
 
 

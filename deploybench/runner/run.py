@@ -62,15 +62,26 @@ class Run:
         self._cases = options.cases() if cases is None else list(cases)
         self._known = {} if known is None else known
         self._on_measured = on_measured
-        plan = options.plan()
-        self.conditions: Mapping[str, Value] = fingerprint(plan, self.protocol, options.batch_sizes)
+        self._plan = options.plan()
+        self.conditions: Mapping[str, Value] = fingerprint(
+            self._plan, self.protocol, options.batch_sizes
+        )
         self.notices: list[Notice] = []
         self.noise: tuple[MachineNoise, MachineNoise] | None = None
         self.peak: Peak | None = None
-        self._workbench = Workbench(plan)
 
     def __enter__(self) -> Run:
-        settings = self._workbench.plan.settings
+        # Here, not before: from now on, __exit__ removes what it makes.
+        self._workbench = Workbench(self._plan)
+        try:
+            self._begin()
+        except BaseException:
+            self._workbench.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        settings = self._plan.settings
         self.peak = roofline.peak(settings)
         watch = Watch(settings.device)
         self.notices += before_run(watch)
@@ -87,7 +98,6 @@ class Run:
             self._on_measured,
             cold_start=self.options.cold_start,
         )
-        return self
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
         """The outcome of a case; asking for a model's first case measures all of its cases."""
@@ -135,7 +145,7 @@ class Run:
             self._workbench.close()
 
     def _look_again(self) -> None:
-        settings = self._workbench.plan.settings
+        settings = self._plan.settings
         if self.peak and (again := roofline.peak(settings)):
             self.peak = self.peak.best(again)
         noise_after = measure_machine_noise(settings.device)

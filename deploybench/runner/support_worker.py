@@ -9,7 +9,7 @@ import argparse
 import json
 
 from .. import settings
-from ..errors import BackendUnavailable, DeploybenchError
+from ..errors import BackendUnavailable, first_line
 from ..models import Model, references, weights
 from ..processes import own_stdout
 from .prepared_model import Plan
@@ -26,26 +26,20 @@ def examine(bench: Workbench, model: Model, name: str) -> Finding:
     try:
         prepared = bench.prepared(model)
     except Exception as error:  # a model that cannot be measured is a finding too
-        return Finding(FAILS, _first_line(error))
+        return Finding(FAILS, first_line(error))
     try:
         with prepared.lent_to(name):
             prepared.artifact(backend)
     except Exception as error:  # any error of an exporter is a finding
-        return Finding(NO_EXPORT, _first_line(error))
+        return Finding(NO_EXPORT, first_line(error))
     try:
         with bench.case(model, name) as case:
             agreement = case.check_before_save(1)
             if agreement is None or agreement.agrees:
                 agreement = case.check(1)
     except Exception as error:  # as above
-        return Finding(FAILS, _first_line(error))
+        return Finding(FAILS, first_line(error))
     return Finding(agreement.verdict, agreement.reason)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    words = text[0] if text else "no message"
-    return words if isinstance(error, DeploybenchError) else f"{type(error).__name__}: {words}"
 
 
 def main() -> None:

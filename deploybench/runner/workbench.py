@@ -24,6 +24,7 @@ from ..errors import (
     BackendUnavailable,
     DeploybenchError,
     UsageError,
+    first_line,
     release_frames,
 )
 from ..machine import allocator
@@ -158,13 +159,8 @@ def one_line(model: str, backend: str) -> Iterator[None]:
     except DeploybenchError:
         raise
     except Exception as error:
-        failed = BackendFailed(f"{model} through {backend}: {_first_line(error)}")
+        failed = BackendFailed(f"{model} through {backend}: {first_line(error)}")
         release_frames(error)
     else:
         return
     raise failed
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -1,4 +1,4 @@
-"""The wheel of this checkout, and an environment that it is installed into."""
+"""What holds for all unit tests; the wheel of this checkout, and an environment with it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from .installed import Installed
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# A machine that is busy for a moment must not fail a test.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="module")
