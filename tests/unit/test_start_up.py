@@ -32,3 +32,10 @@ def test_timed_tests_are_collected_without_a_slow_import():
 def test_the_interval_of_the_median_needs_no_scipy():
     code = "from deploybench.timing.protocol import half_width; half_width([1.0, 2.0, 3.0], 0.5)"
     assert "scipy" not in imported_by(code)
+
+
+def test_importing_the_package_takes_less_than_a_fifth_of_a_second():
+    # Of the processor: a busy machine must not fail it.
+    code = "import time; began = time.process_time(); import deploybench; "
+    code += "assert time.process_time() - began < 0.2"
+    assert imported_by(code) == "imported:"
