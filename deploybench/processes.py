@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[1]
 def run(
     command: Sequence[str], deadline: float, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` in a folder where deploybench can be imported, and wait for it.
+    """Run `command`, which can import deploybench, and wait for it.
 
-    deadline: in seconds. environment: its whole environment; None for that of this process. Raises
+    deadline: in seconds. environment: its other variables; None for those of this process. Raises
     BackendFailed if it takes longer. All processes that it started are ended with it.
     """
     started = subprocess.Popen(
@@ -32,9 +32,8 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=importing(os.environ if environment is None else environment),
         start_new_session=True,
-        cwd=ROOT,
     )
     try:
         output, errors = started.communicate(timeout=deadline)
@@ -45,6 +44,16 @@ def run(
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
     return subprocess.CompletedProcess(command, started.returncode, output, errors)
+
+
+def importing(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that imports deploybench from where this one did.
+
+    It may start in the folder of a user, whose models may open files there; no module of that
+    folder hides another.
+    """
+    path = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+    return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def own_stdout() -> TextIO:

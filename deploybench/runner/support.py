@@ -24,6 +24,7 @@ from pathlib import Path
 
 from ..errors import FileError, UsageError
 from ..files import replacing
+from ..processes import importing
 from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 
 NO_EXPORT, FAILS, CRASHES, SKIPPED = "does not export", "fails", "crashes", "skipped"
@@ -162,8 +163,7 @@ def _findings(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "TMPDIR": folder.name},
+        env={**importing(os.environ), "TMPDIR": folder.name},
     )
     workers.add(worker)
     try:

@@ -26,6 +26,15 @@ def test_it_can_import_the_package_and_sees_no_more_than_it_was_given():
     assert processes.run(python(code), 30, {"GIVEN": "this"}).stdout == "None this\n"
 
 
+def test_it_starts_where_its_parent_is_and_nothing_there_hides_a_module(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("raise RuntimeError('of the folder')")
+    (tmp_path / "numbers.txt").write_text("1 2")
+    code = "import deploybench, json; print(open('numbers.txt').read())"
+    for environment in (None, {}):
+        assert processes.run(python(code), 30, environment).stdout == "1 2\n"
+
+
 STARTS_ANOTHER = """
 import subprocess, sys, time
 slept = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

@@ -169,11 +169,16 @@ def test_a_callable_gets_its_input_beside_it(tmp_path, capsys):
 def test_support_takes_a_callable_with_two_inputs(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nets.py").write_text(
+        "from pathlib import Path\n"
         "from torch import nn\n"
         "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        assert Path('numbers.txt').exists()\n"
         "    def forward(self, image, vector):\n"
         "        return image.mean(dim=(2, 3)) + vector\n"
     )
+    (tmp_path / "numbers.txt").touch()  # found from the folder of the command
     words = ["--models=nets:Net", "--input=1x8x8,5", "--task=embedding", "--backends=eager"]
     lines = printed(capsys, "support", *words)
     assert lines[0].split() == ["[0", "left]", "Net", "eager", "exact"]
