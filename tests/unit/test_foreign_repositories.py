@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_only")]
 QUICK = ("--device=cpu", "--threads=1", "--benchmark-max-time=0.01", "--benchmark-min-rounds=2")
 RIGHT = {"exact", "equal within rounding"}
 LRASPP, SSDLITE = "lraspp_mobilenet_v3_large", "ssdlite320_mobilenet_v3_large"
+NOT_YET = {(SSDLITE, "cpp")}
+"""Cases that fail: the C++ program does not load torchvision's operators, such as nms."""
 
 
 @dataclass(frozen=True)
@@ -103,21 +105,21 @@ def test_segmentation_and_boxes_of_torchvision(repository):
         f'    "torchvision.models.detection.{SSDLITE}"]\n'
         'backends = "eager,scripted,cpp"\n'
     )
-    # torchvision's operators are not yet in the C++ program, so a detector fails there.
     for _ in range(2):
-        printed = repository.bench(code=1)
-    assert f"test_latency[{SSDLITE}-cpp]" in printed
+        printed = repository.bench(code=1 if NOT_YET else 0)
+    assert all(f"FAILED ::test_latency[{model}-{name}]" in printed for model, name in NOT_YET)
     table = repository.table("run")
     assert are_figures(table[LRASPP])
-    assert table[SSDLITE].pop("TorchScript (C++)") == "-"
+    if NOT_YET:
+        assert table[SSDLITE].pop("TorchScript (C++)") == "-"
     assert are_figures(table[SSDLITE])
-    assert repository.gate(code=4).startswith("6 cells: 1 failed")
+    counted = repository.gate(code=4 if NOT_YET else 0)
+    assert counted.startswith("6 cells: 1 failed" if NOT_YET else "6 cells: ")
     families = "torchvision.models"
     models = f"--models={families}.segmentation:{LRASPP},{families}.detection:{SSDLITE}"
     outcomes = repository.support(models, "--backends=eager,scripted,cpp")
-    assert outcomes.pop((SSDLITE, "cpp")) == "fails"
-    assert len(outcomes) == 5
-    assert set(outcomes.values()) <= RIGHT
+    assert len(outcomes) == 6
+    assert {case for case, outcome in outcomes.items() if outcome not in RIGHT} == NOT_YET
 
 
 NET = '''
