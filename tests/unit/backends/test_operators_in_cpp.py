@@ -98,7 +98,7 @@ def test_a_torchvision_without_operators_is_named(monkeypatch, tmp_path):
 def test_the_library_is_linked_once_and_again_for_another_torchvision(monkeypatch, tmp_path):
     linked = []
 
-    def link(target: str, TORCHVISION_LIBRARY: Path) -> None:  # noqa: N803 - cmake's name
+    def link(target: str, TORCHVISION_LIBRARY: Path) -> None:
         linked.append(TORCHVISION_LIBRARY)
         (tmp_path / operators.LIBRARY).write_bytes(b"ELF" + str(linked[-1]).encode() + b"\0")
 
