@@ -18,6 +18,7 @@ namespace runner {
 namespace {
 
 constexpr const char* kOnnxLibrary = "libopenvino_program.so";
+constexpr const char* kTorchvisionLibrary = "libtorchvision_operators.so";
 
 class TorchScript : public Program {
  public:
@@ -114,17 +115,48 @@ class Package : public Program {
   std::vector<at::Tensor> returned_;
 };
 
-// An ONNX file, through the library next to this program that links OpenVINO; see
-// openvino_program.cpp.
-std::unique_ptr<Program> open_onnx(const std::string& path) {
-  const auto library = std::filesystem::read_symlink("/proc/self/exe").parent_path() / kOnnxLibrary;
-  // Never closed, because the library must outlive the program that uses it.
+// A library next to this program, which `what` in the file at `path` needs. Never closed, because it
+// must outlive the programs that use it.
+void* open_library(const char* name, const std::string& path, const std::string& what) {
+  const auto library = std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
   void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) throw Failure(path + ": an ONNX file needs " + kOnnxLibrary + " (" + dlerror() + ")");
+  if (!handle) throw Failure(path + ": " + what + " needs " + name + " (" + dlerror() + ")");
+  return handle;
+}
+
+// An ONNX file, through the library that links OpenVINO; see openvino_program.cpp.
+std::unique_ptr<Program> open_onnx(const std::string& path) {
+  void* handle = open_library(kOnnxLibrary, path, "an ONNX file");
   using Open = Program* (*)(const char*, int);
   const auto open = reinterpret_cast<Open>(dlsym(handle, "open_program"));
-  if (!open) throw Failure(library.string() + " is not a library of this program; build it again");
+  if (!open)
+    throw Failure(std::string(kOnnxLibrary) + " is not a library of this program; build it again");
   return std::unique_ptr<Program>(open(path.c_str(), at::get_num_threads()));
+}
+
+std::unique_ptr<Program> open_file(const std::string& path, c10::Device device, bool capturable) {
+  const auto extension = std::filesystem::path(path).extension();
+  if (extension == ".onnx") return open_onnx(path);
+  if (extension == ".pt2") return std::make_unique<Package>(path, device, capturable);
+  return std::make_unique<TorchScript>(path, device);
+}
+
+// Opens torchvision's library, the first time that an error names one of its operators; whether it did.
+bool adds_operators(const std::string& error, const std::string& path) {
+  static bool opened = false;
+  if (opened || error.find("torchvision::") == std::string::npos) return false;
+  open_library(kTorchvisionLibrary, path, "an operator of torchvision");
+  return opened = true;
+}
+
+Failure incomplete(const std::string& path, const std::string& error) {
+  const auto extension = std::filesystem::path(path).extension();
+  const std::string kind = extension == ".pt2"    ? "AOTInductor package"
+                           : extension == ".onnx" ? "ONNX file"
+                                                  : "TorchScript file";
+  const std::string remedy =
+      extension == ".ts" ? "write it again with tools/generate_ts.py" : "export it again";
+  return Failure(path + " is not a complete " + kind + " (" + error + "); " + remedy);
 }
 
 }  // namespace
@@ -133,22 +165,15 @@ std::unique_ptr<Program> load_program(const std::string& path, c10::Device devic
                                       bool capturable) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(path + " does not exist; write a TorchScript file with tools/generate_ts.py");
-  const auto extension = std::filesystem::path(path).extension();
-  const bool is_package = extension == ".pt2";
   try {
-    if (extension == ".onnx") return open_onnx(path);
-    if (is_package) return std::make_unique<Package>(path, device, capturable);
-    return std::make_unique<TorchScript>(path, device);
+    return open_file(path, device, capturable);
   } catch (const Failure&) {
     throw;
   } catch (const std::exception&) {
-    const std::string kind = is_package              ? "AOTInductor package"
-                             : extension == ".onnx" ? "ONNX file"
-                                                    : "TorchScript file";
-    const std::string remedy =
-        extension == ".ts" ? "write it again with tools/generate_ts.py" : "export it again";
-    throw Failure(path + " is not a complete " + kind + " (" + current_error() + "); " + remedy);
+    const std::string error = current_error();
+    if (!adds_operators(error, path)) throw incomplete(path, error);
   }
+  return load_program(path, device, capturable);
 }
 
 }  // namespace runner

@@ -35,7 +35,8 @@ class Program {
 };
 
 // Loads a file onto the device: an AOTInductor package (.pt2), an ONNX file (.onnx), or else a
-// TorchScript file. Throws Failure for a file that is missing, truncated or none of these.
+// TorchScript file. The first file that uses an operator of torchvision also loads torchvision's library.
+// Throws Failure for a file that is missing, truncated or none of these.
 // capturable: it will be captured in a CUDA graph.
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
                                       bool capturable = false);

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch
-from ..errors import BackendUnavailable
+from ..errors import BackendFailed, BackendUnavailable
 from ..installation import rebuild_line
 from .base import Backend
 from .session import Session
@@ -84,15 +85,29 @@ class InCppProcess(Backend):
     def require(self) -> None:
         """Build the C++ program if necessary."""
         from ..native.build import ensure_runner
+        from ..native.operators import ensure_operators
 
         super().require()
         ensure_runner()
+        with suppress(BackendUnavailable):  # few files need them; `load` finds out which
+            ensure_operators()
 
     def load(self, module: nn.Module, artifact: Path | None) -> CppSession:
-        """Load the file in the process."""
+        """Load the file in the process.
+
+        Raises BackendUnavailable if it needs operators of torchvision that cannot be had.
+        """
+        from ..native.operators import LIBRARY, ensure_operators
+
         assert artifact is not None
         runner = self._process()
-        runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
+        try:
+            runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
+        except BackendFailed as error:
+            if LIBRARY not in str(error):
+                raise
+            ensure_operators()  # it knows better than the process why there is no library
+            raise BackendUnavailable(str(error)) from error
         assert self._format is not None
         return CppSession(runner, self._format.positional_outputs)
 

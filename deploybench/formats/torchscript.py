@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class ScriptedFile(ExportedFormat):
         """Compile `module` with torch.jit.script, save it to `path` and return it."""
         import torch
 
+        _overloads()
         with without_deprecation_notice():
             scripted = torch.jit.script(module)
             torch.jit.save(scripted, str(path))
@@ -65,6 +67,7 @@ class FrozenFile(ExportedFormat):
         """Script `module`, freeze it, save it to `path` and return it."""
         import torch
 
+        _overloads()
         with without_deprecation_notice():
             frozen = torch.jit.freeze(torch.jit.script(module))
             torch.jit.save(frozen, str(path))
@@ -82,6 +85,17 @@ class FrozenFile(ExportedFormat):
         torch.jit._recursive.concrete_type_store = torch.jit._recursive.ConcreteTypeStore()
         torch.jit._state._clear_class_state()
         torch.jit._state._python_cu.drop_all_functions()
+        # Of a function with overloads, such as interpolate, torch keeps only what it compiled.
+        torch.jit._state._jit_function_overload_caching.clear()
+        torch._jit_internal._overloaded_fns.update(_overloads())
+
+
+@cache
+def _overloads() -> dict[str, list[Callable[..., Any]]]:
+    """The functions that torch knows for each overloaded one, until it compiles them."""
+    import torch
+
+    return dict(torch._jit_internal._overloaded_fns)
 
 
 def load_program(path: Path, device: str) -> torch.jit.ScriptModule:

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import BackendUnavailable
@@ -202,8 +202,12 @@ def main() -> int:
 
     Without the C++ program, its cases are skipped and everything else works.
     """
+    from .operators import ensure_operators
+
     try:
         ensure_runner()
+        with suppress(BackendUnavailable):  # `load` says why, for a model that needs them
+            ensure_operators()
     except BackendUnavailable as error:
         print(f"the cpp backend will be skipped: {error}", file=sys.stderr)
     return 0

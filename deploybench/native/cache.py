@@ -48,7 +48,7 @@ def cached_runner(source: Path) -> Path:
 def cache_target(source: Path, name: str, needs: Mapping[str, Path]) -> None:
     """Build the library of another target beside the program, unless it is up to date.
 
-    needs: the CMake variables of the target, all of them folders.
+    needs: the CMake variables of the target, all of them paths.
     """
     folder = cached_runner(source).parent
     stamp, library = folder / f"{name}.built-from", f"lib{name}.so"

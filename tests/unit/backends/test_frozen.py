@@ -49,6 +49,24 @@ def test_a_sweep_over_models_keeps_none_of_their_weights(backend, tmp_path):
     assert resident[-1] - resident[3] < 4 * weight_bytes
 
 
+class Doubles(torch.nn.Module):
+    """Twice the size, by a function with overloads."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(x, scale_factor=2.0)
+
+
+def test_a_function_with_overloads_can_be_compiled_again_after_a_model_was_forgotten(
+    backend, tmp_path
+):
+    batch = torch.ones(1, 3, 4, 4)
+    for _ in range(2):
+        backend.export(Doubles().eval(), (batch,), tmp_path / "model.ts")
+        backend.forget()
+    session = backend.load(Doubles(), tmp_path / "model.ts")
+    assert session.predict((batch,)).shape == (1, 3, 8, 8)
+
+
 def test_a_file_cut_short_is_named(backend, tmp_path):
     path = tmp_path / "model.ts"
     backend.export(torch.nn.Flatten().eval(), (torch.zeros(1, 3),), path)

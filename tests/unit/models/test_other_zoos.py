@@ -112,7 +112,7 @@ def test_without_timm_the_command_that_installs_it_is_named(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["eager", "scripted", "cpp"])
+@pytest.mark.parametrize("backend", ["eager", "scripted", "cpp", "frozen-cpp"])
 @pytest.mark.parametrize(
     "spec",
     [
@@ -122,10 +122,7 @@ def test_without_timm_the_command_that_installs_it_is_named(monkeypatch):
         pytest.param("timm:mobilenetv3_small_050", marks=needs_timm),
     ],
 )
-def test_the_answers_agree_with_random_weights(spec, backend, request):
-    if backend == "cpp" and ".detection:" in spec:
-        reason = "the C++ program does not load torchvision's operators, such as nms"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def test_the_answers_agree_with_random_weights(spec, backend):
     plan = Plan(settings.resolve("cpu"), RANDOM, inputs=2)
     (model,) = references.select(spec)
     with Workbench(plan) as bench, bench.case(model, backend) as case:
