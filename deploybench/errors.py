@@ -72,7 +72,10 @@ def nearest(given: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error in one line; of another library's, its type too."""
-    lines = str(error).strip().splitlines()
-    message = lines[0] if lines else "no message"
+    """The message of an error in one line; of another library's, its type too.
+
+    TorchScript's interpreter says what went wrong in its last line, after a traceback.
+    """
+    lines = str(error).strip().splitlines() or ["no message"]
+    message = lines[-1 if "TorchScript interpreter" in lines[0] else 0].strip()
     return message if isinstance(error, DeploybenchError) else f"{type(error).__name__}: {message}"
