@@ -78,4 +78,6 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines() or ["no message"]
     message = lines[-1 if "TorchScript interpreter" in lines[0] else 0].strip()
-    return message if isinstance(error, DeploybenchError) else f"{type(error).__name__}: {message}"
+    kind = f"{type(error).__name__}: "
+    named = isinstance(error, DeploybenchError) or message.startswith(kind)
+    return message if named else kind + message
