@@ -10,7 +10,7 @@ RUNS := 1
 QUICK_MODELS := resnet18,mobilenet_v3_small,squeezenet1_1,shufflenet_v2_x0_5,mnasnet0_5,densenet121
 
 .DELETE_ON_ERROR:
-.PHONY: setup setup-all style test test-all bench docs clean
+.PHONY: setup setup-all style test test-all sweep bench docs clean
 
 setup: $(VENV)/.installed
 	@$(PY) -m deploybench.native.build
@@ -37,7 +37,11 @@ test: style
 
 # The slow tests too, and the answers of all default models: what CI runs.
 test-all: style
-	$(PY) -m pytest tests/unit tests/correctness -m "slow or not slow" $(ARGS)
+	$(PY) -m pytest tests/unit tests/correctness -m "not sweep" $(ARGS)
+
+# What takes too long for CI: compilers over more models, the wheel in repositories of others.
+sweep: setup
+	$(PY) -m pytest tests/unit -m sweep $(ARGS)
 
 style: setup
 	$(PY) -m ruff check .

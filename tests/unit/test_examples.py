@@ -46,7 +46,7 @@ def test_the_scriptable_network_has_the_weights_and_answers_of_its_package(model
 @pytest.mark.parametrize(
     "backend",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in COMPILING else name
+        pytest.param(name, marks=pytest.mark.sweep) if name in COMPILING else name
         for name in backends.registry()
     ],
 )

@@ -13,7 +13,7 @@ from deploybench.models import images
 
 from .installed import Installed
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_only")]
+pytestmark = [pytest.mark.sweep, pytest.mark.usefixtures("read_only")]
 
 QUICK = ("--device=cpu", "--threads=1", "--benchmark-max-time=0.01", "--benchmark-min-rounds=2")
 RIGHT = {"exact", "equal within rounding"}

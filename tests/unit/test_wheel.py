@@ -87,7 +87,7 @@ def test_without_a_compiler_one_line_says_what_to_install(installed, tmp_path):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_two_processes_build_one_program_elsewhere_and_a_case_runs_in_it(installed, read_only):
     (installed.work / "nets.py").write_text((ROOT / "tests" / "unit" / "tiny.py").read_text())
     code = """

@@ -25,11 +25,9 @@ REGISTRY = backends.registry()
 COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 
 
-def names(*, exporting: bool = False) -> list:
+def names(*, exporting: bool = False, marks: pytest.MarkDecorator = pytest.mark.slow) -> list:
     chosen = [name for name in REGISTRY if not exporting or REGISTRY[name].format is not None]
-    return [
-        pytest.param(name, marks=pytest.mark.slow) if name in COMPILING else name for name in chosen
-    ]
+    return [pytest.param(name, marks=marks) if name in COMPILING else name for name in chosen]
 
 
 @pytest.fixture

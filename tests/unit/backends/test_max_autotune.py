@@ -49,7 +49,7 @@ def temporary(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     module = Small().eval()
     state = {name: each.clone() for name, each in module.state_dict().items()}
@@ -73,7 +73,7 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     assert torch._inductor.config.freezing is False
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_on_a_cpu_weights_are_frozen():
     backend, module, batch = make(), Small().eval(), torch.randn(2, 3, 9, 9)
     try:
@@ -117,7 +117,7 @@ def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
     assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
     with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), NAME) as case:

@@ -31,7 +31,7 @@ def require(bench: Workbench, name: str) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names(marks=pytest.mark.sweep))
 def test_a_model_of_any_inputs_gives_eagers_answer(name, batch_size):
     with workbench(batch_size) as bench:
         require(bench, name)
@@ -47,7 +47,7 @@ def test_a_model_of_any_inputs_gives_eagers_answer(name, batch_size):
                 assert torch.equal(case.session.output(), answers[2])
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", names(marks=pytest.mark.sweep))
 def test_each_of_the_inputs_is_taken_anew(name):
     """One that were left from the call before, or taken for the other, would change the answer."""
     with workbench(1) as bench:

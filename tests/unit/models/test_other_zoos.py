@@ -111,7 +111,7 @@ def test_without_timm_the_command_that_installs_it_is_named(monkeypatch):
         references.select("timm:resnet18")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("backend", ["eager", "scripted", "cpp", "frozen-cpp"])
 @pytest.mark.parametrize(
     "spec",

@@ -24,7 +24,7 @@ from ..tiny import MODEL, Tiny, scale_head
 FACTORS = (1.2, 2.0, 10.0, 0.0, -1.0)
 COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 BACKENDS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in COMPILING else name
+    pytest.param(name, marks=pytest.mark.sweep) if name in COMPILING else name
     for name in backends.registry()
 ]
 
