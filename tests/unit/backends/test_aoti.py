@@ -69,6 +69,7 @@ def session(module, package):
     backend.close()
 
 
+@pytest.mark.slow
 def test_it_answers_each_input(module, session):
     batches = [torch.randn(2, 3, 9, 9) for _ in range(2)]
     answers = [session.predict((batch,)) for batch in batches]
@@ -149,6 +150,7 @@ def test_a_package_that_ends_the_process_is_tried_in_another_first(module, packa
     assert tried == [str(package)]
 
 
+@pytest.mark.slow
 def test_a_package_can_be_loaded_in_another_process(package):
     assert processes.run([sys.executable, "-c", LOAD, str(package)], 120).returncode == 0
 

@@ -137,6 +137,7 @@ def test_the_class_that_the_page_shows_is_the_file():
     assert shown[1] in (ROOT / "deploybench" / "backends" / "frozen_cpp.py").read_text()
 
 
+@pytest.mark.slow
 def test_the_package_of_the_page_is_installed_and_measured(tmp_path):
     source, site = tmp_path / "source", tmp_path / "site"
     source.mkdir()

@@ -90,6 +90,7 @@ def test_after_the_cpp_process_died_the_next_case_gets_a_fresh_one(run_pytest, t
     ]
 
 
+@pytest.mark.slow
 def test_what_runs_out_of_memory_fails_alone(run_pytest):
     ran = run_pytest(
         *("tests/perf", f"--models={MODEL}", "--backends=hungry,eager", "--batch-size=1,2"),
@@ -114,6 +115,7 @@ def test_the_correctness_gate_says_no(run_pytest, tmp_path):
     assert 'name="verdict: batch size 1" value="exact"' in report.read_text()
 
 
+@pytest.mark.slow
 def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
     run_pytest, tmp_path
 ):

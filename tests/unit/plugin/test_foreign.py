@@ -103,6 +103,7 @@ def test_two_lines_bring_both_tests_beside_a_benchmark_of_the_repositorys_own(re
     assert len(merged.stdout.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_bounds_are_the_suites_unless_they_are_given(repository):
     repository.write(
         "test_bounds.py",
@@ -158,6 +159,7 @@ def test_without_pytest_benchmark_one_line_tells_so(repository):
     assert "needs pytest-benchmark's plugin" in line
 
 
+@pytest.mark.slow
 def test_timed_tests_are_refused_by_workers_of_xdist_and_answers_are_not(repository):
     repository.measure_tiny()
     ran = repository.pytest("-n1", "--backends=scripted")
@@ -174,6 +176,7 @@ def test_all_of_them_are_loaded_and_nothing_conflicts(repository):
 
 
 @needs_compat
+@pytest.mark.slow
 def test_shuffled_tests_have_the_cases_of_a_model_together(repository):
     several = ("--models=resnet18,resnet34,vgg11,alexnet", "--backends=all", "--collect-only", "-q")
     orders = set()
@@ -187,6 +190,7 @@ def test_shuffled_tests_have_the_cases_of_a_model_together(repository):
 
 
 @needs_compat
+@pytest.mark.slow
 def test_shuffled_tests_give_a_whole_run(repository):
     repository.measure_tiny()
     ran = repository.pytest(
@@ -198,6 +202,7 @@ def test_shuffled_tests_give_a_whole_run(repository):
 
 
 @needs_compat
+@pytest.mark.slow
 def test_under_coverage_answers_are_checked_and_timing_is_refused(repository):
     repository.measure_tiny()
     traced = ("--cov=deploybench.suite", "--backends=scripted")
@@ -213,6 +218,7 @@ def test_under_coverage_answers_are_checked_and_timing_is_refused(repository):
 
 
 @needs_compat
+@pytest.mark.slow
 def test_under_codspeed_timing_is_refused_and_without_it_works(repository):
     repository.measure_tiny()
     timed = ("-k", "latency", "--benchmark-max-time=0.01", "--backends=scripted")

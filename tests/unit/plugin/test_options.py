@@ -71,6 +71,7 @@ def test_options_are_in_one_group_of_the_help_and_in_pytest_ini(run_pytest, tmp_
     assert "Unknown config option" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_strict_backends_fail_where_others_skip(run_pytest):
     case = f"tests/perf/test_latency.py::test_latency[{MODEL}-absent]"
     options = [case, f"--models={MODEL}", "--backends=absent"]
@@ -81,12 +82,14 @@ def test_strict_backends_fail_where_others_skip(run_pytest):
     assert run_pytest(*options, CI="true").returncode == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.slow
 def test_timing_under_xdist_is_refused(run_pytest):
     ran = run_pytest("tests/perf", f"--models={MODEL}", "--backends=eager", "-n1")
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED
     assert "run it without -n" in ran.stdout
 
 
+@pytest.mark.slow
 def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path):
     saved = tmp_path / "run.json"
     ran = run_pytest(
@@ -100,6 +103,7 @@ def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path)
     assert "--metric 'goodput' is unknown; allowed: latency, throughput" in refused.stderr
 
 
+@pytest.mark.slow
 def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     saved = tmp_path / "run.json"
     ran = run_pytest(
@@ -155,6 +159,7 @@ def test_what_is_set_in_pytest_ini_takes_effect(run_pytest, tmp_path):
     assert list(kept.iterdir())
 
 
+@pytest.mark.slow
 def test_only_benchmarks_and_no_benchmarks_are_as_pytest_benchmark_has_them(run_pytest):
     given = ("tests/perf", f"--models={MODEL}", "--backends=eager", "--benchmark-max-time=0")
     assert "1 passed" in run_pytest(*given, "--benchmark-only").stdout

@@ -75,6 +75,7 @@ def test_what_cannot_be_selected_ends_the_run_before_any_test(run_pytest, argume
     assert "Traceback" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_a_callable_that_prints_is_measured_with_cold_starts_from_another_folder(run_in, tmp_path):
     saved, own = tmp_path / "run.json", tmp_path / "nets"
     own.mkdir()
@@ -119,6 +120,7 @@ def test_a_wrong_answer_of_an_own_model_comes_with_the_line_that_repeats_it(run_
     assert f"--models {HERE}:make_tiny --input 3x32x32 --backends wrong" in line
 
 
+@pytest.mark.slow
 def test_under_xdist_models_with_hyphens_stay_on_one_worker(run_pytest):
     ran = run_pytest(
         *("tests/correctness", "-v", "-n2", f"--models={HERE}:FIRST,{HERE}:SEVERAL"),

@@ -177,6 +177,7 @@ def run_until_saved(command, folder):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_where_it_was(tmp_path):
     storage = tmp_path / "storage"
     models = f"{MODEL},squeezenet1_1"
@@ -239,6 +240,7 @@ def test_a_full_disk_is_reported_in_one_line(run_pytest, tmp_path):
     assert ran.returncode not in (0, 1)
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_at_the_first_failure_can_continue(run_pytest, tmp_path):
     ran = run_pytest(
         *("tests/perf", f"--models={MODEL}", "--backends=eager,wrong,scripted", "-x"),
@@ -250,6 +252,7 @@ def test_a_run_that_stops_at_the_first_failure_can_continue(run_pytest, tmp_path
     assert {case.backend for case in reading.read(unfinished).cases} == {"eager", "scripted"}
 
 
+@pytest.mark.slow
 def test_a_folder_without_locks_is_saved_to_all_the_same(run_pytest, tmp_path):
     (tmp_path / "no_locks.py").write_text(
         "import fcntl\n"

@@ -20,6 +20,7 @@ def eager():
     return backends.registry()["eager"](settings.resolve("cpu", threads=1))
 
 
+@pytest.mark.slow
 def test_its_peak_of_memory_is_its_own_and_not_that_of_the_process_that_started_it(eager):
     ballast = np.ones(2 << 30, dtype=np.uint8)
     batch = (torch.zeros(1, 3, 224, 224),)

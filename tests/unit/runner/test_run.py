@@ -102,6 +102,7 @@ def test_naming_a_model_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_script_of_the_docs_prints_a_table(tmp_path):
     root = Path(__file__).resolve().parents[3]
     page = (root / "docs" / "python-api.md").read_text()

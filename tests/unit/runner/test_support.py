@@ -144,6 +144,7 @@ def test_the_page_counts_and_gives_each_reason_once():
     assert "- onnxruntime does not export: no \\| operator (all 2 models)" in page
 
 
+@pytest.mark.slow
 def test_the_tool_surveys_a_model_and_does_not_try_again(tmp_path):
     page, findings = tmp_path / "support.md", tmp_path / "support.json"
     command = [
