@@ -5,8 +5,6 @@ timm is optional. Importing this module imports neither it nor torch.
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,6 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, unknown_name
+from .globs import is_glob, matching
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
@@ -44,15 +43,16 @@ class Timm:
     def select(self, spec: str) -> list[Model]:
         """The models that a name, a glob or "all" means."""
         names = _names()
-        if not any(character in spec for character in "*?["):
+        if not is_glob(spec):
             return [self.model(name) for name in (names if spec == "all" else [spec])]
-        matched = fnmatch.filter(names, spec)
-        if not matched:
-            nearest = difflib.get_close_matches(spec.strip("*?"), names, n=1, cutoff=0.0)[0]
-            raise UsageError(
+        matched = matching(
+            spec,
+            names,
+            lambda nearest: (
                 f"no model matches 'timm:{spec}': did you mean 'timm:{nearest}'? "
                 f"allowed: {len(names)} names, globs, all"
-            )
+            ),
+        )
         return [self.model(name) for name in matched]
 
     def model(self, name: str) -> Model:

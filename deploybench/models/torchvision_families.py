@@ -6,17 +6,16 @@ so on. Importing this module imports no torch.
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError, unknown_name
+from ..errors import unknown_name
 from ..tasks.detection import Detection
 from ..tasks.task import Task
+from .globs import is_glob, matching
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
@@ -71,15 +70,16 @@ class Family:
     def select(self, spec: str) -> list[Model]:
         """The models that a name, a glob or "all" means."""
         names = self.names()
-        if not any(character in spec for character in "*?["):
+        if not is_glob(spec):
             return [self.model(name) for name in (names if spec == "all" else [spec])]
-        matched = fnmatch.filter(names, spec)
-        if not matched:
-            nearest = difflib.get_close_matches(spec.strip("*?"), names, n=1, cutoff=0.0)[0]
-            raise UsageError(
+        matched = matching(
+            spec,
+            names,
+            lambda nearest: (
                 f"no model matches '{self.prefix}:{spec}': did you mean '{nearest}'? "
                 f"allowed: {', '.join(names)}, all"
-            )
+            ),
+        )
         return [self.model(name) for name in matched]
 
     def _model(self, name: str) -> Model:

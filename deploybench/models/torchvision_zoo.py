@@ -5,8 +5,6 @@ Importing this module imports no torch, and neither does selecting models of the
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, unknown_name
+from .globs import is_glob, matching
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
@@ -145,16 +144,16 @@ def _expand(item: str) -> list[str]:
     if item in names:
         return [item]
     also = ", globs, article, all"
-    if not any(character in item for character in "*?["):
+    if not is_glob(item):
         raise unknown_name("model", item, [*names, "article", "all"], also)
-    matched = fnmatch.filter(names, item)
-    if not matched:
-        nearest = difflib.get_close_matches(item.strip("*?"), names, n=1, cutoff=0.0)[0]
-        raise UsageError(
+    return matching(
+        item,
+        names,
+        lambda nearest: (
             f"no model matches '{item}': did you mean '{nearest}'? "
             f"allowed: {len(names)} names{also}"
-        )
-    return matched
+        ),
+    )
 
 
 def pretrained(name: str) -> WeightsEnum:
