@@ -6,6 +6,9 @@ PY := $(VENV)/bin/python
 DOCS_VENV := .venv-docs
 RESULTS := results
 RUNS := 1
+# Processes that share the unit tests. The tests that time or check models run alone.
+WORKERS := 2
+UNIT := $(PY) -m pytest tests/unit -n $(WORKERS) --dist loadfile
 # One of each family, and quick.
 QUICK_MODELS := resnet18,mobilenet_v3_small,squeezenet1_1,shufflenet_v2_x0_5,mnasnet0_5,densenet121
 
@@ -33,11 +36,13 @@ setup-all: setup .compat/.installed
 
 # The suite itself and the answers of a few models; ten minutes at most on two cores.
 test: style
-	$(PY) -m pytest tests/unit tests/correctness --models $(QUICK_MODELS) $(ARGS)
+	$(UNIT) $(ARGS)
+	$(PY) -m pytest tests/correctness --models $(QUICK_MODELS) $(ARGS)
 
 # The slow tests too, and the answers of all default models: what CI runs.
 test-all: style
-	$(PY) -m pytest tests/unit tests/correctness -m "not sweep" $(ARGS)
+	$(UNIT) -m "not sweep" $(ARGS)
+	$(PY) -m pytest tests/correctness -m "not sweep" $(ARGS)
 
 # What takes too long for CI: compilers over more models, the wheel in repositories of others.
 sweep: setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 # A machine that is busy for a moment must not fail a test.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+# With -n, a test that starts pytest would hand it the mark of a worker, and a worker times nothing.
+for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope="module")
