@@ -19,12 +19,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(
-    command: Sequence[str], deadline: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    deadline: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    source: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
     """Run `command`, which can import deploybench, and wait for it.
 
-    deadline: in seconds. environment: its other variables; None for those of this process. Raises
-    BackendFailed if it takes longer. All processes that it started are ended with it.
+    deadline: in seconds. environment: its other variables; None for those of this process. folder:
+    where it runs; None for the current one. source: the folder that it imports deploybench from.
+    Raises BackendFailed if it takes longer. All processes that it started are ended with it.
     """
     started = subprocess.Popen(
         command,
@@ -32,7 +37,8 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=importing(os.environ if environment is None else environment),
+        env=importing(os.environ if environment is None else environment, source),
+        cwd=folder,
         start_new_session=True,
     )
     try:
@@ -46,13 +52,13 @@ def run(
     return subprocess.CompletedProcess(command, started.returncode, output, errors)
 
 
-def importing(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that imports deploybench from where this one did.
+def importing(environment: Mapping[str, str], source: Path = ROOT) -> dict[str, str]:
+    """The environment of a process that imports deploybench from where this one did, or `source`.
 
     It may start in the folder of a user, whose models may open files there; no module of that
     folder hides another.
     """
-    path = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(source), environment.get("PYTHONPATH"))))
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 

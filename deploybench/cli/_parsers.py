@@ -53,8 +53,8 @@ def _listing() -> str:
         lines.append(f"{group}:")
         for each in subcommands().values():
             if group == each.GROUP:
-                lines.append(f"  {each.NAME:<10} {each.SUMMARY}")
-                lines.append(f"{'':13}{PROGRAM} {each.NAME} {each.EXAMPLE}".rstrip())
+                lines.append(f"  {each.NAME:<15} {each.SUMMARY}")
+                lines.append(f"{'':18}{PROGRAM} {each.NAME} {each.EXAMPLE}".rstrip())
         lines.append("")
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from . import _runs
 from ._subcommands import READ
 
 if TYPE_CHECKING:
+    from ..analysis.regression import Options, Report
     from ..analysis.tolerance import Tolerances
 
 NAME = "gate"
@@ -51,14 +52,20 @@ exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
     """Add the arguments. like: the command whose help says how a run is named."""
-    from ..report.formats import FORMATS
-
     parser.add_argument(
         "--baseline", nargs="+", required=True, metavar="RUN", help=f"saved runs, as for {like}"
     )
     parser.add_argument(
         "--candidate", nargs="+", required=True, metavar="RUN", help=f"saved runs, as for {like}"
     )
+    add_judgement(parser)
+    _runs.add_storage(parser)
+
+
+def add_judgement(parser: argparse.ArgumentParser) -> None:
+    """Add what says how two sides are judged, and how the report is written."""
+    from ..report.formats import FORMATS
+
     parser.add_argument(
         "--tolerance", metavar="SHARE", help="how much slower a cell may get (default: 5%%)"
     )
@@ -84,26 +91,36 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the report there, not to stdout"
     )
-    _runs.add_storage(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print or write the report and return the exit code."""
     from ..analysis import regression
-    from ..report.formats import FORMATS
 
+    options = options_of(arguments)
     baseline, candidate = store.load_sides(
         (arguments.baseline, arguments.candidate), arguments.storage
     )
+    judged = regression.judge_runs(baseline, candidate, options)
+    store.require_other(arguments.output, (*baseline, *candidate))
+    return write(judged, arguments)
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """How to judge. Raises UsageError for what is no confidence or no tolerance."""
+    from ..analysis.regression import Options
+
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"{arguments.confidence} is not a confidence; use for example 0.95")
-    judged = regression.judge_runs(
-        baseline, candidate, regression.Options(arguments.confidence, _tolerances(arguments))
-    )
-    text = FORMATS[arguments.format](judged, arguments.all)
-    store.require_other(arguments.output, (*baseline, *candidate))
-    _runs.write(text, arguments.output)
-    return judged.exit_code
+    return Options(arguments.confidence, _tolerances(arguments))
+
+
+def write(report: Report, arguments: argparse.Namespace) -> int:
+    """Print or write the report in its format, and return its exit code."""
+    from ..report.formats import FORMATS
+
+    _runs.write(FORMATS[arguments.format](report, arguments.all), arguments.output)
+    return report.exit_code
 
 
 def _tolerances(arguments: argparse.Namespace) -> Tolerances:

@@ -51,7 +51,7 @@ MAY_IMPORT = {
     },
     "cli": {
         *("errors", "settings", "options", "files", "batches", "nested", "command", "__version__"),
-        "installation",
+        *("installation", "processes"),
         *("models", "formats", "backends", "native", "machine", "runner"),
         *("records", "analysis", "report"),
     },

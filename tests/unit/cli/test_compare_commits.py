@@ -1,0 +1,175 @@
+"""Two commits are measured in turn, in folders of their own, until every cell is decided."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploybench import processes
+from deploybench.cli import compare_commits
+from deploybench.cli._worktrees import checked_out
+from deploybench.errors import BackendFailed, UsageError
+from tests.unit.saved_runs import save
+
+NOBODY = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+BASE_SECONDS = 0.010
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A repository with two commits, and the current folder."""
+    folder = tmp_path / "a repository"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    for content in ("one", "two"):
+        (folder / "nets.py").write_text(content)
+        git(folder, "add", ".")
+        git(folder, *NOBODY, "commit", "--quiet", "--message", content)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path):
+    """Stands for bench: saves a run for its side; notes what it was asked.
+
+    `factor` says how much slower the second commit is for each model; `code` is the exit code.
+    """
+
+    class Bench:
+        def __init__(self):
+            self.calls: list[tuple[str, list[str], Path, Path]] = []
+            self.code = 0
+            self.factor = {"resnet18": 1.5}
+
+        def __call__(self, command, deadline, folder, source):
+            number = len(self.calls)
+            words = command[command.index("bench") + 1 :]
+            side = (folder / "nets.py").read_text()
+            self.calls.append((side, words, folder, source))
+            name = words[words.index("--save") + 1]
+            (storage,) = (word.partition("file://")[2] for word in words if "storage" in word)
+            if self.code in (0, 1):
+                cases = {}
+                for model, factor in self.factor.items():
+                    if "-k" not in words or model in words[words.index("-k") + 1]:
+                        latency = BASE_SECONDS * (factor if side == "two" else 1.0)
+                        noise = number * 7 % 5 * (0.2 if model == "noisy" else 0.001)
+                        cases[model, "eager"] = [latency * (1 + noise) + 1e-9 * number] * 5
+                save(Path(storage) / "machine" / f"{number:04}_{name}.json", cases)
+            return subprocess.CompletedProcess(command, self.code, "", "first\nno such backend")
+
+    monkeypatch.setattr(processes, "run", stands_for := Bench())
+    return stands_for
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    compare_commits.add_arguments(parser)
+    return compare_commits.main(compare_commits.parse(parser, list(words)))
+
+
+def test_it_stops_as_soon_as_every_cell_is_decided_and_gives_the_exit_code_of_gate(
+    repository, bench, capsys
+):
+    assert run("HEAD~1", "HEAD") == 1
+    assert [side for side, *_ in bench.calls] == ["one", "two", "two", "one", "one", "two"]
+    assert "slower" in capsys.readouterr().out
+    assert run("HEAD", "HEAD~1") == 0
+
+
+def test_each_side_runs_in_its_own_folder_and_both_are_removed(repository, bench):
+    run("HEAD~1", "HEAD", "--backends", "eager", "--device=cpu")
+    _, words, folder, source = bench.calls[0]
+    assert words[-3:] == ["--backends", "eager", "--device=cpu"]
+    assert source == processes.ROOT
+    assert not folder.exists()
+    assert git(repository, "worktree", "list").count("\n") == 0
+    assert (repository / ".benchmarks").is_dir()
+
+
+def test_a_checkout_of_deploybench_runs_the_deploybench_of_each_commit(repository, bench):
+    (repository / "deploybench").mkdir()
+    (repository / "deploybench" / "__init__.py").touch()
+    git(repository, "add", ".")
+    git(repository, *NOBODY, "commit", "--quiet", "--message", "three")
+    bench.factor = {}
+    with pytest.raises(Exception, match="no measurement"):
+        run("HEAD~1", "HEAD", "--budget=1s")
+    sources = {folder.name: source for _, _, folder, source in bench.calls}
+    assert sources["base"] == processes.ROOT
+    assert sources["head"] == bench.calls[1][2]
+
+
+def test_only_undecided_models_are_measured_after_a_look(repository, bench):
+    bench.factor = {"resnet18": 1.5, "noisy": 1.0}
+    run("HEAD~1", "HEAD")
+    assert len(bench.calls) == 40
+    assert all("-k" not in words for _, words, *_ in bench.calls[:6])
+    assert all(words[-2:] == ["-k", "noisy"] for _, words, *_ in bench.calls[6:])
+
+
+def test_the_budget_ends_it_after_a_whole_pair(repository, bench, capsys):
+    assert run("HEAD~1", "HEAD", "--budget", "0.001s") == 0
+    assert len(bench.calls) == 2
+    printed = capsys.readouterr()
+    assert "the budget of 0.001 s ends after 1 pair" in printed.err
+    assert "inconclusive" in printed.out
+
+
+def test_a_side_that_cannot_be_measured_is_named_with_the_reason(repository, bench):
+    bench.code = 4
+    with pytest.raises(BackendFailed, match=r"^base \(\w{10}\) could not .* 4: no such backend$"):
+        run("HEAD~1", "HEAD")
+    assert git(repository, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize("given", ["HEAD~9", "--all=", "nobody", "-x"])
+def test_an_unknown_revision_is_named(repository, given):
+    with (
+        pytest.raises(UsageError, match=f"^'{given}' is not a commit of this repository"),
+        checked_out(repository, given, "HEAD"),
+    ):
+        pass
+
+
+def test_two_names_of_one_commit_are_refused(repository):
+    with (
+        pytest.raises(UsageError, match=r"^HEAD and HEAD~0 are the same commit"),
+        checked_out(repository, "HEAD", "HEAD~0"),
+    ):
+        pass
+
+
+def test_a_folder_without_a_repository_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UsageError, match="not a git repository"), checked_out(tmp_path, "a", "b"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("90", 90.0), ("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)]
+)
+def test_a_budget_is_a_time_with_or_without_a_unit(given, expected):
+    assert compare_commits.seconds(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "0", "-1", "soon", "1d", "nan", "1e3"])
+def test_what_is_no_time_is_refused(given):
+    with pytest.raises(UsageError, match="is not a time; use for example 90s, 30m or 2h"):
+        compare_commits.seconds(given)
+
+
+@pytest.mark.parametrize("word", ["--benchmark-json=x.json", "--save", "--benchmark-save=x"])
+def test_where_the_runs_are_saved_cannot_be_given_to_bench(repository, bench, word):
+    with pytest.raises(UsageError, match="--storage says where"):
+        run("HEAD~1", "HEAD", word)
+    assert not bench.calls
