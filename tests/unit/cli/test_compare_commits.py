@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,38 @@ def test_where_the_runs_are_saved_cannot_be_given_to_bench(repository, bench, wo
     with pytest.raises(UsageError, match="--storage says where"):
         run("HEAD~1", "HEAD", word)
     assert not bench.calls
+
+
+NETS = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 16, 3)
+        self.head = torch.nn.Linear(16, 4)
+
+    def forward(self, x):
+        for _ in range(TIMES):
+            x = x + self.convolution(x).mean()
+        return self.head(self.convolution(x).mean((2, 3)))
+"""
+
+
+@pytest.mark.slow
+def test_a_commit_that_makes_an_own_model_slower_is_found_with_real_runs(repository):
+    for times in (1, 8):
+        (repository / "nets.py").write_text(NETS.replace("TIMES", str(times)))
+        git(repository, *NOBODY, "commit", "--quiet", "--all", "--message", f"{times} times")
+    options = ["--models=nets.py:Net", "--input=3x64x64", "--backends=eager,scripted"]
+    command = [sys.executable, "-m", "deploybench", "compare-commits", "HEAD~1", "HEAD"]
+    done = subprocess.run(
+        [*command, *options, "--benchmark-max-time=0.05", "--budget=10m"],
+        env=processes.importing(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "2 slower" in done.stdout
