@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from .. import batches
@@ -34,7 +35,8 @@ class OpenedCase:
             with prepared.lent_to(backend.name):
                 self._open()
         except BaseException:
-            self.close()
+            with suppress(Exception):  # the first error says more
+                self.close()
             raise
 
     @property
@@ -45,9 +47,9 @@ class OpenedCase:
 
     def close(self) -> None:
         """Close the session, if one was opened."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def _open(self) -> None:
         prepared, backend, plan = self.prepared, self.backend, self.prepared.plan
