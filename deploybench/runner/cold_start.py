@@ -9,6 +9,7 @@ private.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -65,15 +66,22 @@ def start(
         )
     with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
         given, state = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
-        torch.save(batch, given)
+        _save(batch, given)
         if artifact is None:
-            torch.save(module.state_dict(), state)
+            _save(module.state_dict(), state)
         command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
         command += [str(artifact or state), str(given), json.dumps(asdict(backend.settings))]
         # Its temporary files are removed with the folder.
         environment = {**scrubbed_environment(), "TMPDIR": folder}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
         return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
+
+
+def _save(content: object, path: Path) -> None:
+    """Write a file for torch.load, by way of memory: without room for it, torch would abort."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _answered_by(

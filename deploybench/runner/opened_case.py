@@ -9,6 +9,7 @@ from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import WrongAnswer
+from ..machine import allocator
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
 from ..timing.memory import DeviceMemory, resident_bytes
@@ -56,6 +57,7 @@ class OpenedCase:
         self.artifact = prepared.artifact(backend)
         path = self.artifact.path if self.artifact else None
         device_memory = DeviceMemory(plan.settings)
+        allocator.release()  # what the export has freed would hide what the load takes
         before = resident_bytes()
         self._session, self.load_seconds = stopwatch(lambda: backend.load(prepared.module, path))
         self.session.put(prepared.example())
