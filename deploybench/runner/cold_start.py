@@ -13,7 +13,6 @@ import io
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from ..errors import BackendFailed
 from ..models import Model, references, weights
 from ..native.process import scrubbed_environment
 from ..settings import Settings
+from ..temporary import TemporaryFolder
 from ..timing.protocol import stopwatch
 
 DEADLINE = 900.0
@@ -64,15 +64,15 @@ def start(
             f"{model.name} has no reference, so a fresh process cannot build it; define it in an "
             "importable module and set reference='package.module:ATTRIBUTE'"
         )
-    with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
-        given, state = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
+    with TemporaryFolder() as folder:
+        given, state = folder / "batch.pt", folder / "weights.pt"
         _save(batch, given)
         if artifact is None:
             _save(module.state_dict(), state)
         command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
         command += [str(artifact or state), str(given), json.dumps(asdict(backend.settings))]
         # Its temporary files are removed with the folder.
-        environment = {**scrubbed_environment(), "TMPDIR": folder}
+        environment = {**scrubbed_environment(), "TMPDIR": str(folder)}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
         return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
 

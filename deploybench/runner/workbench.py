@@ -6,12 +6,9 @@ So a run over all models needs no more memory or disk space than its largest mod
 from __future__ import annotations
 
 import gc
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -22,12 +19,14 @@ from ..backends.base import Backend
 from ..errors import (
     BackendFailed,
     DeploybenchError,
+    FileError,
     UsageError,
     first_line,
     release_frames,
 )
 from ..machine import allocator
 from ..models import Model, weights
+from ..temporary import TemporaryFolder
 from .opened_case import OpenedCase
 from .prepared_model import Plan, PreparedModel
 
@@ -43,9 +42,12 @@ class Workbench:
         settings.apply(plan.settings)
         # Imported modules stay, so the collection after each model need not scan them.
         gc.freeze()
-        self._temporary = Path(tempfile.mkdtemp(prefix="deploybench-"))
-        if plan.keep:
-            plan.keep.mkdir(parents=True, exist_ok=True)
+        try:
+            if plan.keep:
+                plan.keep.mkdir(parents=True, exist_ok=True)
+            self._temporary = TemporaryFolder()
+        except OSError as error:
+            raise FileError(f"no folder for exported files: {error}; make room for one") from error
         self._backends: dict[str, Backend] = {}
         self._unusable: dict[str, DeploybenchError] = {}
         self.not_released: list[str] = []
@@ -68,7 +70,7 @@ class Workbench:
         self._forget_model()
         for backend in self._backends.values():
             self._release(backend.name, backend.close)
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.close()
 
     def backend(self, name: str) -> Backend:
         """The run's instance of a backend.
@@ -123,7 +125,7 @@ class Workbench:
         if held is None or (held.model, held.plan.batch_size) != (model, plan.batch_size):
             self._forget_model()
             try:
-                self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary)
+                self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary.path)
             except UsageError as error:
                 release_frames(error)
                 self._refused[model.name, plan.batch_size] = error
@@ -175,8 +177,7 @@ class Workbench:
                 # Of what it keeps, nothing is known any more: its next case begins with a new one.
                 del self._backends[name]
                 self._release(name, backend.close)
-        for leftover in self._temporary.iterdir():
-            leftover.unlink()
+        self._temporary.empty()
         allocator.release()
 
 
