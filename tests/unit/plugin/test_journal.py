@@ -212,3 +212,19 @@ def test_one_process_at_a_time_writes_to_a_journal(tmp_path):
     assert "another process (id " in refused
     assert refused.endswith("or start a new one without --resume")
     assert after == "resumed"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+        (
+            pytest.fail.Exception("different: far off\nagain: pytest", pytrace=False),
+            "different: far off",
+        ),
+    ],
+)
+def test_the_reason_of_a_failure_is_the_error_and_not_a_line_of_its_traceback(error, reason):
+    call = SimpleNamespace(excinfo=SimpleNamespace(value=error))
+    report = SimpleNamespace(longrepr="model = 'shufflenet_v2_x0_5'\n...", outcome="failed")
+    assert saving._reason(call, report) == reason
