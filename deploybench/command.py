@@ -22,11 +22,13 @@ def run_command(
 
     0, or what `main` returns; 2 for an error that the user can fix or that the system reports,
     printed as one line; 70 for a bug, printed with its place; 141 if the reader of the output
-    closed it; 130 after Ctrl-C; 143 after SIGTERM. So 1 always comes from `main`.
+    closed it; 130 after Ctrl-C; 143 after SIGTERM; 129 after SIGHUP. So 1 always comes from `main`.
     """
     arguments = parser.parse_args() if arguments is None else arguments
     # As an exception, so that cleanup code ends the processes it has started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup does
+            signal.signal(each, lambda number, _: sys.exit(128 + number))
     try:
         code = main(arguments) or 0
         sys.stdout.flush()

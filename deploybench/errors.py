@@ -7,8 +7,11 @@ tools print that line and nothing else; a traceback means a bug in deploybench i
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class DeploybenchError(Exception):
@@ -76,8 +79,18 @@ def first_line(error: BaseException) -> str:
 
     TorchScript's interpreter says what went wrong in its last line, after a traceback.
     """
-    lines = str(error).strip().splitlines() or ["no message"]
+    lines = _words(error).strip().splitlines() or ["no message"]
     message = lines[-1 if "TorchScript interpreter" in lines[0] else 0].strip()
     kind = f"{type(error).__name__}: "
     named = isinstance(error, DeploybenchError) or message.startswith(kind)
     return message if named else kind + message
+
+
+def _words(error: BaseException) -> str:
+    """The text of an error, without the colours of a terminal; an error may fail to give any."""
+    try:
+        text = str(error)
+    except Exception:
+        return ""
+    plain = _COLOURS.sub("", text)
+    return "".join(each if each.isprintable() or each == "\n" else " " for each in plain)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..batches import Batch
-from .base import ExportedFormat
+from .base import ExportedFormat, write
 from .inductor import PrivateCache, one_kind_of_error
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ class AotInductorPackage(ExportedFormat):
         on_cpu = example[0].device.type == "cpu"
         with one_kind_of_error(), torch.no_grad():
             exported = torch.export.export(module, example)
+            # To memory: where torch's own writer finds no room for a file, it ends the process.
+            package = io.BytesIO()
             aoti_compile_and_package(
                 exported,
-                package_path=str(path),
+                package_path=package,
                 # Folds weights and lays them out once; it has no benefit on a GPU.
                 inductor_configs={"freezing": True} if on_cpu else {},
             )
+            write(path, package.getbuffer())
 
     def close(self) -> None:
         """Remove the intermediate compiled code."""

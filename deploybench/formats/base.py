@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def write(path: Path, content: bytes | memoryview) -> None:
+    """Write an exported file; if there is no room for it, nothing of it is left.
+
+    Raises OSError, which names the file.
+    """
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 class ExportedFormat(ABC):
     """A kind of file, and how to write it. Importing a format's file imports no torch.
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from ..errors import BackendFailed
+from ..temporary import TemporaryFolder
 
 
 class PrivateCache:
@@ -31,7 +32,9 @@ class PrivateCache:
 
         cls._held.close()
         if cls._open:
-            cls._held.enter_context(fresh_cache())
+            # In a folder of ours, which the next run removes if this one is killed.
+            place = cls._held.enter_context(TemporaryFolder())
+            cls._held.enter_context(fresh_cache(dir=str(place)))
 
     def close(self) -> None:
         """Stop using the folder; remove it if no other cache uses it."""

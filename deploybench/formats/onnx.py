@@ -53,4 +53,8 @@ class OnnxFile(ExportedFormat):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(module, example, dynamo=True, verbose=False)
             assert program is not None
-            program.save(str(path), external_data=False)
+            try:
+                program.save(str(path), external_data=False)
+            except OSError:
+                path.unlink(missing_ok=True)  # a part of it would take the room of others
+                raise

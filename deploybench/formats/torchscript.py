@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..errors import FileError
-from .base import ExportedFormat
+from .base import ExportedFormat, write
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,14 @@ def without_deprecation_notice() -> Iterator[None]:
         yield
 
 
+def _save(program: torch.jit.ScriptModule, path: Path) -> None:
+    """Write the file of `program`.
+
+    torch writes to memory: where its own writer finds no room, it ends the process.
+    """
+    write(path, program.save_to_buffer())
+
+
 class ScriptedFile(ExportedFormat):
     """torch.jit.script, saved."""
 
@@ -38,7 +46,7 @@ class ScriptedFile(ExportedFormat):
         _overloads()
         with without_deprecation_notice():
             scripted = torch.jit.script(module)
-            torch.jit.save(scripted, str(path))
+            _save(scripted, path)
         return scripted
 
 
@@ -54,7 +62,7 @@ class TracedFile(ExportedFormat):
         with without_deprecation_notice(), torch.no_grad():
             # torch need not check the trace, because this suite checks the answers.
             traced = torch.jit.trace(module, example, check_trace=False, strict=False)
-            torch.jit.save(traced, str(path))
+            _save(traced, path)
         return traced
 
 
@@ -70,7 +78,7 @@ class FrozenFile(ExportedFormat):
         _overloads()
         with without_deprecation_notice():
             frozen = torch.jit.freeze(torch.jit.script(module))
-            torch.jit.save(frozen, str(path))
+            _save(frozen, path)
         return frozen
 
     def forget(self) -> None:

@@ -8,7 +8,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from .. import processes
 from ..errors import BackendFailed
 from ..installation import rebuild_line
 from ..settings import Settings, require_in_force
+from ..temporary import MEMORY, TemporaryFolder
 from . import tensors
 
 PROTOCOL = "5"
@@ -47,7 +47,8 @@ class Runner:
     def __init__(self, program: Path, settings: Settings, deadline: float = 300.0) -> None:
         self._deadline = deadline
         self._on_cuda = settings.on_cuda
-        self._folder = Path(tempfile.mkdtemp(prefix="deploybench-", dir=_memory_folder()))
+        self._temporary = TemporaryFolder(_memory_folder())
+        self._folder = self._temporary.path
         self._errors = (self._folder / "stderr").open("w+b")
         self._unread = b""
         try:
@@ -65,7 +66,7 @@ class Runner:
         try:
             self._greet()
             self._configure(settings)
-        except BackendFailed:
+        except BaseException:  # Ctrl-C too: nobody else knows of the process yet
             self.close()
             raise
 
@@ -258,7 +259,7 @@ class Runner:
 
     def _remove_files(self) -> None:
         self._errors.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._temporary.close()
 
 
 def scrubbed_environment() -> dict[str, str]:
@@ -270,11 +271,10 @@ def scrubbed_environment() -> dict[str, str]:
     }
 
 
-def _memory_folder() -> str | None:
+def _memory_folder() -> Path | None:
     """A folder in shared memory, to pass tensors without a disk; None for the default folder."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK)
-    return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    return MEMORY if roomy and shutil.disk_usage(MEMORY).free > 2**28 else None
 
 
 def _last_line(file: IO[bytes]) -> str:

@@ -22,7 +22,7 @@ from .given_options import TEXTS, PytestOptions, read_options
 from .ordering import keep_together
 from .progress import Progress
 
-pytest_plugins = ["deploybench.plugin.fixtures", "deploybench.plugin.saving"]
+pytest_plugins = [f"deploybench.plugin.{name}" for name in ("fixtures", "saving", "signals")]
 
 
 OPTIONS = pytest.StashKey[PytestOptions]()

@@ -6,10 +6,9 @@ records/record.py for the list.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ import pytest
 
 from .. import __version__
 from ..backends import registry
-from ..errors import DeploybenchError, FileError, UsageError, WrongAnswer
+from ..errors import FileError, UsageError, WrongAnswer, first_line
 from ..machine.packages import installed_versions
 from ..models.model import file_stem
-from ..records import checkpoint
+from ..records import checkpoint, reading
 from ..records.checkpoint import Journal
 from ..records.record import (
     FAILED,
@@ -35,6 +34,7 @@ from ..records.record import (
     RunRecord,
 )
 from . import TIMED
+from .writing import Written
 
 
 @dataclass
@@ -44,7 +44,8 @@ class Saving:
     storage: the folder of saved runs. name: of the run; empty if it is not saved. unfinished: the
     journal of what was measured so far. failed: the cases without a figure. notices: observations
     of the machine. noise: of the machine before and after. taken_over: by model, backend and batch
-    size, what the resumed run had measured. peak: the peak rates of the device.
+    size, what the resumed run had measured. peak: the peak rates of the device. ended: the ids of
+    the timed tests that have an outcome.
     """
 
     storage: Path
@@ -58,7 +59,9 @@ class Saving:
     noise: Noise | None = None
     taken_over: dict[tuple[str, str, int], CaseRecord] = field(default_factory=dict)
     peak: Peak | None = None
+    ended: set[str] = field(default_factory=set)
     _entered: set[tuple[str, str | None, int | None]] = field(default_factory=set)
+    _unwritten: dict[str, list[CaseRecord]] = field(default_factory=dict)
 
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
         """Open the journal; with --resume, that of the interrupted run.
@@ -98,10 +101,28 @@ class Saving:
 
     def put(self, model: str, batch_size: int, cases: Mapping[str, CaseRecord]) -> None:
         """Write a model's cases, by backend, to the journal, replacing earlier ones."""
-        if self.unfinished is not None:
-            self.unfinished.put(f"{file_stem(model)}-batch{batch_size}", list(cases.values()))
+        if self.unfinished is None:
+            return
+        self._unwritten[f"{file_stem(model)}-batch{batch_size}"] = list(cases.values())
+        # A full disk is no fault of the backends; there may be room again after the next model.
+        with suppress(FileError):
+            for name in list(self._unwritten):
+                self.unfinished.put(name, self._unwritten[name])
+                del self._unwritten[name]
+
+    def not_in(self, paths: Sequence[Path]) -> list[CaseRecord]:
+        """The cases of the journal, and those that it had no room for, that no file of `paths` has.
+
+        Raises FileError if a file or the journal cannot be read.
+        """
+        assert self.unfinished is not None
+        saved = {_figure(case) for path in paths for case in reading.read(path).cases}
+        begun = [*checkpoint.read(self.unfinished.folder).cases]
+        begun += [case for cases in self._unwritten.values() for case in cases]
+        return [case for case in begun if _figure(case) not in saved]
 
     def _take_over(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
+        checkpoint.lock(folder)  # before it is read, so that it stays what was read
         try:
             begun = checkpoint.read(folder)
         except FileError as error:
@@ -125,6 +146,10 @@ class Saving:
                 self.taken_over[case.model, case.backend, case.batch_size] = case
 
 
+def _figure(case: CaseRecord) -> tuple[object, ...]:
+    return case.model, case.backend, case.batch_size, case.samples_seconds
+
+
 SAVING = pytest.StashKey[Saving]()
 
 
@@ -143,6 +168,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--resume continues a run that will be saved; give --benchmark-save too"
         )
+    if resumed and not (option.collectonly or hasattr(config, "workerinput")):
+        try:
+            checkpoint.lock(resumed)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+    named = option.benchmark_json
+    if named and not Path(named).parent.is_dir():
+        raise pytest.UsageError(
+            f"--benchmark-json '{named}': there is no folder {Path(named).parent}; create it first"
+        )
     name = (option.benchmark_save or "run") if saves else ""
     config.stash[SAVING] = Saving(storage, name, resumed)
 
@@ -154,19 +189,29 @@ def pytest_runtest_makereport(
     """Note the failed cases for the saved run."""
     report = yield
     timed = item.config.stash.get(TIMED, {}).get(item.nodeid)
+    if timed and (call.when == "call" or not report.passed):
+        item.config.stash[SAVING].ended.add(item.nodeid)
     if timed and report.failed and report.when != "teardown":
         model, backend, batch_size = timed
-        lines = str(report.longrepr).strip().splitlines()
-        reason = lines[0] if lines else report.outcome
         column = registry()[backend].title
         # __init__.py raises pytest's failure while handling the original error.
         cause = call.excinfo and call.excinfo.value.__context__
         kind = WRONG if isinstance(cause, WrongAnswer) else FAILED
+        reason = _reason(call, report)
         failure = FailedCase(model, column, reason, kind, backend=backend, batch_size=batch_size)
         failed = item.config.stash[SAVING].failed
         if failure not in failed:
             failed.append(failure)
     return report
+
+
+def _reason(call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """Why a case failed, in one line: never the first line of a traceback."""
+    error = call.excinfo and call.excinfo.value
+    if error is None or isinstance(error, pytest.fail.Exception):
+        lines = str(report.longrepr if error is None else error.msg).strip().splitlines()
+        return lines[0] if lines else report.outcome
+    return first_line(error)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -186,46 +231,58 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(
-    session: pytest.Session, exitstatus: int
-) -> Generator[None, object, object]:
-    """Let pytest-benchmark save under a lock, then remove the journal unless that failed."""
-    saving = session.config.stash[SAVING]
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    kept = saving.unfinished
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Save before anything else ends, so that what fails later can neither lose nor hide a run."""
+    saving, config = session.config.stash[SAVING], session.config
+    benchmarks = getattr(config, "_benchmarksession", None)
+    journal = saving.unfinished
+    said = [] if journal is None else [journal.hint()]
     try:
-        if saving.unfinished is None:
-            return (yield)
-        with ExitStack() as stack:
+        if journal is not None and benchmarks is not None:
+            timed = config.stash.get(TIMED, {})
+            whole = timed.keys() <= saving.ended
             try:
-                stack.enter_context(checkpoint.one_at_a_time(saving.storage))
-            except OSError as error:
-                # Some network file systems have no locks. Saving matters more than a unique number.
-                if reporter:
-                    reporter.write_line(
-                        f"\nsaved without a lock ({error}); do not save another run at the same "
-                        "time"
-                    )
-            outcome = yield
-        # Remove the journal only after the saved run has reached the disk.
-        os.sync()
-        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        # With -x or --maxfail, an incomplete run ends with these codes too.
-        if ended and not (session.shouldfail or session.shouldstop):
-            saving.unfinished.remove()
-            kept = None
-        return outcome
-    except (OSError, DeploybenchError) as error:
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
-        if reporter:
-            reporter.write_line(f"\nthe run could not be saved: {error}", red=True)
-        return None
+                said = _save(saving, journal, benchmarks, whole=whole)
+            except Exception as error:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+                words = str(error) if isinstance(error, OSError) else first_line(error)
+                said = [f"the run could not be saved: {words}", *said]
+            # pytest-benchmark's own hook then only makes its table.
+            benchmarks.handle_saving = lambda: None
+        return (yield)
     finally:
-        if kept is not None and reporter:
-            reporter.write_line(
-                f"\nthe finished models are in {kept.folder}; "
-                f"continue with --resume {kept.folder.name}"
-            )
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        for line in said:
+            if reporter:
+                reporter.write_line(f"\n{line}", red="could not be" in line)
+
+
+def _save(saving: Saving, journal: Journal, benchmarks: Any, *, whole: bool) -> list[str]:
+    """Save the run, and remove the journal if that holds all of it; what to tell the user.
+
+    whole: whether every case has an outcome, so that nothing is left to be continued. Raises
+    OSError or FileError if the run cannot be saved.
+    """
+    said = []
+    written = Written(benchmarks)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(checkpoint.one_at_a_time(saving.storage))
+        except OSError as error:
+            # Some network file systems have no locks. Saving matters more than a unique number.
+            said.append(f"saved without a lock ({error}); do not save another run at the same time")
+        benchmarks.handle_saving()
+    if not whole:
+        return [*said, journal.hint()]
+    try:
+        left = saving.not_in(written.paths)
+    except FileError as error:
+        return [*said, f"the saved run could not be read back: {error}", journal.hint()]
+    if left:
+        models = ", ".join(dict.fromkeys(case.model for case in left))
+        return [*said, f"not in the saved run, and kept in the journal: {models}", journal.hint()]
+    journal.remove()
+    return said
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,10 +9,10 @@ private.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from ..errors import BackendFailed
 from ..models import Model, references, weights
 from ..native.process import scrubbed_environment
 from ..settings import Settings
+from ..temporary import TemporaryFolder
 from ..timing.protocol import stopwatch
 
 DEADLINE = 900.0
@@ -63,17 +64,24 @@ def start(
             f"{model.name} has no reference, so a fresh process cannot build it; define it in an "
             "importable module and set reference='package.module:ATTRIBUTE'"
         )
-    with tempfile.TemporaryDirectory(prefix="deploybench-") as folder:
-        given, state = Path(folder) / "batch.pt", Path(folder) / "weights.pt"
-        torch.save(batch, given)
+    with TemporaryFolder() as folder:
+        given, state = folder / "batch.pt", folder / "weights.pt"
+        _save(batch, given)
         if artifact is None:
-            torch.save(module.state_dict(), state)
+            _save(module.state_dict(), state)
         command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
         command += [str(artifact or state), str(given), json.dumps(asdict(backend.settings))]
         # Its temporary files are removed with the folder.
-        environment = {**scrubbed_environment(), "TMPDIR": folder}
+        environment = {**scrubbed_environment(), "TMPDIR": str(folder)}
         said, seconds = stopwatch(lambda: _last_line(command, environment))
         return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
+
+
+def _save(content: object, path: Path) -> None:
+    """Write a file for torch.load, by way of memory: without room for it, torch would abort."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _answered_by(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import WrongAnswer
+from ..machine import allocator
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
 from ..timing.memory import DeviceMemory, resident_bytes
@@ -34,7 +36,8 @@ class OpenedCase:
             with prepared.lent_to(backend.name):
                 self._open()
         except BaseException:
-            self.close()
+            with suppress(Exception):  # the first error says more
+                self.close()
             raise
 
     @property
@@ -45,15 +48,16 @@ class OpenedCase:
 
     def close(self) -> None:
         """Close the session, if one was opened."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def _open(self) -> None:
         prepared, backend, plan = self.prepared, self.backend, self.prepared.plan
         self.artifact = prepared.artifact(backend)
         path = self.artifact.path if self.artifact else None
         device_memory = DeviceMemory(plan.settings)
+        allocator.release()  # what the export has freed would hide what the load takes
         before = resident_bytes()
         self._session, self.load_seconds = stopwatch(lambda: backend.load(prepared.module, path))
         self.session.put(prepared.example())

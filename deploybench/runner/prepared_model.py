@@ -126,7 +126,9 @@ class PreparedModel:
         exported = set(self._artifacts)
         try:
             yield
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
             # It may have failed in the middle of a change.
             self._require_unchanged(borrower, exported)
             raise

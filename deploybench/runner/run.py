@@ -143,6 +143,10 @@ class Run:
                 self._look_again()
         finally:
             self._workbench.close()
+            self.notices += [
+                Notice(each, "it could not free what it keeps", "tell the author of the backend")
+                for each in dict.fromkeys(self._workbench.not_released)
+            ]
 
     def _look_again(self) -> None:
         settings = self._plan.settings

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 
-from ..errors import BackendFailed, BackendUnavailable, DeploybenchError, release_frames
+from ..errors import BackendFailed, DeploybenchError, release_frames
 from ..machine import packages
 from ..machine.interference import Disturbance, Watch
 from ..models import Model
@@ -80,7 +80,13 @@ class Scheduler:
             self._compared, self._outcomes = (model.name, batch_size), {}
             asked = self._backends.get(self._compared) or [backend]
             able = [each for each in asked if self._can_run(each)]
-            known = self._known_of(model, batch_size, able)
+            try:
+                with one_line(model.name, backend):
+                    known = self._known_of(model, batch_size, able)
+            except DeploybenchError as error:
+                release_frames(error)
+                self._outcomes |= {each: Outcome(failure=error) for each in able}
+                return self._outcomes[backend]
             if known is None:
                 self._compare(model, batch_size, able)
             else:
@@ -90,7 +96,7 @@ class Scheduler:
     def _can_run(self, backend: str) -> bool:
         try:
             self._workbench.backend(backend)
-        except BackendUnavailable as error:
+        except DeploybenchError as error:
             self._outcomes[backend] = Outcome(failure=error)
             return False
         return True
@@ -121,7 +127,8 @@ class Scheduler:
             opened: dict[str, tuple[OpenedCase, Agreement]] = {}
             for backend in backends:
                 try:
-                    case = stack.enter_context(self._workbench.case(model, backend, batch_size))
+                    case = self._workbench.open(model, backend, batch_size)
+                    stack.callback(self._close, case, batch_size)
                     with one_line(model.name, backend):
                         agreement = case.check(batch_size)
                 except DeploybenchError as error:
@@ -139,6 +146,23 @@ class Scheduler:
                 for case, agreement in opened.values():
                     self._start_cold(case, agreement)
                 self._save(model.name, batch_size)
+
+    def _close(self, case: OpenedCase, batch_size: int) -> None:
+        """Close a case; if that fails, the case has failed, and the others of its model have not.
+
+        What was measured of it may have been of a backend that was already broken.
+        """
+        backend = case.backend.name
+        try:
+            with one_line(case.prepared.name, backend):
+                case.close()
+        except DeploybenchError as error:
+            release_frames(error)
+            found = self._outcomes.get(backend, Outcome())
+            if found.failure is None:
+                self._outcomes[backend] = Outcome(found.agreement, failure=error)
+                if found.result is not None:
+                    self._save(case.prepared.name, batch_size)
 
     def _time(self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]) -> None:
         """Time the cases that gave the right answer; the least disturbed attempt counts."""
@@ -163,8 +187,13 @@ class Scheduler:
             if isinstance(measurement, Exception):
                 self._outcomes[backend] = Outcome(agreement, failure=measurement)
                 continue
-            result = describe(case, agreement, measurement, reasons, attempt + 1)
-            self._outcomes[backend] = Outcome(agreement, result)
+            try:
+                with one_line(model, backend):
+                    result = describe(case, agreement, measurement, reasons, attempt + 1)
+                self._outcomes[backend] = Outcome(agreement, result)
+            except DeploybenchError as error:
+                release_frames(error)
+                self._outcomes[backend] = Outcome(agreement, failure=error)
 
     def _save(self, model: str, batch_size: int) -> None:
         found = {backend: outcome.result for backend, outcome in self._outcomes.items()}

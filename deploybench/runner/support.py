@@ -13,7 +13,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from ..errors import FileError, UsageError
 from ..files import replacing
 from ..processes import importing
 from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
+from ..temporary import TemporaryFolder
 
 NO_EXPORT, FAILS, CRASHES, SKIPPED = "does not export", "fails", "crashes", "skipped"
 OUTCOMES = (EXACT, EQUAL_WITHIN_ROUNDING, DIFFERENT, NO_EXPORT, FAILS, CRASHES, SKIPPED)
@@ -157,13 +157,13 @@ def _findings(
     """The findings of a worker, line by line; if it ends early, also that of the current case."""
     due = list(backends)
     # Files left by a crashed worker are removed with its folder.
-    folder = tempfile.TemporaryDirectory(prefix="deploybench-", ignore_cleanup_errors=True)
+    folder = TemporaryFolder()
     worker = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**importing(os.environ), "TMPDIR": folder.name},
+        env={**importing(os.environ), "TMPDIR": str(folder.path)},
     )
     workers.add(worker)
     try:
@@ -179,7 +179,7 @@ def _findings(
         worker.wait()
         if worker.stdout is not None:
             worker.stdout.close()
-        folder.cleanup()
+        folder.close()
 
 
 def _lines(worker: subprocess.Popen[bytes], deadline: float) -> Iterator[bytes]:

@@ -6,12 +6,9 @@ So a run over all models needs no more memory or disk space than its largest mod
 from __future__ import annotations
 
 import gc
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -21,14 +18,15 @@ from ..backends import registry
 from ..backends.base import Backend
 from ..errors import (
     BackendFailed,
-    BackendUnavailable,
     DeploybenchError,
+    FileError,
     UsageError,
     first_line,
     release_frames,
 )
 from ..machine import allocator
 from ..models import Model, weights
+from ..temporary import TemporaryFolder
 from .opened_case import OpenedCase
 from .prepared_model import Plan, PreparedModel
 
@@ -44,11 +42,15 @@ class Workbench:
         settings.apply(plan.settings)
         # Imported modules stay, so the collection after each model need not scan them.
         gc.freeze()
-        self._temporary = Path(tempfile.mkdtemp(prefix="deploybench-"))
-        if plan.keep:
-            plan.keep.mkdir(parents=True, exist_ok=True)
+        try:
+            if plan.keep:
+                plan.keep.mkdir(parents=True, exist_ok=True)
+            self._temporary = TemporaryFolder()
+        except OSError as error:
+            raise FileError(f"no folder for exported files: {error}; make room for one") from error
         self._backends: dict[str, Backend] = {}
-        self._unavailable: dict[str, BackendUnavailable] = {}
+        self._unusable: dict[str, DeploybenchError] = {}
+        self.not_released: list[str] = []
         self._prepared: PreparedModel | None = None
         self._refused: dict[tuple[str, int], UsageError] = {}
 
@@ -64,31 +66,52 @@ class Workbench:
         self.close()
 
     def close(self) -> None:
-        """End every backend and remove the temporary folder."""
+        """End every backend and remove the temporary folder; a backend that fails is noted."""
         self._forget_model()
         for backend in self._backends.values():
-            backend.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+            self._release(backend.name, backend.close)
+        self._temporary.close()
 
     def backend(self, name: str) -> Backend:
         """The run's instance of a backend.
 
-        Raises BackendUnavailable if this machine cannot run it; this is checked only once.
+        Raises BackendUnavailable if this machine cannot run it, and BackendFailed if it cannot find
+        out; this is checked only once.
         """
-        if name in self._unavailable:
-            raise self._unavailable[name]
+        if name in self._unusable:
+            raise self._unusable[name]
         if name not in self._backends:
+            try:
+                self._backends[name] = self._begun(name)
+            except DeploybenchError as error:
+                release_frames(error)
+                self._unusable[name] = error
+                raise
+        return self._backends[name]
+
+    def _begun(self, name: str) -> Backend:
+        with one_line("", name):
             backend = registry()[name](self.plan.settings)
             try:
                 backend.require_supported()
                 backend.require()
-            except BackendUnavailable as error:
-                backend.close()
-                release_frames(error)
-                self._unavailable[name] = error
+            except BaseException:
+                self._release(name, backend.close)
                 raise
-            self._backends[name] = backend
-        return self._backends[name]
+        return backend
+
+    def _release(self, name: str, action: Callable[[], None]) -> bool:
+        """Let a backend free what it keeps; an error is noted and returned as False.
+
+        No case of its own is left that could fail, and those of other backends must not.
+        """
+        try:
+            with one_line("", name):
+                action()
+        except DeploybenchError as error:
+            self.not_released.append(str(error))
+            return False
+        return True
 
     def prepared(self, model: Model, batch_size: int | None = None) -> PreparedModel:
         """The model prepared for that batch size; the previous one is released.
@@ -102,7 +125,7 @@ class Workbench:
         if held is None or (held.model, held.plan.batch_size) != (model, plan.batch_size):
             self._forget_model()
             try:
-                self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary)
+                self._prepared = PreparedModel(model, plan, self.plan.keep or self._temporary.path)
             except UsageError as error:
                 release_frames(error)
                 self._refused[model.name, plan.batch_size] = error
@@ -125,15 +148,23 @@ class Workbench:
 
         Errors of the backend's libraries become a BackendFailed with one line.
         """
-        chosen = self.backend(backend)
-        opened = None
-        with one_line(model.name, backend):
-            try:
-                opened = OpenedCase(self.prepared(model, batch_size), chosen)
+        opened = self.open(model, backend, batch_size)
+        try:
+            # Not all that a test of the caller's may raise is an error: pytest's skip is none.
+            with one_line(model.name, backend, Exception):
                 yield opened
-            finally:
-                if opened is not None:
-                    opened.close()
+        except BaseException:
+            with suppress(DeploybenchError), one_line(model.name, backend):
+                opened.close()
+            raise
+        with one_line(model.name, backend):
+            opened.close()
+
+    def open(self, model: Model, backend: str, batch_size: int | None = None) -> OpenedCase:
+        """Open `model` through `backend`; the caller closes it. Raises as `case` does."""
+        chosen = self.backend(backend)
+        with one_line(model.name, backend):
+            return OpenedCase(self.prepared(model, batch_size), chosen)
 
     def _forget_model(self) -> None:
         self._prepared = None
@@ -141,25 +172,29 @@ class Workbench:
         if self.plan.settings.on_cuda:
             # A model that ran out of memory must not take room from the next one.
             torch.cuda.empty_cache()
-        for backend in self._backends.values():
-            backend.forget()
-        for leftover in self._temporary.iterdir():
-            leftover.unlink()
+        for name, backend in list(self._backends.items()):
+            if not self._release(name, backend.forget):
+                # Of what it keeps, nothing is known any more: its next case begins with a new one.
+                del self._backends[name]
+                self._release(name, backend.close)
+        self._temporary.empty()
         allocator.release()
 
 
 @contextmanager
-def one_line(model: str, backend: str) -> Iterator[None]:
+def one_line(model: str, backend: str, kind: type[BaseException] = BaseException) -> Iterator[None]:
     """A context in which errors of libraries become a BackendFailed with one line.
 
-    It catches any Exception, because an unforeseen error must not end the model's other backends.
+    It catches anything but the user's or the system's wish to end, because an unforeseen error must
+    not end the model's other backends. kind: what else it is limited to.
     """
     try:
         yield
-    except DeploybenchError:
+    except (DeploybenchError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
-        failed = BackendFailed(f"{model} through {backend}: {first_line(error)}")
+    except kind as error:
+        where = f"{model} through {backend}" if model else backend
+        failed = BackendFailed(f"{where}: {first_line(error)}")
         release_frames(error)
     else:
         return

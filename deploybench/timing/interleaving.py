@@ -41,7 +41,7 @@ class Timing:
         self._samples: list[float] = []
         self._turns: list[int] = []
         self.stopped_by = ""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     @property
     def ended(self) -> bool:
@@ -110,5 +110,7 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
 def _attempt(timing: Timing, action: Callable[[], None]) -> None:
     try:
         action()
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a backend's own kind of error ends that backend alone
         timing.failure = error

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "deploybench"
 # beside its own. "a.b" is that module alone.
 MAY_IMPORT = {
     "errors": set(),
+    "temporary": set(),
     "nested": set(),
     "batches": {"errors"},
     "files": {"errors"},
@@ -30,16 +31,26 @@ MAY_IMPORT = {
     "models": {"errors", "batches", "nested", "tasks"},
     "tasks": {"errors", "nested"},
     "machine": {"errors"},
-    "native": {"errors", "files", "processes", "settings", "installation"},
-    "formats": {"errors", "batches", "installation", "native", "nested"},
+    "native": {"errors", "files", "temporary", "processes", "settings", "installation"},
+    "formats": {"errors", "temporary", "batches", "installation", "native", "nested"},
     "backends": {
         *("errors", "settings", "processes", "batches", "nested", "installation"),
         *("formats", "native", "machine"),
     },
     "timing": {"errors", "settings", "batches", "machine", "backends.session"},
     "runner": {
-        *("errors", "settings", "files", "processes", "batches", "nested", "__version__"),
-        *("models", "tasks", "formats", "backends", "native", "timing", "machine", "records"),
+        *("errors", "settings", "files", "temporary", "processes", "batches", "nested"),
+        *(
+            "__version__",
+            "models",
+            "tasks",
+            "formats",
+            "backends",
+            "native",
+            "timing",
+            "machine",
+            "records",
+        ),
     },
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
