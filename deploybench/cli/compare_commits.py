@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -146,17 +147,16 @@ class Comparison:
         done = processes.run(
             [sys.executable, "-m", "deploybench", "bench", *words],
             deadline,
+            # Wide, so that pytest does not cut its reasons.
+            {**os.environ, "COLUMNS": "1000"},
             folder=side.folder,
             source=side.folder if own else processes.ROOT,
         )
         saved = sorted(set(self._files(name)) - before)
         if done.returncode not in MEASURED or not saved:
-            lines = (
-                done.stderr.strip() or done.stdout.strip() or "it printed nothing"
-            ).splitlines()
             raise BackendFailed(
                 f"{side.name} ({side.short}) could not be measured, exit code {done.returncode}: "
-                f"{lines[-1]}"
+                f"{_reason(done.stdout, done.stderr)}"
             )
         self._saved[side.name] += saved
 
@@ -170,6 +170,13 @@ class Comparison:
             [[str(path) for path in self._saved[side.name]] for side in self._sides]
         )
         return regression.judge_runs(base, head, self._options)
+
+
+def _reason(output: str, errors: str) -> str:
+    """Why bench saved nothing: pytest's first failure, or else the last line that was printed."""
+    failures = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    printed = (errors.strip() or output.strip() or "it printed nothing").splitlines()
+    return failures[0] if failures else printed[-1]
 
 
 def _selecting(models: Sequence[str]) -> list[str]:

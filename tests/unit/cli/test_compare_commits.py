@@ -50,9 +50,10 @@ def bench(monkeypatch, tmp_path):
         def __init__(self):
             self.calls: list[tuple[str, list[str], Path, Path]] = []
             self.code = 0
+            self.output = "[1/2] net eager\n"
             self.factor = {"resnet18": 1.5}
 
-        def __call__(self, command, deadline, folder, source):
+        def __call__(self, command, deadline, environment, folder, source):
             number = len(self.calls)
             words = command[command.index("bench") + 1 :]
             side = (folder / "nets.py").read_text()
@@ -67,7 +68,7 @@ def bench(monkeypatch, tmp_path):
                         noise = number * 7 % 5 * (0.2 if model == "noisy" else 0.001)
                         cases[model, "eager"] = [latency * (1 + noise) + 1e-9 * number] * 5
                 save(Path(storage) / "machine" / f"{number:04}_{name}.json", cases)
-            return subprocess.CompletedProcess(command, self.code, "", "first\nno such backend")
+            return subprocess.CompletedProcess(command, self.code, self.output, "no such backend\n")
 
     monkeypatch.setattr(processes, "run", stands_for := Bench())
     return stands_for
@@ -132,6 +133,9 @@ def test_a_side_that_cannot_be_measured_is_named_with_the_reason(repository, ben
     with pytest.raises(BackendFailed, match=r"^base \(\w{10}\) could not .* 4: no such backend$"):
         run("HEAD~1", "HEAD")
     assert git(repository, "worktree", "list").count("\n") == 0
+    bench.output = "[1/2] net eager failed\nFAILED test[net-eager] - it answers NaN\n1 failed\n"
+    with pytest.raises(BackendFailed, match=r"4: FAILED test\[net-eager\] - it answers NaN$"):
+        run("HEAD~1", "HEAD")
 
 
 @pytest.mark.parametrize("given", ["HEAD~9", "--all=", "nobody", "-x"])
@@ -188,7 +192,7 @@ class Net(torch.nn.Module):
 
     def forward(self, x):
         for _ in range(TIMES):
-            x = x + self.convolution(x).mean()
+            x = x + self.convolution(x).mean((1, 2, 3), keepdim=True)
         return self.head(self.convolution(x).mean((2, 3)))
 """
 
