@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .errors import BackendFailed
+from .machine import cpus
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,18 +24,20 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `command`, which can import deploybench, and wait for it.
 
-    deadline: in seconds. environment: its other variables; None for those of this process. Raises
-    BackendFailed if it takes longer. All processes that it started are ended with it.
+    deadline: in seconds. environment: its other variables; None for those of this process. It may
+    use all CPUs of the run. Raises BackendFailed if it takes longer. All processes that it started
+    are ended with it.
     """
-    started = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=importing(os.environ if environment is None else environment),
-        start_new_session=True,
-    )
+    with cpus.released():
+        started = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=importing(os.environ if environment is None else environment),
+            start_new_session=True,
+        )
     try:
         output, errors = started.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:

@@ -22,17 +22,15 @@ from torch import Tensor
 from .. import processes
 from ..errors import BackendFailed
 from ..installation import rebuild_line
+from ..machine import cpus, variables
 from ..settings import Settings, require_in_force
 from . import tensors
 
-PROTOCOL = "5"
-# The environment variables that the process gets: locations, and settings of torch's libraries.
-# LD_LIBRARY_PATH and LD_PRELOAD would load other libraries than the program was linked with.
+PROTOCOL = "6"
+# The environment variables that the process gets, beside those that change what and how fast it
+# calculates: locations, and what chooses a GPU.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
-PASSED_PREFIXES = (
-    *("LC_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "CUDA_", "CUDNN_", "CUBLAS_"),
-    *("NVIDIA_", "TORCH_", "PYTORCH_", "ATEN_"),
-)
+PASSED_PREFIXES = ("LC_", "NVIDIA_")
 
 
 class Runner:
@@ -51,14 +49,15 @@ class Runner:
         self._errors = (self._folder / "stderr").open("w+b")
         self._unread = b""
         try:
-            self._process = subprocess.Popen(
-                [str(program), "serve"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=scrubbed_environment(),
-                start_new_session=True,
-            )
+            with cpus.released():
+                self._process = subprocess.Popen(
+                    [str(program), "serve"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env=scrubbed_environment(),
+                    start_new_session=True,
+                )
         except OSError as error:
             self._remove_files()
             raise BackendFailed(f"{program} cannot be started: {error.strerror}") from error
@@ -266,7 +265,7 @@ def scrubbed_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name in PASSED or name.startswith(PASSED_PREFIXES)
+        if name in PASSED or name.startswith(PASSED_PREFIXES) or variables.passed(name)
     }
 
 

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from deploybench.machine import interference
+from deploybench.machine.counters import Counters
+from deploybench.machine.finding import Place
 from deploybench.machine.interference import Disturbance, Limits, Snapshot, Watch
 
 NOBODY = 2**22 + 1
@@ -23,8 +26,8 @@ def watch(monkeypatch) -> Watch:
     """Of a machine with four cores, a tick of 10 ms and a mean clock of 3000 MHz."""
     monkeypatch.setattr(psutil, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "sysconf", lambda _: 100)
-    monkeypatch.setattr(interference, "_mean_mhz", lambda: 3000.0)
-    return Watch("cpu")
+    monkeypatch.setattr(Counters, "mean_mhz", lambda _: 3000.0)
+    return Watch("cpu", place=Place(Path("/nowhere")))
 
 
 @pytest.fixture
@@ -164,7 +167,8 @@ def test_a_busy_child_is_ours(busy_child):
 def test_a_busy_process_that_is_not_ours_is_another(monkeypatch, busy_child):
     # So that the rounding of many cores does not hide it.
     monkeypatch.setattr(psutil, "cpu_count", lambda: 1)
-    watch = Watch("cpu", own_processes=lambda: [os.getpid()])
+    everywhere = Place(cores=frozenset())
+    watch = Watch("cpu", own_processes=lambda: [os.getpid()], place=everywhere)
     start = watch.look()
     use(busy_child, 0.3)
     end = watch.look()
