@@ -38,6 +38,24 @@ OTHERS = (
     ("vendor_id", "machine"),
     ("vendor_id", "cpu family", "model", "stepping"),
 )
+# No identities: every processor of the kind has this name.
+ARCHITECTURES = (
+    *(
+        "",
+        "unknown",
+        "generic",
+        "x86",
+        "x86_64",
+        "amd64",
+        "i386",
+        "i686",
+        "arm",
+        "arm64",
+        "aarch64",
+    ),
+    *("armv7l", "armv8l", "ppc64", "ppc64le", "powerpc", "riscv", "riscv64", "s390x", "mips64"),
+    *("loongarch64", "sparc64"),
+)
 
 
 def cpu_name(place: Place | None = None) -> str:
@@ -68,7 +86,7 @@ def _name(core: Mapping[str, str]) -> str:
     arm = [core.get(f"cpu {field}", "") for field in ARM]
     if arm[0] and arm[1]:
         return _arm_name(model, *arm)
-    if model and model.lower() not in ("unknown", "generic", platform.machine().lower()):
+    if model and model.lower() not in (*ARCHITECTURES, platform.machine().lower()):
         return model
     for fields in OTHERS:
         told = [core.get(field, "") for field in fields]
@@ -95,7 +113,4 @@ def _from_system() -> str:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
         return ran.stdout.strip()
     named = platform.processor()
-    return "" if named.lower() in _ARCHITECTURES else named
-
-
-_ARCHITECTURES = {"", "unknown", "arm", "i386", "i686", platform.machine().lower()}
+    return "" if named.lower() in (*ARCHITECTURES, platform.machine().lower()) else named
