@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploybench.analysis.regression import judge_runs
+from deploybench.analysis.regression import Options, judge_runs
 from deploybench.machine import processor, variables
 from deploybench.records.record import CaseRecord, RunRecord
 from deploybench.runner import fingerprint as module
@@ -48,11 +48,11 @@ def test_what_is_set_is_a_condition_that_the_gate_names(conditions):
     limited = conditions(
         {"cpu_mask": "0", "cpu_quota": 0.5}, ONEDNN_MAX_CPU_ISA="SSE41", LD_PRELOAD="libj.so"
     )
-    report = judge_runs([run("a", plain)], [run("b", limited)])
+    report = judge_runs([run("a", plain)], [run("b", limited)], Options())
     assert report.differences == (
         "LD_PRELOAD: absent -> 'libj.so'",
         "ONEDNN_MAX_CPU_ISA: absent -> 'SSE41'",
         "cpu_mask: absent -> '0'",
         "cpu_quota: absent -> 0.5",
     )
-    assert not judge_runs([run("a", limited)], [run("b", dict(limited))]).differences
+    assert not judge_runs([run("a", limited)], [run("b", dict(limited))], Options()).differences
