@@ -15,6 +15,7 @@ from typing import TextIO
 
 from .errors import BackendFailed
 from .machine import cpus
+from .machine.known import known
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,8 +75,11 @@ def peak_resident_bytes(pid: int) -> int | None:
 
     This is not getrusage's ru_maxrss, which a process inherits from the one that forked it.
     """
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    return known(_peak_resident_bytes, None, pid)
+
+
+def _peak_resident_bytes(pid: int) -> int | None:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
     return None

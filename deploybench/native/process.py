@@ -23,6 +23,7 @@ from .. import processes
 from ..errors import BackendFailed
 from ..installation import rebuild_line
 from ..machine import cpus, variables
+from ..machine.known import known
 from ..settings import Settings, require_in_force
 from . import tensors
 
@@ -272,8 +273,9 @@ def scrubbed_environment() -> dict[str, str]:
 def _memory_folder() -> str | None:
     """A folder in shared memory, to pass tensors without a disk; None for the default folder."""
     memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK)
-    return str(memory) if roomy and shutil.disk_usage(memory).free > 2**28 else None
+    usable = memory.is_dir() and os.access(memory, os.W_OK)
+    free = known(lambda: shutil.disk_usage(memory).free, 0)
+    return str(memory) if usable and free > 2**28 else None
 
 
 def _last_line(file: IO[bytes]) -> str:

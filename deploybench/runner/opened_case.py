@@ -22,7 +22,8 @@ class OpenedCase:
     """A prepared model opened through one backend, with an input of the run's batch size in place.
 
     load_seconds: the time to load it. first_calls_seconds: of its first two calls. memory_bytes:
-    the growth of the resident memory of this process and its children meanwhile.
+    the growth of the resident memory of this process and its children meanwhile; None if
+    it cannot be read.
     device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
     torch does not allocate it.
     """
@@ -64,7 +65,10 @@ class OpenedCase:
             self.session.put(prepared.example())
             self.first_calls_seconds = self.session.timed(2)
         self.calls_made = 2
-        self.memory_bytes = max(0, resident_bytes() - before)
+        after = resident_bytes()
+        self.memory_bytes = None
+        if before is not None and after is not None:
+            self.memory_bytes = max(0, after - before)
         shared = None if self.artifact else prepared.module
         known = backend.allocates_through_torch
         self.device_memory_bytes = device_memory.peak(self.session, shared) if known else None

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from deploybench import settings
+from deploybench import processes, settings
 from deploybench.machine import (
     control_groups,
     cpus,
@@ -29,6 +29,7 @@ from deploybench.machine.finding import NOT_KNOWN, Place
 from deploybench.machine.interference import Disturbance, Watch
 from deploybench.runner.fingerprint import fingerprint
 from deploybench.runner.options import RunOptions
+from deploybench.timing.memory import resident_bytes
 
 ERRORS = (
     *(FileNotFoundError, PermissionError, NotImplementedError, TypeError, ValueError, KeyError),
@@ -65,6 +66,8 @@ def describe(place: Place) -> None:
     doctor.examine(place, {"tool": lambda: "there"}, {"folder": Path("/")})
     packages.installed_version("pytest")
     settings.default_threads()
+    resident_bytes()
+    processes.peak_resident_bytes(os.getpid())
     with cpus.released():
         pass
 
