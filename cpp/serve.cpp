@@ -1,12 +1,12 @@
 // The mode that deploybench uses: one process for a whole run.
 //
-// The line protocol, version 5. A request is a line of fields separated by tabs; the first field is
+// The line protocol, version 6. A request is a line of fields separated by tabs; the first field is
 // the verb. The reply to each request is one line: `ok` and its fields; or `error` and a message,
 // after which the process continues; or `fatal` and a message, after which the process ends. Replies
 // go to the original standard output; anything that a model prints goes to standard error. Paths
 // contain no tab and no newline.
 //
-//   hello                       ok  protocol=4  torch=VERSION  graphs=FLAG  pid=N
+//   hello                       ok  protocol=6  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     the settings in force afterwards, all fields
 //   load  FILE  HOW             ok                     loads a program onto the device
 //   memory                      ok  BYTES              the peak on the device since `load`
@@ -98,6 +98,7 @@ Settings read_settings(const Fields& fields) {
   settings.dtype = take("dtype");
   settings.channels_last = flag("channels_last");
   settings.allocator = take("allocator");
+  settings.cpu_mask = take("cpu_mask");
   if (!given.empty()) throw Failure("unknown setting '" + given.begin()->first + "'");
   return settings;
 }
@@ -114,11 +115,12 @@ Fields write_settings(const Settings& settings) {
           std::string("cudnn_deterministic=") + flag(settings.cudnn_deterministic),
           "dtype=" + settings.dtype,
           std::string("channels_last=") + flag(settings.channels_last),
-          "allocator=" + settings.allocator};
+          "allocator=" + settings.allocator,
+          "cpu_mask=" + settings.cpu_mask};
 }
 
 Fields greeting() {
-  return {"protocol=5", "torch=" + torch_version(),
+  return {"protocol=6", "torch=" + torch_version(),
           std::string("graphs=") + (kHasGraphs ? "1" : "0"), "pid=" + std::to_string(getpid())};
 }
 

@@ -19,6 +19,7 @@
 
 #include "allocator.h"
 #include "capture.h"
+#include "cpus.h"
 #include "failure.h"
 #include "graph.h"
 #include "program.h"
@@ -248,6 +249,8 @@ Settings Session::configure(const Settings& settings) {
   in_force.dtype = state.dtype;
   in_force.channels_last = state.channels_last;
   in_force.allocator = allocator_is_tuned() ? "tuned" : "default";
+  const std::string mask = cpu_mask_at_start();
+  in_force.cpu_mask = mask.empty() || settings.cpu_mask.empty() ? settings.cpu_mask : mask;
   return in_force;
 }
 
@@ -262,6 +265,7 @@ void Session::load(const std::string& path, bool as_graph) {
     // Memory left by earlier models, such as the workspace of a stream, does not count.
     state_->allocated_before = allocated_bytes(device).current;
   }
+  const AllCpus guard;  // for the threads of a runtime that OpenMP does not bind
   state_->program = load_program(path, device, as_graph);
   state_->as_graph = as_graph;
 }

@@ -23,6 +23,7 @@ struct Settings {
   std::string dtype = "float32";  // of the inputs
   bool channels_last = false;     // memory format of floating-point inputs with 4 dimensions
   std::string allocator = "tuned";  // or "default"; see allocator.h
+  std::string cpu_mask;  // the CPUs that the process could use when it started; empty if unknown
 };
 
 class Session {

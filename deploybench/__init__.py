@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# Before torch, which narrows the mask that this reads.
+from .machine import cpus as _cpus  # noqa: F401
 from .models import Model
 
 if TYPE_CHECKING:

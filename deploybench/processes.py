@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TextIO
 
 from .errors import BackendFailed
+from .machine import cpus
+from .machine.known import known
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,19 +30,21 @@ def run(
     """Run `command`, which can import deploybench, and wait for it.
 
     deadline: in seconds. environment: its other variables; None for those of this process. folder:
-    where it runs; None for the current one. source: the folder that it imports deploybench from.
-    Raises BackendFailed if it takes longer. All processes that it started are ended with it.
+    where it runs; None for the current one. source: the folder that it imports deploybench from. It
+    may use all CPUs of the run. Raises BackendFailed if it takes longer. All processes that it
+    started are ended with it.
     """
-    started = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=importing(os.environ if environment is None else environment, source),
-        cwd=folder,
-        start_new_session=True,
-    )
+    with cpus.released():
+        started = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=importing(os.environ if environment is None else environment, source),
+            cwd=folder,
+            start_new_session=True,
+        )
     try:
         output, errors = started.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
@@ -77,8 +81,11 @@ def peak_resident_bytes(pid: int) -> int | None:
 
     This is not getrusage's ru_maxrss, which a process inherits from the one that forked it.
     """
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    return known(_peak_resident_bytes, None, pid)
+
+
+def _peak_resident_bytes(pid: int) -> int | None:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
     return None

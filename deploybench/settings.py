@@ -9,10 +9,12 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from .errors import BackendFailed, UsageError
 from .machine import allocator as memory_allocator
+from .machine import control_groups, cpus
+from .machine.finding import Place
 
 DTYPES = ("float32", "float16", "bfloat16")
 GRAD_MODES = ("inference", "no_grad")
@@ -38,6 +40,7 @@ class Settings:
     dtype: of weights, inputs and logits; one of DTYPES.
     channels_last: weights and inputs are in the channels-last memory format.
     allocator: "tuned" or "default"; see allocator.py.
+    cpu_mask: the CPUs that a process could use when it started, such as 0-3,8; "" if unknown.
     """
 
     device: str
@@ -51,6 +54,7 @@ class Settings:
     dtype: str = "float32"
     channels_last: bool = False
     allocator: str = memory_allocator.DEFAULT
+    cpu_mask: str = field(default_factory=cpus.mask)
 
     @property
     def on_cuda(self) -> bool:
@@ -122,11 +126,16 @@ def resolve(
 
 
 def default_threads() -> int:
-    """The default of intra-op threads: torch's choice, divided among xdist's workers."""
+    """The default of intra-op threads: torch's choice, divided among xdist's workers.
+
+    Not more than a quota of CPU time allows, which torch does not know.
+    """
     import torch
 
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return max(1, torch.get_num_threads() // workers)
+    quota = control_groups.quota(Place())
+    most = torch.get_num_threads() if quota is None else min(torch.get_num_threads(), int(quota))
+    return max(1, most // workers)
 
 
 def calling(settings: Settings) -> AbstractContextManager[object]:
@@ -168,6 +177,7 @@ def apply(settings: Settings) -> None:
         cudnn_benchmark=torch.backends.cudnn.benchmark,
         cudnn_deterministic=torch.backends.cudnn.deterministic,
         allocator=memory_allocator.in_force(),
+        cpu_mask=cpus.mask(),
     )
     require_in_force(asdict(settings), asdict(in_force), "Python")
 

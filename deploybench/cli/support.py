@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from .. import backends, options
 from ..files import replacing
-from ..machine import packages
+from ..machine import cpus, packages
 from ..runner import support
 from ..runner.support import Finding, Survey
 from . import _own_models
@@ -138,7 +137,7 @@ def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]
     """The arguments of each worker process; parallel workers share the cores."""
     given = [f"--device={arguments.device}", f"--dtype={arguments.dtype}"]
     if processes > 1:
-        threads = max(1, len(os.sched_getaffinity(0)) // processes)
+        threads = max(1, (len(cpus.of_run()) or 1) // processes)
         given.append(f"--threads={threads}")
     return given
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from . import processor_findings
-from .finding import LOOK, OK, Finding, Place
+from . import processor_findings, variables
+from .finding import LOOK, NOT_KNOWN, OK, Finding, Place
 from .gpu_findings import gpus
 from .interference import Watch
+from .known import known
 from .notices import REMEDIES
-
-PREFIXES = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "CUDA_", "TORCHINDUCTOR_")
-NAMES = (
-    *("LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "TORCH_CUDNN_V8_API_DISABLED"),
-    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "NVIDIA_TF32_OVERRIDE"),
-)
-# They name places, not behaviour.
-HARMLESS = ("CUDA_HOME", "CUDA_PATH", "CUDA_VERSION", "CUDA_CACHE_PATH", "TORCHINDUCTOR_CACHE_DIR")
 
 
 def examine(
@@ -30,25 +24,28 @@ def examine(
     tools: by name, what finds a program that builds, or raises the error that says how to get it.
     folders: by name, those that a run writes to.
     """
-    processor = [
-        examination(place)
-        for examination in (
-            processor_findings.cores,
-            processor_findings.quota,
-            processor_findings.governor,
-            processor_findings.turbo,
-            processor_findings.smt,
-            processor_findings.swap,
-        )
-    ]
+    examinations: dict[str, Callable[[], list[Finding]]] = {
+        "cores": lambda: [processor_findings.cores(place)],
+        "CPU quota": lambda: [processor_findings.quota(place)],
+        "governor": lambda: [processor_findings.governor(place)],
+        "turbo": lambda: [processor_findings.turbo(place)],
+        "SMT": lambda: [processor_findings.smt(place)],
+        "swap": lambda: [processor_findings.swap(place)],
+        "other load": lambda: load(Watch("cpu")),
+        "GPU": gpus,
+        "environment": lambda: environment(place),
+        **{name: partial(_alone, tool, name, find) for name, find in tools.items()},
+        **{name: partial(_alone, folder, name, path) for name, path in folders.items()},
+    }
     return [
-        *processor,
-        *load(Watch("cpu")),
-        *gpus(),
-        *variables(place),
-        *(tool(name, find) for name, find in tools.items()),
-        *(folder(name, path) for name, path in folders.items()),
+        finding
+        for subject, examination in examinations.items()
+        for finding in known(examination, [Finding(subject, NOT_KNOWN, "it cannot be read here")])
     ]
+
+
+def _alone(examination: Callable[..., Finding], *given: object) -> list[Finding]:
+    return [examination(*given)]
 
 
 def load(watch: Watch, seconds: float = 0.5) -> list[Finding]:
@@ -66,19 +63,15 @@ def load(watch: Watch, seconds: float = 0.5) -> list[Finding]:
     ]
 
 
-def variables(place: Place) -> list[Finding]:
+def environment(place: Place) -> list[Finding]:
     """The variables that change threads, memory or libraries of every process."""
-    found = [
-        name
-        for name, value in sorted(place.environment.items())
-        if value and (name in NAMES or name.startswith(PREFIXES)) and name not in HARMLESS
-    ]
+    found = variables.in_force(place.environment)
     if not found:
         return [Finding("environment", OK, "no variable changes threads, memory or libraries")]
     remedy = "unset it, or set it alike in every run to be compared"
     return [
-        Finding("environment", LOOK, f"{name}={_short(place.environment[name])}", remedy)
-        for name in found
+        Finding("environment", LOOK, f"{name}={_short(value)}", remedy)
+        for name, value in found.items()
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .finding import LOOK, NOT_KNOWN, OK, Finding
 from .interference import THROTTLES
+from .known import known
 
 
 def gpus(nvml: Callable[[], Any] | None = None) -> list[Finding]:
@@ -20,18 +21,17 @@ def gpus(nvml: Callable[[], Any] | None = None) -> list[Finding]:
         handles = [
             pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
         ]
-    except pynvml.NVMLError as error:
+    except Exception as error:  # whatever an old or a broken driver raises
         return [Finding("GPU", OK, f"none, or no driver of NVIDIA ({error})")]
     if not handles:
         return [Finding("GPU", OK, "none")]
-    try:
-        return [
-            finding
-            for index, handle in enumerate(handles)
-            for finding in _Gpu(pynvml, index, handle).findings()
-        ]
-    finally:
-        pynvml.nvmlShutdown()
+    found = [
+        finding
+        for index, handle in enumerate(handles)
+        for finding in _Gpu(pynvml, index, handle).findings()
+    ]
+    known(pynvml.nvmlShutdown, None)
+    return found
 
 
 def _import() -> Any:
@@ -50,7 +50,18 @@ class _Gpu:
 
     def findings(self) -> list[Finding]:
         """All that is known of it."""
-        return [self._persistence(), self._clocks(), self._throttle(), self._processes()]
+        examinations = {
+            "persistence": self._persistence,
+            "clock": self._clocks,
+            "throttling": self._throttle,
+            "processes": self._processes,
+        }
+        return [
+            known(
+                examine, Finding(f"{self._name} {subject}", NOT_KNOWN, "the driver does not tell")
+            )
+            for subject, examine in examinations.items()
+        ]
 
     def _persistence(self) -> Finding:
         subject, mode = f"{self._name} persistence", self._ask("PersistenceMode")
@@ -93,7 +104,6 @@ class _Gpu:
         return Finding(subject, LOOK, pids, remedy)
 
     def _ask(self, what: str, *arguments: Any) -> Any:
-        try:
-            return getattr(self._pynvml, f"nvmlDeviceGet{what}")(self._handle, *arguments)
-        except (self._pynvml.NVMLError, AttributeError):  # or an older library
-            return None
+        return known(
+            lambda: getattr(self._pynvml, f"nvmlDeviceGet{what}")(self._handle, *arguments), None
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,10 @@ from typing import Any
 
 import psutil
 
+from .counters import Counters
+from .finding import Place
+from .known import known
+
 # The bits of NVML's nvmlClocksEventReasons that mean the GPU runs below its possible clock.
 THROTTLES = {"power cap": 0x04, "hardware slowdown": 0x08, "thermal": 0x60, "power brake": 0x80}
 
@@ -20,7 +25,7 @@ THROTTLES = {"power cap": 0x04, "hardware slowdown": 0x08, "thermal": 0x60, "pow
 class Limits:
     """How much disturbance a measurement may have before it counts as disturbed.
 
-    other_load: the share of all cores that other processes use. steal: the share of all cores' time
+    other_load: the share of the run's CPUs that other processes use. steal: the share of their time
     that the hypervisor takes. frequency: the drop of the mean clock, as a share of the clock at the
     start of the run. gpu_processes: the number of other processes on the GPU. throttle: the
     THROTTLES that count.
@@ -37,11 +42,11 @@ class Limits:
 class Snapshot:
     """The state of the machine at one moment.
 
-    seconds: on the watch's clock. busy: CPU seconds that all processes have used since the machine
-    started. steal: CPU seconds that the hypervisor took. own: CPU seconds of our processes and of
-    their finished children. mhz: the mean clock of the cores; gpu_mhz: the clock of the GPU; None
-    if it cannot be read. throttle: the active THROTTLES. gpu_processes: pids of other processes on
-    the GPU.
+    seconds: on the watch's clock. busy: seconds that all processes have used of the run's CPUs
+    since the machine started. steal: what the hypervisor took of them. own: CPU seconds of our
+    processes and of their finished children. mhz: the mean clock of the run's CPUs; gpu_mhz: the
+    clock of the GPU; None if it cannot be read. throttle: the active THROTTLES. gpu_processes: pids
+    of other processes on the GPU.
     """
 
     seconds: float
@@ -97,7 +102,9 @@ class Watch:
     """Observes the machine; created once, at the start of a run.
 
     device: "cpu" or "cuda:N". own_processes: returns the pids of our own processes, by default this
-    process and all its descendants. clock: returns seconds.
+    process and all its descendants. clock: returns seconds. place: where it reads, and the CPUs
+    that the run may use: what happens on others does not disturb it. What cannot be read disturbs
+    nothing.
     """
 
     def __init__(
@@ -106,27 +113,29 @@ class Watch:
         own_processes: Callable[[], Sequence[int]] | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        place: Place | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._own_processes = own_processes or _own_and_descendants
         self._clock = clock
-        self._gpu = _open_gpu(device)
-        self._cores = psutil.cpu_count() or 1
-        self._tick = 1 / os.sysconf("SC_CLK_TCK")
-        self._mhz = _mean_mhz()
+        self._gpu = known(lambda: _open_gpu(device), None)
+        self._counters = Counters(place or Place())
+        self._cores = self._counters.cores
+        self._tick = self._counters.tick
+        self._mhz = self._counters.mean_mhz()
 
     def look(self) -> Snapshot:
         """The state of the machine now."""
-        pids = self._own_processes()
+        pids = known(self._own_processes, [os.getpid()])
         seconds = self._clock()
-        busy, steal = _machine_seconds()
+        busy, steal = self._counters.seconds()
         own = _own_seconds(pids)
+        mhz = self._counters.mean_mhz()
         if self._gpu is None:
-            return Snapshot(seconds, busy, steal, own, _mean_mhz())
+            return Snapshot(seconds, busy, steal, own, mhz)
         others = self._gpu.processes() - set(pids)
         return Snapshot(
-            *(seconds, busy, steal, own, _mean_mhz()),
-            *(self._gpu.mhz(), self._gpu.throttle(), others),
+            *(seconds, busy, steal, own, mhz), *(self._gpu.mhz(), self._gpu.throttle(), others)
         )
 
     def between(self, start: Snapshot, end: Snapshot) -> Disturbance:
@@ -137,6 +146,7 @@ class Watch:
         all_cores = max((end.seconds - start.seconds) * self._cores, rounding)
         others = (end.busy - start.busy) - (end.own - start.own) - rounding
         steal = end.steal - start.steal - rounding
+        # In this order, 0 is the greater of 0 and what is unknown, which is NaN.
         return Disturbance(
             max(0.0, others) / all_cores,
             max(0.0, steal) / all_cores,
@@ -167,25 +177,15 @@ def _own_and_descendants() -> list[int]:
 
 
 def _own_seconds(pids: Sequence[int]) -> float:
-    seconds = 0.0
-    for pid in pids:
-        # A process may have ended meanwhile; its seconds are counted in its parent.
-        with suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            seconds += times.user + times.system + times.children_user + times.children_system
-    return seconds
+    return sum((known(_process_seconds, math.nan, pid) for pid in pids), 0.0)
 
 
-def _machine_seconds() -> tuple[float, float]:
-    """CPU seconds that all processes have used, and that the hypervisor took."""
-    times = psutil.cpu_times()
-    busy = sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq"))
-    return busy, getattr(times, "steal", 0.0)
-
-
-def _mean_mhz() -> float | None:
-    frequency = psutil.cpu_freq()
-    return frequency.current or None if frequency else None
+def _process_seconds(pid: int) -> float:
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0  # it has ended meanwhile; its seconds are counted in its parent
+    return times.user + times.system + times.children_user + times.children_system
 
 
 class _Gpu:
@@ -196,38 +196,32 @@ class _Gpu:
         self._handle = handle
 
     def mhz(self) -> int | None:
-        mhz: int | None = self._ask("ClockInfo", None, self._pynvml.NVML_CLOCK_SM)
-        return mhz
+        return known(lambda: int(self._ask("ClockInfo", self._pynvml.NVML_CLOCK_SM)), None)
 
     def throttle(self) -> frozenset[str]:
-        bits = self._ask("CurrentClocksEventReasons", 0)
+        bits = known(lambda: int(self._ask("CurrentClocksEventReasons")), 0)
         return frozenset(name for name, mask in THROTTLES.items() if bits & mask)
 
     def processes(self) -> frozenset[int]:
+        return known(self._processes, frozenset())
+
+    def _processes(self) -> frozenset[int]:
         # In a container these may be the host's pids, including our own; they don't exist here.
-        pids = (process.pid for process in self._ask("ComputeRunningProcesses", []))
+        pids = (process.pid for process in self._ask("ComputeRunningProcesses"))
         return frozenset(filter(psutil.pid_exists, pids))
 
-    def _ask(self, what: str, otherwise: Any, *arguments: Any) -> Any:
-        try:
-            return getattr(self._pynvml, f"nvmlDeviceGet{what}")(self._handle, *arguments)
-        except self._pynvml.NVMLError:
-            return otherwise
+    def _ask(self, what: str, *arguments: Any) -> Any:
+        return getattr(self._pynvml, f"nvmlDeviceGet{what}")(self._handle, *arguments)
 
 
 def _open_gpu(device: str) -> _Gpu | None:
-    """The GPU at `device`; None on a CPU, or if NVML is missing or does not find it."""
+    """The GPU at `device`; None on a CPU. Raises if NVML is missing or does not find it."""
     if not device.startswith("cuda"):
         return None
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-        return _Gpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(_gpu_uuid(device)))
-    except pynvml.NVMLError:
-        return None
+    import pynvml
+
+    pynvml.nvmlInit()
+    return _Gpu(pynvml, pynvml.nvmlDeviceGetHandleByUUID(_gpu_uuid(device)))
 
 
 def _gpu_uuid(device: str) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
 import psutil
 
+from .control_groups import Throttling
 from .interference import Watch
+from .known import known
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 WARM_UPS, ROUNDS = 5, 60
@@ -45,34 +46,61 @@ class Notice:
         return f"{self.seen}: {self.effect}; {self.remedy}"
 
 
-def before_run(watch: Watch, seconds: float = 0.2) -> list[Notice]:
-    """Notices of what would disturb a run, from observing the machine for `seconds`."""
+def before_run(
+    watch: Watch, seconds: float = 0.2, *, threads: int = 1, quota: float | None = None
+) -> list[Notice]:
+    """Notices of what would disturb a run, from observing the machine for `seconds`.
+
+    threads: of the run. quota: the CPUs whose time it may use; None if they are not limited.
+    """
     start = watch.look()
     time.sleep(seconds)
     found = watch.between(start, watch.look()).by_kind(watch.limits)
     notices = [Notice(f"before the run, {what}", *REMEDIES[kind]) for kind, what in found.items()]
-    with suppress(OSError):
-        if GOVERNOR.read_text().strip() == "powersave":
-            effect = "the clock follows the load, so short calls may run at a low clock"
-            remedy = "sudo cpupower frequency-set -g performance"
-            notices.append(Notice("the CPU's governor is powersave", effect, remedy))
-    battery = psutil.sensors_battery()
-    if battery and battery.power_plugged is False:
+    if known(lambda: GOVERNOR.read_text().strip(), "") == "powersave":
+        effect = "the clock follows the load, so short calls may run at a low clock"
+        remedy = "sudo cpupower frequency-set -g performance"
+        notices.append(Notice("the CPU's governor is powersave", effect, remedy))
+    if known(_is_plugged_in, None) is False:
         effect = "it saves power, and its clock changes as the battery discharges"
         notices.append(Notice("the machine runs on its battery", effect, "plug it in"))
+    if quota is not None and quota < threads:
+        words = "1 thread" if threads == 1 else f"{threads} threads"
+        effect = "calls are stopped when the quota is used up, so many take longer than others"
+        fewer = f"use --threads {max(1, int(quota))}, or " if threads > max(1, int(quota)) else ""
+        remedy = f"{fewer}raise it (docker run --cpus, resources.limits)"
+        notices.append(Notice(f"the CPU quota is {quota:g} CPUs for {words}", effect, remedy))
     return notices
 
 
+def _is_plugged_in() -> bool | None:
+    battery = psutil.sensors_battery()
+    return battery and battery.power_plugged
+
+
 def after_run(
-    start: MachineNoise, end: MachineNoise, *, repeated: int, disturbed: int
+    start: MachineNoise,
+    end: MachineNoise,
+    *,
+    repeated: int,
+    disturbed: int,
+    throttling: Throttling | None = None,
 ) -> list[Notice]:
     """Notices about a finished run.
 
     start, end: the machine's own noise. repeated: how many models were timed again. disturbed: how
-    many were still disturbed.
+    many were still disturbed. throttling: what its CPU quota did meanwhile; None if unknown.
     """
     found = compare(start, end)
     notices = [found] if found else []
+    if throttling and throttling.throttled > 0:
+        seen = (
+            f"the CPU quota stopped the run in {throttling.throttled} of {throttling.periods} "
+            f"periods, for {throttling.seconds:.1f} s in all"
+        )
+        effect = "throttled calls took longer than the model needs"
+        remedy = "use fewer --threads, or raise the quota (docker run --cpus, resources.limits)"
+        notices.append(Notice(seen, effect, remedy))
     if repeated or disturbed:
         seen = f"models timed again because of other work: {repeated}, still disturbed: {disturbed}"
         marked = "`*` marks the disturbed figures"

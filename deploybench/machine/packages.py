@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import metadata
 
+from .known import known
+
 
 def installed_version(package: str) -> str | None:
-    """The version of a package; None if it is not installed."""
+    """The version of a package; None if it is not installed, or does not tell."""
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
+    except Exception:  # such as a distribution that was removed in part
         # The distribution may have another name: onnxruntime-gpu provides onnxruntime.
-        distributions = metadata.packages_distributions().get(package)
-        return metadata.version(distributions[0]) if distributions else None
+        return known(lambda: metadata.version(metadata.packages_distributions()[package][0]), None)
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:

@@ -1,31 +1,46 @@
-"""The names and the speed limits of the processor and the GPU."""
+"""The limits of the processor and of the GPU."""
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
+import math
 from typing import Any
 
 import psutil
 
+from . import control_groups
+from .cpus import notation, numbers
+from .finding import Place
+from .known import known
+from .processor_findings import CPU
+
 Value = str | int | float | bool | None
 
 
-def cpu_name() -> str:
-    """The processor's name, as the system reports it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def cpus() -> int | None:
+    """The number of the machine's CPUs; None if the system does not report it."""
+    return known(psutil.cpu_count, None)
 
 
 def cpu_max_mhz() -> float | None:
     """The processor's highest clock, including any limit; None if the system does not report it."""
-    frequency = psutil.cpu_freq()
-    return frequency.max or None if frequency else None
+    return known(lambda: psutil.cpu_freq().max or None, None)
+
+
+def limits(place: Place | None = None) -> dict[str, Value]:
+    """What keeps this process from using all CPUs, by name: a mask, or a quota of their time.
+
+    Only what does so is in it: so a run without any is comparable with one of a version that did
+    not record them.
+    """
+    place = place or Place()
+    found: dict[str, Value] = {}
+    online = known(lambda: len(numbers(place.read(CPU / "online") or "")), 0) or cpus() or 0
+    if place.cores and len(place.cores) < online:
+        found["cpu_mask"] = notation(place.cores)
+    limit = control_groups.quota(place)
+    if limit is not None and limit < (len(place.cores) or online or math.inf):
+        found["cpu_quota"] = limit
+    return found
 
 
 def gpu(device: str) -> dict[str, Value]:
@@ -36,23 +51,34 @@ def gpu(device: str) -> dict[str, Value]:
     # A run on a CUDA device has imported torch already.
     import torch
 
-    about["gpu"] = torch.cuda.get_device_name(device)
+    about["gpu"] = known(lambda: torch.cuda.get_device_name(device), None)
     try:
         import pynvml
     except ImportError:
         return about | {"driver": "unknown: nvidia-ml-py is not installed"}
     try:
-        return about | _limits(pynvml, torch.cuda.get_device_properties(device).uuid)
-    except pynvml.NVMLError as error:
+        handle = _handle(pynvml, torch.cuda.get_device_properties(device).uuid)
+    except Exception as error:  # whatever an old or a broken driver raises
         return about | {"driver": f"unknown: {error}"}
+    return about | _limits(pynvml, handle)
 
 
-def _limits(pynvml: Any, uuid: object) -> dict[str, Value]:
-    """What NVML knows about a GPU and torch does not: driver, power and clock limits."""
+def _handle(pynvml: Any, uuid: object) -> Any:
     pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+
+
+def _limits(pynvml: Any, handle: Any) -> dict[str, Value]:
+    """What NVML knows about a GPU and torch does not: driver, power and clock limits."""
+
+    def watts() -> int:
+        return round(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3)
+
+    def most() -> int:
+        return int(pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM))
+
     return {
-        "driver": str(pynvml.nvmlSystemGetDriverVersion()),
-        "gpu_watts": round(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3),
-        "gpu_max_mhz": pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_SM),
+        "driver": known(lambda: str(pynvml.nvmlSystemGetDriverVersion()), "unknown"),
+        "gpu_watts": known(watts, None),
+        "gpu_max_mhz": known(most, None),
     }

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from .finding import LOOK, NOT_KNOWN, OK, Finding, Place, cores_of
+from . import control_groups, cpus
+from .finding import LOOK, NOT_KNOWN, OK, Finding, Place
 
 CPU = Path("sys/devices/system/cpu")
-CGROUPS = Path("sys/fs/cgroup")
 
 
 def cores(place: Place) -> Finding:
@@ -16,7 +15,7 @@ def cores(place: Place) -> Finding:
     online = place.read(CPU / "online")
     if not online:
         return Finding("cores", NOT_KNOWN, "the system does not list its cores")
-    there, own = len(cores_of(online)), len(place.cores)
+    there, own = len(cpus.numbers(online)), len(place.cores)
     if own >= there:
         return Finding("cores", OK, f"this process may use all {there}")
     seen = f"this process may use {own} of {there} (affinity)"
@@ -25,44 +24,16 @@ def cores(place: Place) -> Finding:
 
 def quota(place: Place) -> Finding:
     """Whether a container's limit stops the process before it has used its cores."""
-    limits = [limit for limit in (*_quotas_v2(place), *_quotas_v1(place)) if limit is not None]
-    if not limits:
-        known = place.read("proc/self/cgroup") is not None
-        verdict, seen = (OK, "no limit") if known else (NOT_KNOWN, "there are no control groups")
+    limit, own = control_groups.quota(place), len(place.cores)
+    if limit is None:
+        there = control_groups.are_there(place)
+        verdict, seen = (OK, "no limit") if there else (NOT_KNOWN, "there are no control groups")
         return Finding("CPU quota", verdict, seen)
-    limit, own = min(limits), len(place.cores)
     if limit >= own:
         return Finding("CPU quota", OK, f"{limit:g} cores, for {own} that it may use")
     seen = f"{limit:g} cores, but the process may use {own}: threads stop when it is used up"
     remedy = f"--threads {max(1, int(limit))}, or raise it (docker run --cpus, resources.limits)"
     return Finding("CPU quota", LOOK, seen, remedy)
-
-
-def _groups(place: Place) -> Iterator[tuple[str, Path]]:
-    """The controllers and the path of each control group of this process."""
-    for line in (place.read("proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        yield controllers, Path(path.lstrip("/"))
-
-
-def _quotas_v2(place: Place) -> Iterator[float | None]:
-    """The limits of the group and of all above it; in a container the path may not exist."""
-    for controllers, path in _groups(place):
-        if controllers == "":
-            for each in (path, *path.parents):
-                given, _, period = (place.read(CGROUPS / each / "cpu.max") or "max").partition(" ")
-                yield None if given == "max" else int(given) / int(period or 100_000)
-
-
-def _quotas_v1(place: Place) -> Iterator[float | None]:
-    for controllers, path in _groups(place):
-        if "cpu" in controllers.split(","):
-            for folder in (controllers, "cpu"):
-                for each in (path, *path.parents):
-                    at = CGROUPS / folder / each
-                    given = place.number(at / "cpu.cfs_quota_us")
-                    period = place.number(at / "cpu.cfs_period_us")
-                    yield given / period if given and given > 0 and period else None
 
 
 def governor(place: Place) -> Finding:

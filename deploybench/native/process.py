@@ -21,18 +21,17 @@ from torch import Tensor
 from .. import processes
 from ..errors import BackendFailed
 from ..installation import rebuild_line
+from ..machine import cpus, variables
+from ..machine.known import known
 from ..settings import Settings, require_in_force
 from ..temporary import MEMORY, TemporaryFolder
 from . import tensors
 
-PROTOCOL = "5"
-# The environment variables that the process gets: locations, and settings of torch's libraries.
-# LD_LIBRARY_PATH and LD_PRELOAD would load other libraries than the program was linked with.
+PROTOCOL = "6"
+# The environment variables that the process gets, beside those that change what and how fast it
+# calculates: locations, and what chooses a GPU.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
-PASSED_PREFIXES = (
-    *("LC_", "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "CUDA_", "CUDNN_", "CUBLAS_"),
-    *("NVIDIA_", "TORCH_", "PYTORCH_", "ATEN_"),
-)
+PASSED_PREFIXES = ("LC_", "NVIDIA_")
 
 
 class Runner:
@@ -52,14 +51,15 @@ class Runner:
         self._errors = (self._folder / "stderr").open("w+b")
         self._unread = b""
         try:
-            self._process = subprocess.Popen(
-                [str(program), "serve"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env=scrubbed_environment(),
-                start_new_session=True,
-            )
+            with cpus.released():
+                self._process = subprocess.Popen(
+                    [str(program), "serve"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env=scrubbed_environment(),
+                    start_new_session=True,
+                )
         except OSError as error:
             self._remove_files()
             raise BackendFailed(f"{program} cannot be started: {error.strerror}") from error
@@ -267,14 +267,15 @@ def scrubbed_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name in PASSED or name.startswith(PASSED_PREFIXES)
+        if name in PASSED or name.startswith(PASSED_PREFIXES) or variables.passed(name)
     }
 
 
 def _memory_folder() -> Path | None:
     """A folder in shared memory, to pass tensors without a disk; None for the default folder."""
-    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
-    return MEMORY if roomy and shutil.disk_usage(MEMORY).free > 2**28 else None
+    usable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    free = known(lambda: shutil.disk_usage(MEMORY).free, 0)
+    return MEMORY if usable and free > 2**28 else None
 
 
 def _last_line(file: IO[bytes]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import psutil
 import torch
 import torchvision
 
-from ..machine import processor
+from ..machine import identity, processor, variables
+from ..machine.known import known
 from ..machine.processor import Value
 
 if TYPE_CHECKING:
@@ -24,19 +24,25 @@ def fingerprint(
 ) -> dict[str, Value]:
     """Everything that must be equal for two runs to be compared, by name.
 
-    batch_sizes: all sizes of the run, if it has several; each case then records its own.
+    batch_sizes: all sizes of the run, if it has several; each case then records its own. A mask, a
+    quota and variables are in it only if there are any, so that runs without them are comparable
+    with those of older versions, which did not record them.
     """
+    settings = asdict(plan.settings)
+    del settings["cpu_mask"]  # processor.limits has it
     return {
-        "cpu": processor.cpu_name(),
-        "cpus": psutil.cpu_count(),
+        "cpu": identity.cpu_name(),
+        "cpus": processor.cpus(),
         "cpu_max_mhz": processor.cpu_max_mhz(),
         **processor.gpu(plan.settings.device),
+        **processor.limits(),
+        **variables.in_force(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "cuda": torch.version.cuda if plan.settings.on_cuda else None,
-        "cudnn": torch.backends.cudnn.version() if plan.settings.on_cuda else None,
-        **asdict(plan.settings),
+        "cudnn": known(torch.backends.cudnn.version, None) if plan.settings.on_cuda else None,
+        **settings,
         "weights": plan.weights.kind,
         "seed": plan.seed,
         "batch_size": ",".join(map(str, batch_sizes)) if len(batch_sizes) > 1 else plan.batch_size,

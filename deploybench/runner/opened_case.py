@@ -9,7 +9,7 @@ from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import WrongAnswer
-from ..machine import allocator
+from ..machine import allocator, cpus
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
 from ..timing.memory import DeviceMemory, resident_bytes
@@ -23,7 +23,8 @@ class OpenedCase:
     """A prepared model opened through one backend, with an input of the run's batch size in place.
 
     load_seconds: the time to load it. first_calls_seconds: of its first two calls. memory_bytes:
-    the growth of the resident memory of this process and its children meanwhile.
+    the growth of the resident memory of this process and its children meanwhile; None if
+    it cannot be read.
     device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
     torch does not allocate it.
     """
@@ -59,11 +60,18 @@ class OpenedCase:
         device_memory = DeviceMemory(plan.settings)
         allocator.release()  # what the export has freed would hide what the load takes
         before = resident_bytes()
-        self._session, self.load_seconds = stopwatch(lambda: backend.load(prepared.module, path))
-        self.session.put(prepared.example())
-        self.first_calls_seconds = self.session.timed(2)
+        # A runtime with threads of its own starts them here, and OpenMP may have bound this one.
+        with cpus.released():
+            self._session, self.load_seconds = stopwatch(
+                lambda: backend.load(prepared.module, path)
+            )
+            self.session.put(prepared.example())
+            self.first_calls_seconds = self.session.timed(2)
         self.calls_made = 2
-        self.memory_bytes = max(0, resident_bytes() - before)
+        after = resident_bytes()
+        self.memory_bytes = None
+        if before is not None and after is not None:
+            self.memory_bytes = max(0, after - before)
         shared = None if self.artifact else prepared.module
         known = backend.allocates_through_torch
         self.device_memory_bytes = device_memory.peak(self.session, shared) if known else None

@@ -15,6 +15,8 @@ from typing import Any
 from .. import __version__
 from .. import backends as registry
 from ..errors import BackendUnavailable, WrongAnswer
+from ..machine import control_groups
+from ..machine.finding import Place
 from ..machine.interference import Watch
 from ..machine.notices import (
     MachineNoise,
@@ -84,7 +86,10 @@ class Run:
         settings = self._plan.settings
         self.peak = roofline.peak(settings)
         watch = Watch(settings.device)
-        self.notices += before_run(watch)
+        self.notices += before_run(
+            watch, threads=settings.threads, quota=control_groups.quota(Place())
+        )
+        self._throttled_before = control_groups.throttling(Place())
         self._noise_before = measure_machine_noise(settings.device)
         backends: dict[tuple[str, int], list[str]] = {}
         for model, backend, batch_size in self._cases:
@@ -154,11 +159,13 @@ class Run:
             self.peak = self.peak.best(again)
         noise_after = measure_machine_noise(settings.device)
         self.noise = (self._noise_before, noise_after)
+        before, after = self._throttled_before, control_groups.throttling(Place())
         self.notices += after_run(
             self._noise_before,
             noise_after,
             repeated=self._scheduler.repeated,
             disturbed=self._scheduler.disturbed,
+            throttling=after.since(before) if before and after else None,
         )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ..errors import FileError, UsageError
 from ..files import replacing
+from ..machine import cpus
 from ..processes import importing
 from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 from ..temporary import TemporaryFolder
@@ -158,13 +159,14 @@ def _findings(
     due = list(backends)
     # Files left by a crashed worker are removed with its folder.
     folder = TemporaryFolder()
-    worker = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**importing(os.environ), "TMPDIR": str(folder.path)},
-    )
+    with cpus.released():
+        worker = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**importing(os.environ), "TMPDIR": str(folder.path)},
+        )
     workers.add(worker)
     try:
         for line in _lines(worker, deadline):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..backends.session import Session
+from ..machine.known import known
 from ..settings import Settings
 
 
@@ -33,8 +34,12 @@ class DeviceMemory:
         return grown + sum(each.nbytes for each in weights)
 
 
-def resident_bytes() -> int:
-    """The resident memory of this process and its descendants."""
+def resident_bytes() -> int | None:
+    """The resident memory of this process and its descendants; None if it cannot be read."""
+    return known(_resident_bytes, None)
+
+
+def _resident_bytes() -> int:
     process, total = psutil.Process(), 0
     for each in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):

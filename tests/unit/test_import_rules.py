@@ -21,17 +21,20 @@ MAY_IMPORT = {
     "nested": set(),
     "batches": {"errors"},
     "files": {"errors"},
-    "processes": {"errors"},
+    "processes": {"errors", "machine"},
     "command": {"errors"},
     "installation": {"errors"},
     "settings": {"errors", "machine"},
     "options": {"errors", "settings", "machine", "models", "tasks", "backends"},
     "project": {"errors", "options", "models"},
-    "__init__": {"models", "runner.run", "tasks"},
+    # machine.cpus must be the first to read what torch changes.
+    "__init__": {"machine", "models", "runner.run", "tasks"},
     "models": {"errors", "batches", "nested", "tasks"},
     "tasks": {"errors", "nested"},
     "machine": {"errors"},
-    "native": {"errors", "files", "temporary", "processes", "settings", "installation"},
+    "native": {
+        *("errors", "files", "temporary", "processes", "settings", "installation", "machine"),
+    },
     "formats": {"errors", "temporary", "batches", "installation", "native", "nested"},
     "backends": {
         *("errors", "settings", "processes", "batches", "nested", "installation"),

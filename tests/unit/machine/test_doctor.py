@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from deploybench.errors import BackendUnavailable
-from deploybench.machine import doctor, gpu_findings, processor_findings
-from deploybench.machine.finding import LOOK, NOT_KNOWN, OK, Place, cores_of
+from deploybench.machine import cpus, doctor, gpu_findings, processor_findings
+from deploybench.machine.finding import LOOK, NOT_KNOWN, OK, Place
 from deploybench.machine.interference import Disturbance, Limits
 
 CPU = "sys/devices/system/cpu"
@@ -29,7 +29,7 @@ def test_nothing_is_known_where_there_are_no_files(tmp_path):
 
 
 def test_the_kernels_notation_of_cores():
-    assert cores_of("0-2,8") == {0, 1, 2, 8}
+    assert cpus.numbers("0-2,8") == {0, 1, 2, 8}
 
 
 @pytest.mark.parametrize(("own", "verdict"), [(4, OK), (2, LOOK)])
@@ -128,11 +128,11 @@ def test_variables_that_change_threads_memory_or_libraries(tmp_path):
     examined = place(
         tmp_path, OMP_NUM_THREADS="1", LD_PRELOAD="x" * 99, CUDA_HOME="/usr", HOME="/", KMP_X=""
     )
-    preload, threads = doctor.variables(examined)
+    preload, threads = doctor.environment(examined)
     assert threads.seen == "OMP_NUM_THREADS=1"
     assert preload.seen == f"LD_PRELOAD={'x' * 57}..."
     assert {preload.verdict, threads.verdict} == {LOOK}
-    (clean,) = doctor.variables(place(tmp_path, HOME="/"))
+    (clean,) = doctor.environment(place(tmp_path, HOME="/"))
     assert clean.verdict == OK
 
 

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from deploybench.machine import interference
+from deploybench.machine.counters import Counters
+from deploybench.machine.finding import Place
 from deploybench.machine.interference import Disturbance, Limits, Snapshot, Watch
 
 NOBODY = 2**22 + 1
@@ -23,8 +26,8 @@ def watch(monkeypatch) -> Watch:
     """Of a machine with four cores, a tick of 10 ms and a mean clock of 3000 MHz."""
     monkeypatch.setattr(psutil, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "sysconf", lambda _: 100)
-    monkeypatch.setattr(interference, "_mean_mhz", lambda: 3000.0)
-    return Watch("cpu")
+    monkeypatch.setattr(Counters, "mean_mhz", lambda _: 3000.0)
+    return Watch("cpu", place=Place(Path("/nowhere")))
 
 
 @pytest.fixture
@@ -164,7 +167,8 @@ def test_a_busy_child_is_ours(busy_child):
 def test_a_busy_process_that_is_not_ours_is_another(monkeypatch, busy_child):
     # So that the rounding of many cores does not hide it.
     monkeypatch.setattr(psutil, "cpu_count", lambda: 1)
-    watch = Watch("cpu", own_processes=lambda: [os.getpid()])
+    everywhere = Place(cores=frozenset())
+    watch = Watch("cpu", own_processes=lambda: [os.getpid()], place=everywhere)
     start = watch.look()
     use(busy_child, 0.3)
     end = watch.look()
@@ -252,3 +256,32 @@ def test_what_the_gpu_does_not_tell_is_left_out(gpu_watch):
         nvmlDeviceGetComputeRunningProcesses=None,
     ).look()
     assert (look.gpu_mhz, look.throttle, look.gpu_processes) == (None, frozenset(), frozenset())
+
+
+def test_only_the_cpus_of_the_run_count(tmp_path):
+    """Others' work on CPUs that the run may not use does not disturb it."""
+
+    (tmp_path / "proc").mkdir()
+
+    def plant(own: int, other: int, steal: int = 0) -> None:
+        lines = ["cpu  9 9 9 9 9 9 9 9 0 0"]
+        for cpu, busy in enumerate([other, own, own, other]):
+            lines.append(f"cpu{cpu} {busy} 0 0 1000 0 0 0 {steal * (cpu in (1, 2))} 0 0")
+        (tmp_path / "proc" / "stat").write_text("\n".join([*lines, "intr 1"]))
+
+    def look(*ticks: int) -> Snapshot:
+        plant(*ticks)
+        return watch.look()
+
+    now = iter([0.0, 1.0, 2.0, 3.0])
+    place = Place(tmp_path, {}, frozenset({1, 2}))
+    plant(100, 100)
+    watch = Watch("cpu", lambda: [], clock=lambda: next(now), place=place)
+    idle = look(100, 100)
+    elsewhere = look(100, 200)
+    assert watch.between(idle, elsewhere) == Disturbance()
+    here = look(150, 200, 10)
+    found = watch.between(elsewhere, here)
+    rounding = 2 * watch._tick
+    assert found.other_load == pytest.approx((100 * watch._tick - rounding) / 2)
+    assert found.steal == pytest.approx((20 * watch._tick - rounding) / 2)

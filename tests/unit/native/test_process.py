@@ -9,12 +9,14 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from deploybench import settings
 from deploybench.errors import BackendFailed
+from deploybench.machine import cpus
 from deploybench.native.build import ensure_runner
 from deploybench.native.process import Runner, scrubbed_environment
 
@@ -237,7 +239,34 @@ def test_the_environment_is_scrubbed(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     environment = scrubbed_environment()
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert not {"LD_LIBRARY_PATH", "LD_PRELOAD", "SECRET_TOKEN"} & set(environment)
+    # As in Python, because what they load changes speed and numbers.
+    assert environment["LD_LIBRARY_PATH"] == "/elsewhere"
+    assert environment["LD_PRELOAD"] == "other.so"
+    assert "SECRET_TOKEN" not in environment
+
+
+def test_a_foreign_libtorch_on_the_library_path_is_not_loaded(program, tmp_path, monkeypatch):
+    """The program has an RPATH, which precedes it."""
+    for name in ("libtorch.so", "libtorch_cpu.so", "libc10.so"):
+        (tmp_path / name).write_text("none")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with Runner(program, CPU) as runner:
+        assert str(tmp_path) not in Path(f"/proc/{runner.pid}/maps").read_text()
+
+
+@pytest.mark.skipif(len(cpus.of_run()) < 2, reason="needs two CPUs")
+def test_the_process_starts_with_the_mask_of_the_run_and_says_it_back(program, monkeypatch):
+    """Here, OpenMP has narrowed ours; there, it narrows that of the process before its main."""
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(ours)})
+    try:
+        with Runner(program, CPU):
+            pass
+        with pytest.raises(BackendFailed, match=rf"cpu_mask={cpus.mask()} although 0 was"):
+            Runner(program, replace(CPU, cpu_mask="0"))
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 @pytest.fixture

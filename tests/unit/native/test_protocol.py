@@ -318,7 +318,7 @@ def test_a_model_that_prints_does_not_corrupt_the_replies(runner, tmp_path):
 BREAKS = r"""#!/bin/sh
 while IFS= read -r line; do
   case "$line" in
-    hello) printf 'ok\tprotocol=5\tgraphs=1\n' ;;
+    hello) printf 'ok\tprotocol=6\tgraphs=1\n' ;;
     configure*) printf 'ok%s\n' "${line#configure}" ;;
     run*) printf 'fatal\tthe model cannot be captured\n' ;;
     *) printf 'ok\n' ;;
@@ -464,7 +464,7 @@ READY_TO_PICK = ("load\t{picks.ts}\tplain", "put\t{inputs}\tfloat32:1,12:0\tint6
 IN_FORCE = (
     "device=cpu\tthreads=1\tinterop_threads=1\tgrad_mode=inference\tcudnn_tf32=1\t"
     "matmul_precision=highest\tcudnn_benchmark=0\tcudnn_deterministic=0\tdtype=float32\t"
-    "channels_last=0\tallocator=default"
+    "channels_last=0\tallocator=default\tcpu_mask="
 )
 
 
@@ -558,7 +558,7 @@ def test_a_malformed_request_gets_one_line(server, places, request_line, words):
     reply = server.ask(fill(request_line, places))
     assert reply.startswith(b"error\t")
     assert words in reply.decode()
-    assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t")
+    assert server.ask(b"hello").startswith(b"ok\tprotocol=6\t")
 
 
 def test_values_that_are_no_truth_values_are_not_read_as_such(server, places):
@@ -658,7 +658,7 @@ def answer_malformed_requests(program: Path, places: dict[str, str], count: int)
             for request in series:
                 reply = server.ask(request)
                 assert reply.startswith((b"ok\t", b"ok\n", b"error\t")), (request, reply)
-            assert server.ask(b"hello").startswith(b"ok\tprotocol=5\t"), series
+            assert server.ask(b"hello").startswith(b"ok\tprotocol=6\t"), series
 
         drive()
         assert server.process.poll() is None
