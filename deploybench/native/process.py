@@ -21,9 +21,10 @@ from torch import Tensor
 
 from .. import processes
 from ..errors import BackendFailed
-from ..installation import rebuild_line
+from ..installation import CACHE_VARIABLE, rebuild_line
 from ..settings import Settings, require_in_force
 from . import tensors
+from .tools import is_noexec
 
 PROTOCOL = "5"
 # The environment variables that the process gets: locations, and settings of torch's libraries.
@@ -61,7 +62,10 @@ class Runner:
             )
         except OSError as error:
             self._remove_files()
-            raise BackendFailed(f"{program} cannot be started: {error.strerror}") from error
+            why = error.strerror
+            if is_noexec(program.parent):
+                why = f"its folder is mounted noexec; set {CACHE_VARIABLE} to another folder"
+            raise BackendFailed(f"{program} cannot be started: {why}") from error
         try:
             self._greet()
             self._configure(settings)
