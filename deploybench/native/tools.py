@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -54,3 +55,13 @@ def is_noexec(folder: Path) -> bool:
         return bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
     except OSError:
         return False
+
+
+def require_loadable() -> None:
+    """Raise BackendUnavailable if compiled code in the temporary folder cannot be loaded."""
+    folder = tempfile.gettempdir()
+    if is_noexec(Path(folder)):
+        raise BackendUnavailable(
+            f"compiled code cannot be loaded from the temporary folder {folder}, which is mounted "
+            "noexec: set TMPDIR to another folder"
+        )

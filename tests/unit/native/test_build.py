@@ -17,6 +17,7 @@ import pytest
 
 from deploybench import settings
 from deploybench.errors import BackendFailed, BackendUnavailable, FileError
+from deploybench.formats.aotinductor import AotInductorPackage
 from deploybench.native import build as native_build
 from deploybench.native import process, tools
 
@@ -181,6 +182,8 @@ def test_a_folder_that_starts_no_programs_is_named_as_such(tmp_path, monkeypatch
     flags = SimpleNamespace(f_flag=os.ST_NOEXEC | os.ST_NOSUID)
     monkeypatch.setattr(os, "statvfs", lambda _: flags)
     assert tools.is_noexec(tmp_path)
+    with pytest.raises(BackendUnavailable, match=r"temporary folder .* noexec: set TMPDIR"):
+        AotInductorPackage().require()
     monkeypatch.setattr(process, "_memory_folder", lambda: None)
     with pytest.raises(BackendFailed, match="mounted noexec; set DEPLOYBENCH_CACHE"):
         process.Runner(program, settings.resolve("cpu", threads=1))
