@@ -14,14 +14,10 @@ from deploybench.cli._parsers import tool_parser
 from deploybench.cli.support import EPILOG, add_arguments, main
 from deploybench.command import run_command
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    return tool_parser(
-        "support", __doc__, EPILOG, partial(add_arguments, folder=DOCS, callables=False)
-    )
+    return tool_parser("support", __doc__, EPILOG, partial(add_arguments, callables=False))
 
 
 if __name__ == "__main__":

@@ -68,9 +68,10 @@ class InMode(Backend):
     def require(self) -> None:
         """Find the compiler that Inductor needs on a CPU."""
         if not self.settings.on_cuda:
-            from ..native.build import find_compiler
+            from ..native.tools import find_compiler, require_loadable
 
             find_compiler()
+            require_loadable()
         self._cache = self._cache or PrivateCache()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:

@@ -20,7 +20,8 @@ class OpenVinoCpp(InCppProcess):
 
     def require(self) -> None:
         """Require the packages and a CPU, and build the library that the process opens."""
-        from ..native.build import build_target, package_folder
+        from ..native.build import build_target
+        from ..native.tools import package_folder
 
         require_openvino(self.settings)
         super().require()

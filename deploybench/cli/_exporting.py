@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +34,9 @@ def write_files(
     folder.mkdir(parents=True, exist_ok=True)
     for model in models:
         module = model.built()
-        apply(module, model, source)
+        applied = apply(module, model, source)
+        if applied and applied.taken:
+            print(applied.taken, file=sys.stderr)
         example = to_device(model.arguments(module, batch_size), device)
         path = folder / f"{model.file_stem}.{suffix}"
         # Under its own name, since some formats want their suffix, or keep the name in the file.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import options
 from ..models import references
+from .export import _one_line
 
 EPILOG = "example: {command} resnet50 'vgg*' --out ts"
 
@@ -39,4 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     from ..settings import resolve_device
     from ._exporting import write_files
 
-    write_files(models, source, resolve_device(device), ScriptedFile(), arguments.out, "ts")
+    device, form = resolve_device(device), ScriptedFile()
+    for model in models:
+        with _one_line(model.name, "TorchScript"):
+            write_files([model], source, device, form, arguments.out, "ts")

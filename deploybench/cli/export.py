@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import backends, options
-from ..errors import BackendFailed, DeploybenchError, unknown_name
+from ..errors import BackendFailed, DeploybenchError, first_line, unknown_name
 from ..formats.base import ExportedFormat
 from . import _own_models
 from ._subcommands import DEPLOY
@@ -97,6 +97,4 @@ def _one_line(model: str, form: str) -> Iterator[None]:
     except (DeploybenchError, OSError):
         raise
     except Exception as error:
-        first = (str(error).strip().splitlines() or ["no message"])[0]
-        words = f"{type(error).__name__}: {first}"
-        raise BackendFailed(f"{model} does not export to {form}: {words}") from error
+        raise BackendFailed(f"{model} does not export to {form}: {first_line(error)}") from error

@@ -77,6 +77,8 @@ def main(arguments: argparse.Namespace) -> None:
         bench.case(model, chosen[0]) as case,
     ):
         output = case.session.predict((image.unsqueeze(0),))
+    for notice in bench.notices():
+        print(notice.seen, file=sys.stderr)
     probabilities = _probabilities(output, model)
     if weights.of_model(model, plan.weights) == weights.RANDOM:
         print(

@@ -31,15 +31,11 @@ exit codes:
   2 an argument or a file cannot be used"""
 
 
-def add_arguments(
-    parser: argparse.ArgumentParser, folder: Path = Path(), callables: bool = True
-) -> None:
+def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> None:
     """Add the arguments.
 
-    folder: of the page and the findings; its name is in the help. callables: also the options of
-    models that are callables.
+    callables: also the options of models that are callables.
     """
-    shown = Path(folder.name)
     parser.add_argument(
         "--models",
         default="article",
@@ -76,17 +72,17 @@ def add_arguments(
     parser.add_argument(
         "--findings",
         type=Path,
-        default=folder / "support.json",
+        default=Path("support.json"),
         metavar="FILE",
-        help=f"the file of all findings (default: {shown / 'support.json'})",
+        help="the file of all findings (default: support.json)",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
-        default=folder / "support.md",
+        default=Path("support.md"),
         metavar="FILE",
-        help=f"the page to write (default: {shown / 'support.md'})",
+        help="the page to write (default: support.md)",
     )
 
 

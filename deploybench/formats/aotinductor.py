@@ -28,10 +28,11 @@ class AotInductorPackage(ExportedFormat):
         self._cache: PrivateCache | None = None
 
     def require(self) -> None:
-        """Require the compiler that builds a package."""
-        from ..native.build import find_compiler
+        """Require the compiler that builds a package, and a folder that it is loaded from."""
+        from ..native.tools import find_compiler, require_loadable
 
         find_compiler()
+        require_loadable()
         self._cache = self._cache or PrivateCache()
 
     def export(self, module: nn.Module, example: Batch, path: Path) -> None:

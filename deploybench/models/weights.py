@@ -1,29 +1,26 @@
 """The weights of a model: from a seed, from torchvision, or from a folder of state dicts.
 
-Importing this module imports no torch. No state dict is unpickled freely: torch loads it with
-weights_only, which creates only tensors and plain containers and calls nothing that a file names.
+weight_files.py reads a file, and state_dicts.py finds the model's state dict in it. Importing this
+module imports no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from ..errors import FileError, UsageError, first_line, unknown_name
+from . import heads, state_dicts, weight_files
 from .model import AS_BUILT, OF_THE_RUN, Model
 
 if TYPE_CHECKING:
     from torch import nn
     from torchvision.models import WeightsEnum
-
-AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-"""The prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,12 @@ class WeightSource:
     """Where weights come from.
 
     label: "random", "pretrained", or the path as the user gave it. path: of a state dict, or of a
-    folder of them; None for the other two.
+    folder of them; None for the other two. entry: which state dict of a file with several.
     """
 
     label: str
     path: Path | None = None
+    entry: str | None = None
 
     @property
     def kind(self) -> str:
@@ -43,40 +41,73 @@ class WeightSource:
         return self.label if self.path is None else "state dicts"
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What a state dict gave to a model.
+
+    digest: of the weights, which distinguishes two files whatever their names. taken: the file and
+    what was taken of it, in words; None if it is the model's state dict and nothing else.
+    """
+
+    digest: str
+    taken: str | None
+
+
 WORDS = ("random", "pretrained")
 """The sources that are not paths."""
 SUFFIXES = (".safetensors", ".pth", ".pt")
-"""Of a state dict's file."""
+"""Of a state dict's file in a folder."""
 RANDOM = WeightSource("random")
 
 
 def parse(spec: str) -> WeightSource:
     """The source that "random", "pretrained", or the path of a state dict or a folder means.
 
-    Raises UsageError for anything else.
+    `#ENTRY` behind a path names one of several state dicts in a file. Raises UsageError for
+    anything else, and FileError for a file that cannot have weights.
     """
     if spec in WORDS:
         return WeightSource(spec)
-    if spec and ((path := Path(spec)).is_dir() or (path.is_file() and path.suffix in SUFFIXES)):
-        return WeightSource(spec, path)
+    source = _of_path(spec)
+    assert source.path is not None
+    if spec and source.path.is_dir():
+        return source
+    if source.path.is_symlink() and not source.path.exists():
+        target = source.path.readlink()
+        raise FileError(
+            f"weights file '{source.path}' is a link to '{target}', which does not exist"
+        )
+    if source.path.is_file():
+        weight_files.require_weights(source.path)
+        return source
+    if source.path.exists():
+        raise FileError(f"weights file '{source.path}' is not a regular file; name one")
     raise unknown_name(
         "weights", spec, WORDS, ", a state dict (.pth or .safetensors), a folder of state dicts"
     )
 
 
-def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) -> str | None:
+def _of_path(spec: str) -> WeightSource:
+    path, mark, entry = spec.rpartition("#")
+    if mark and path and not Path(spec).exists():
+        return WeightSource(spec, Path(path), entry)
+    return WeightSource(spec, Path(spec))
+
+
+def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) -> Applied | None:
     """Give a module that `model` built its weights, in place.
 
-    seed: of random weights. Returns a digest of the weights from a state dict, which distinguishes
-    two files whatever their names; None for other sources. Raises FileError with the file and the
-    first fault in it.
+    seed: of random weights. Returns what a state dict gave; None for other sources. Raises
+    FileError with the file and the first fault in it.
     """
     chosen = of_model(model, source)
     if chosen is None:
         return None
     if chosen.path is not None:
         path = _find(chosen.path, model)
-        return _digest(load(module, _read(path), path))
+        loaded = load(module, weight_files.read(path), path, chosen.entry)
+        said = f"weights of {model.name} from '{path}': {loaded.taken}" if loaded.taken else None
+        return Applied(_digest(loaded.entries), said)
     if chosen.label == "pretrained":
         load(module, *model.pretrained_state())
     else:
@@ -92,7 +123,7 @@ def of_model(model: Model, source: WeightSource) -> WeightSource | None:
         named = source.path is not None and (source.path.is_file() or _files(source.path, model))
         return source if named else None
     text = str(model.weights)
-    return RANDOM if text == RANDOM.label else WeightSource(text, Path(text))
+    return RANDOM if text == RANDOM.label else _of_path(text)
 
 
 def _randomize(module: nn.Module, model: Model, seed: int) -> None:
@@ -141,21 +172,6 @@ def _files(folder: Path, model: Model) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _read(path: Path) -> Any:
-    """The contents of a weights file. Raises FileError if it cannot be read as one."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, Exception) as error:
-        # torch's unpickler may raise any error for bytes that are not a checkpoint.
-        raise FileError(f"weights file '{path}' cannot be read: {_first_line(error)}") from error
-
-
 def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:
     """The state dict of torchvision's `weights`, and its file in torch's cache.
 
@@ -172,7 +188,7 @@ def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:
         )
     except OSError as error:
         raise FileError(
-            f"weights of {name} could not be downloaded ({_first_line(error)}); "
+            f"weights of {name} could not be downloaded ({first_line(error)}); "
             f"put {weights.url} into the folder {path.parent}"
         ) from error
     return state, path
@@ -190,78 +206,75 @@ def _check_hash(path: Path) -> None:
         )
 
 
-def load(module: nn.Module, state: Any, path: Path) -> Mapping[str, Any]:
-    """Load a state dict from `path` into `module`, as torchvision does; return its entries."""
-    entries = _entries(state, path)
-    # torch keeps the versions of the layers here; safetensors cannot store them.
-    versions = getattr(state, "_metadata", None) or vars(module.state_dict())["_metadata"]
-    vars(entries)["_metadata"] = versions
-    resize_head(module, entries)
+def load(module: nn.Module, state: Any, path: Path, entry: str | None = None) -> state_dicts.Chosen:
+    """Load the module's state dict in the contents of the file `path`, as torchvision does.
+
+    entry: the name of the one to take, for files with several.
+    """
+    chosen = state_dicts.choose(state, module, path, entry)
+    entries, taken = chosen.entries, chosen.taken
+    place = f"'{path}'" + (f" ({taken})" if taken else "")
+    for key, value in entries.items():
+        _require_numbers(key, value, place)
+    resized = heads.resize(module, entries)
+    own = module.state_dict()
+    for key, value in entries.items():
+        if key in own and value.shape == own[key].shape:
+            _require_fitting(key, value, own[key], place)
     try:
         missing, unexpected = module.load_state_dict(entries, strict=False)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
-        raise FileError(f"weights file '{path}' is for another model: {first}") from error
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+        raise FileError(f"weights file {place} is for another model: {first}") from error
+    missing = [key for key in missing if not key.endswith(state_dicts.WITHOUT_NEED)]
     for what, keys in (("lacks", missing), ("has an unknown entry", unexpected)):
         if keys:
             others = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
             raise FileError(
-                f"weights file '{path}' {what} '{keys[0]}'{others}; is it for another model?"
+                f"weights file {place} {what} '{keys[0]}'{others}; is it for another model?"
             )
-    return entries
+    said = [taken, resized, _converted(own, entries)]
+    return replace(chosen, taken="; ".join(filter(None, said)) or None)
 
 
-def resize_head(module: nn.Module, entries: Mapping[str, Any]) -> None:
-    """Give the last layer as many outputs as a state dict has for it, in place.
-
-    It does nothing if the last layer is not linear or a convolution, or if another tensor of the
-    state dict has another shape too, which is then of another model.
-    """
-    from torch import nn
-
-    own = module.state_dict()
-    other = {key for key in own if key in entries and own[key].shape != entries[key].shape}
-    layers = [(name, each) for name, each in module.named_modules() if vars(each)["_parameters"]]
-    if not (other and layers):
-        return
-    name, head = layers[-1]
-    names = {f"{name}.{part}" if name else part for part in ("weight", "bias")}
-    weight = entries.get(f"{name}.weight" if name else "weight")
-    if weight is None or not other <= names or not isinstance(head, nn.Linear | nn.Conv2d):
-        return
-    if weight.shape[1:] != head.weight.shape[1:]:
-        return
-    outputs = weight.shape[0]
-    for part in ("weight", "bias"):
-        if (old := getattr(head, part)) is not None:
-            setattr(head, part, nn.Parameter(old.new_zeros(outputs, *old.shape[1:])))
-    setattr(head, "out_features" if isinstance(head, nn.Linear) else "out_channels", outputs)
-
-
-def _entries(state: Any, path: Path) -> OrderedDict[str, Any]:
+def _require_numbers(key: str, value: Any, place: str) -> None:
+    """Raise FileError for a tensor that is not one number after the other in memory."""
     import torch
 
-    if not isinstance(state, Mapping):
+    if value.is_quantized:
+        what = "quantised"
+    elif value.device.type == "meta":
+        what = "without numbers (on the device 'meta')"
+    elif value.layout != torch.strided:
+        what = f"of the layout {value.layout}"
+    else:
+        return
+    raise FileError(
+        f"weights file {place} has a tensor that is {what}, '{key}'; save dense numbers"
+    )
+
+
+def _require_fitting(key: str, value: Any, own: Any, place: str) -> None:
+    """Raise FileError for numbers that are not the weights that the model has there."""
+    if own.is_floating_point() and not value.is_floating_point():
+        given, wanted = (str(each.dtype).removeprefix("torch.") for each in (value, own))
         raise FileError(
-            f"weights file '{path}' is not a state dict but contains a {type(state).__name__}"
+            f"weights file {place} has {given} in '{key}', where the model has {wanted}; "
+            "save weights that are not quantised"
         )
-    entries: OrderedDict[str, Any] = OrderedDict()
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise FileError(
-                f"weights file '{path}' is not a state dict: "
-                f"its entry {key!r} is a {type(value).__name__}, not a tensor"
-            )
-        if value.is_floating_point() and not value.isfinite().all():
-            raise FileError(f"weights file '{path}' has NaN or infinity in '{key}'")
-        if not key.startswith(AUXILIARY):
-            # Older densenet checkpoints have a dot here that module names no longer allow.
-            key = re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", key)
-            entries[key] = value
-    return entries
+    # Some dtypes of eight bits cannot be asked.
+    asked = value.float() if value.is_floating_point() and value.itemsize == 1 else value
+    if value.is_floating_point() and not asked.isfinite().all():
+        raise FileError(f"weights file {place} has NaN or infinity in '{key}'")
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _converted(own: Mapping[str, Any], entries: Mapping[str, Any]) -> str | None:
+    """Which dtypes became the model's, in words."""
+    dtypes = sorted(
+        {
+            str(entries[key].dtype).removeprefix("torch.")
+            for key in entries.keys() & own.keys()
+            if own[key].is_floating_point() and entries[key].dtype != own[key].dtype
+        }
+    )
+    return f"{' and '.join(dtypes)} converted to the model's dtype" if dtypes else None

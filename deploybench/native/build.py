@@ -1,15 +1,15 @@
 """Builds the C++ program, unless it is up to date with the installed torch.
 
 Needs a C++ compiler, cmake and ninja. A checkout keeps the program in cpp/build; an installed
-package, or a checkout that cannot be written, in the user's cache (cache.py). Imports no torch. The
-command `python -m deploybench.native.build` builds the program and does nothing the second time.
+package, or a checkout that cannot be written and has no current program, in the user's cache
+(cache.py). Imports no torch. The command `python -m deploybench.native.build` builds the program
+and does nothing the second time.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,14 +18,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, DeploybenchError
 from ..files import replacing
-from ..installation import CACHE_VARIABLE, cpp_sources, install_line, is_checkout
+from ..installation import CACHE_VARIABLE, cpp_sources, is_checkout
+from .tools import build_tool, find_compiler, find_torch, is_noexec
 
 SOURCE = cpp_sources()
 BUILD = SOURCE / "build"
 SANITIZED_BUILD = SOURCE / "build-sanitized"
-NAME = "model_runner"
+NAME, STAMP = "model_runner", "built-from"
 DEADLINE_SECONDS = 900
 
 
@@ -37,32 +38,64 @@ def ensure_runner(source: Path = SOURCE, build: Path | None = None, sanitize: bo
     folder, SANITIZED_BUILD. Raises BackendUnavailable, with what would fix it, if it cannot be
     built.
     """
-    if build is None and not _builds_in_place():
+    in_place = build is not None or _builds_in_place()
+    folder = build or BUILD
+    definitions = definitions_of(find_torch(), sanitize)
+    # Asked before anything is written: a checkout may be read-only, or without locks.
+    if (in_place or _has_program(folder)) and _is_current(source, folder, definitions):
+        return folder / NAME
+    if not in_place:
         from .cache import cached_runner
 
         return cached_runner(source)
-    build = build or BUILD
-    program, stamp = build / NAME, build / "built-from"
-    definitions = definitions_of(find_torch(), sanitize)
-    materials = fingerprint(source, definitions)
-    with one_at_a_time(build):
-        recorded = stamp.read_text() if stamp.exists() else ""
-        built_from, _, built_with = recorded.partition("\n")
-        is_current = program.exists() and built_from == materials
-        try:
+    with one_at_a_time(folder):
+        if not _is_current(source, folder, definitions):
             compiler = find_compiler()
-        except BackendUnavailable:
-            if is_current:
-                return program
-            raise
-        if is_current and built_with == compiler:
-            return program
-        announce(program, compiler)
-        stamp.unlink(missing_ok=True)
-        build_in(source, build, definitions, compiler)
-        with replacing(stamp) as unfinished:
-            unfinished.write_text(f"{materials}\n{compiler}")
-    return program
+            announce(folder / NAME, compiler)
+            with _keeping(folder / NAME, folder / STAMP):
+                build_in(source, folder, definitions, compiler)
+                with replacing(folder / STAMP) as unfinished:
+                    unfinished.write_text(f"{fingerprint(source, definitions)}\n{compiler}")
+    return folder / NAME
+
+
+def _has_program(folder: Path) -> bool:
+    """Whether a checkout's folder has a program that may be started."""
+    return is_checkout() and os.access(folder / NAME, os.X_OK) and not is_noexec(folder)
+
+
+def _is_current(source: Path, build: Path, definitions: Mapping[str, str]) -> bool:
+    """Whether the folder has a program of these sources, this torch and this compiler, if any."""
+    try:
+        recorded = (build / STAMP).read_text()
+    except OSError:
+        return False
+    built_from, _, built_with = recorded.partition("\n")
+    if not (build / NAME).exists() or built_from != fingerprint(source, definitions):
+        return False
+    try:
+        return built_with == find_compiler()
+    except BackendUnavailable:
+        return True  # a built program needs none
+
+
+@contextmanager
+def _keeping(program: Path, stamp: Path) -> Iterator[None]:
+    """A context in which a program is built; if that fails, the one from before is put back."""
+    files = [path for path in (program, stamp) if path.exists()]
+    before = {path: path.with_name(f"{path.name}.before") for path in files}
+    for path, aside in before.items():
+        shutil.copy2(path, aside)
+    stamp.unlink(missing_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path, aside in before.items():
+            aside.replace(path)
+        raise
+    finally:
+        for aside in before.values():
+            aside.unlink(missing_ok=True)
 
 
 def build_target(name: str, **definitions: Path) -> None:
@@ -74,47 +107,34 @@ def build_target(name: str, **definitions: Path) -> None:
     if not _builds_in_place():
         from .cache import cache_target
 
+        if ensure_runner() == BUILD / NAME:
+            raise BackendUnavailable(
+                f"lib{name}.so is missing in {BUILD}, which cannot be written: make it "
+                "writable, or build there as a user who can write it"
+            )
         cache_target(SOURCE, name, definitions)
         return
-    cmake = build_tool("cmake")
-    configure = [cmake, *(f"-D{key}={value}" for key, value in definitions.items()), str(BUILD)]
     with one_at_a_time(BUILD):
+        cmake = build_tool("cmake")
+        given = {key: str(path) for key, path in definitions.items()}
+        every = definitions_of(find_torch()) | given
+        configure = _configuration(cmake, SOURCE, BUILD, every, find_compiler())
+        _forget_other_place(BUILD)
         _run([configure, [cmake, "--build", str(BUILD), "--target", name]], BUILD / f"{name}.log")
 
 
+def _forget_other_place(build: Path) -> None:
+    """Remove cmake's cache if it was written for a folder at another place, which cmake refuses."""
+    cache = build / "CMakeCache.txt"
+    with suppress(OSError):
+        if f"CMAKE_CACHEFILE_DIR:INTERNAL={build}\n" not in cache.read_text(errors="replace"):
+            cache.unlink()
+
+
 def _builds_in_place() -> bool:
-    """Whether cpp/build is the place: in a checkout that can be written."""
-    return is_checkout() and os.access(SOURCE, os.W_OK)
-
-
-def package_folder(name: str, extra: str) -> Path:
-    """The folder of an installed package of an extra, found without importing it."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise BackendUnavailable(f"{name} is not installed: {install_line(extra)}")
-    return Path(spec.submodule_search_locations[0]).resolve()
-
-
-def find_torch() -> Path:
-    """The folder of the installed torch."""
-    return package_folder("torch", "")
-
-
-def find_compiler() -> str:
-    """The C++ compiler: CXX from the environment, else the first of c++, g++ and clang++."""
-    for name in [os.environ.get("CXX", ""), "c++", "g++", "clang++"]:
-        if name and (found := shutil.which(name)):
-            return found
-    raise BackendUnavailable("there is no C++ compiler: install one, for example apt install g++")
-
-
-def build_tool(name: str) -> str:
-    """A tool that pip installs: next to this interpreter, where pip puts it, or on the PATH."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
-        raise BackendUnavailable(f"{name} is not installed: {install_line('cpp')}")
-    return found
+    """Whether cpp/build is the place: in a checkout that can be written and started from."""
+    folder = BUILD if BUILD.exists() else SOURCE
+    return is_checkout() and os.access(folder, os.W_OK) and not is_noexec(SOURCE)
 
 
 def definitions_of(torch_folder: Path, sanitize: bool = False) -> dict[str, str]:
@@ -139,17 +159,26 @@ def fingerprint(source: Path, definitions: Mapping[str, str]) -> str:
 
 @contextmanager
 def one_at_a_time(build: Path) -> Iterator[None]:
-    """A context in which no other process builds in the same folder."""
+    """A context in which no other process builds in the same folder.
+
+    Where the file system has no locks, it says so and goes on.
+    """
     with ExitStack() as stack:
         try:
             build.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((build / "lock").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise BackendUnavailable(
                 f"{build} cannot be written ({error.strerror}); make it writable"
                 + ("" if is_checkout() else f", or set {CACHE_VARIABLE} to another folder")
             ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            print(
+                f"{build} has no file locks ({error.strerror}); do not build there twice at once",
+                file=sys.stderr,
+            )
         yield
 
 
@@ -161,14 +190,26 @@ def build_in(
     target: str = "all",
 ) -> None:
     """Configure and build `target` of the sources in the folder `build`."""
-    cmake, ninja = build_tool("cmake"), build_tool("ninja")
+    cmake = build_tool("cmake")
     log = build / "build.log"
-    configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
-    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
-    configure += [f"-D{name}={value}" for name, value in definitions.items()]
+    configure = _configuration(cmake, source, build, definitions, compiler)
     # With a cache of another compiler or checkout, cmake would fail.
     (build / "CMakeCache.txt").unlink(missing_ok=True)
     _run([configure, [cmake, "--build", str(build), "--target", target]], log)
+
+
+def _configuration(
+    cmake: str, source: Path, build: Path, definitions: Mapping[str, str], compiler: str
+) -> list[str]:
+    """The command that configures a build."""
+    ninja = build_tool("ninja")
+    configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(build)]
+    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    configure += [f"-D{name}={value}" for name, value in definitions.items()]
+    # The process does not get the variable, but may need the libraries of its compiler from there.
+    paths = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    folders = [path for path in paths if path and Path(path).is_dir()]
+    return [*configure, f"-DLIBRARY_PATH={';'.join(folders)}"]
 
 
 def _run(commands: Sequence[list[str]], log: Path) -> None:
@@ -184,6 +225,12 @@ def _run(commands: Sequence[list[str]], log: Path) -> None:
                     timeout=DEADLINE_SECONDS,
                 )
             except (subprocess.SubprocessError, OSError) as error:
+                tool = Path(command[0])
+                if isinstance(error, PermissionError) and is_noexec(tool.parent):
+                    raise BackendUnavailable(
+                        f"{tool} cannot be started, because {tool.parent} is mounted noexec; "
+                        "install it elsewhere"
+                    ) from error
                 raise BackendUnavailable(
                     f"the C++ program cannot be built: {_first_error(log) or error}; see {log}"
                 ) from error
@@ -208,8 +255,12 @@ def main() -> int:
         ensure_runner()
         with suppress(BackendUnavailable):  # `load` says why, for a model that needs them
             ensure_operators()
-    except BackendUnavailable as error:
+    except DeploybenchError as error:
         print(f"the cpp backend will be skipped: {error}", file=sys.stderr)
+    except OSError as error:
+        place = f"'{error.filename}': " if error.filename else ""
+        words = f"{place}{error.strerror or error}"
+        print(f"the cpp backend will be skipped: {words}", file=sys.stderr)
     return 0
 
 

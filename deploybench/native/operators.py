@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import BackendUnavailable
-from .build import build_target, ensure_runner, package_folder
+from .build import build_target, ensure_runner
+from .tools import package_folder
 
 TARGET = "torchvision_operators"
 LIBRARY = f"lib{TARGET}.so"

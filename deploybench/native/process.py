@@ -20,12 +20,13 @@ from torch import Tensor
 
 from .. import processes
 from ..errors import BackendFailed
-from ..installation import rebuild_line
+from ..installation import CACHE_VARIABLE, rebuild_line
 from ..machine import cpus, variables
 from ..machine.known import known
 from ..settings import Settings, require_in_force
 from ..temporary import MEMORY, TemporaryFolder
 from . import tensors
+from .tools import is_noexec
 
 PROTOCOL = "6"
 # The environment variables that the process gets, beside those that change what and how fast it
@@ -62,7 +63,10 @@ class Runner:
                 )
         except OSError as error:
             self._remove_files()
-            raise BackendFailed(f"{program} cannot be started: {error.strerror}") from error
+            why = error.strerror
+            if is_noexec(program.parent):
+                why = f"its folder is mounted noexec; set {CACHE_VARIABLE} to another folder"
+            raise BackendFailed(f"{program} cannot be started: {why}") from error
         try:
             self._greet()
             self._configure(settings)

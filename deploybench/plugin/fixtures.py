@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import pytest
 
 from ..errors import WrongAnswer
 from ..models import Model
+from ..records.record import Notice
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
 from .neighbours import given, require_undisturbed
@@ -63,12 +64,17 @@ def timed_inputs() -> int:
 
 
 @pytest.fixture(scope="package")
-def workbench(run_options: RunOptions, check_inputs: int) -> Iterator[Workbench]:
+def workbench(
+    request: pytest.FixtureRequest, run_options: RunOptions, check_inputs: int
+) -> Iterator[Workbench]:
     """The workbench that opens models through backends; one for each folder of tests."""
     from ..runner.workbench import Workbench
 
+    saving = request.config.stash[SAVING]
     with Workbench(replace(run_options, inputs=check_inputs).plan()) as bench:
         yield bench
+    said = [Notice(**asdict(notice)) for notice in bench.notices()]
+    saving.notices = [*saving.notices, *said]
 
 
 @pytest.fixture(scope="package")
@@ -109,7 +115,8 @@ def timed_run(
             yield run
     finally:
         saving.peak = run.recorded_peak()
-        saving.noise, saving.notices = run.recorded_noise(), run.recorded_notices()
+        saving.noise = run.recorded_noise()
+        saving.notices = [*saving.notices, *run.recorded_notices()]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ..backends import registry
 from ..backends.base import Backend, Session
 from ..batches import Batch
 from ..errors import BackendFailed
-from ..models import Model, references, weights
+from ..models import Model, heads, references
 from ..native.process import scrubbed_environment
 from ..settings import Settings
 from ..temporary import TemporaryFolder
@@ -137,7 +137,7 @@ def _answer(given: argparse.Namespace) -> None:
             module = module.to(memory_format=torch.channels_last)
         state = torch.load(file, map_location=chosen.device, weights_only=True)
         # A state dict of the user's may have given the model another head.
-        weights.resize_head(module, state)
+        heads.resize(module, state)
         module.load_state_dict(state)
     artifact = None if backend.format is None else file
     backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))

@@ -110,7 +110,9 @@ class PreparedModel:
     def _build(self) -> nn.Module:
         torch.manual_seed(self.plan.seed)
         module = self.model.built()
-        self.weights_digest = weights.apply(module, self.model, self.plan.weights, self.plan.seed)
+        applied = weights.apply(module, self.model, self.plan.weights, self.plan.seed)
+        self.weights_digest = applied.digest if applied else None
+        self.weights_taken = applied.taken if applied else None
         device = self.plan.settings.device
         return module.to(device, self._dtype).to(memory_format=self._layout)
 

@@ -128,7 +128,7 @@ class Run:
         return records.Peak(**asdict(self.peak)) if self.peak else None
 
     def recorded_notices(self) -> tuple[records.Notice, ...]:
-        """The notices about the machine, for the record."""
+        """The notices about the machine and the weights, for the record."""
         return tuple(records.Notice(**asdict(notice)) for notice in self.notices)
 
     def recorded_noise(self) -> records.Noise:
@@ -144,6 +144,7 @@ class Run:
         trace: TracebackType | None,
     ) -> None:
         try:
+            self.notices += self._workbench.notices()
             if error is None:
                 self._look_again()
         finally:

@@ -25,6 +25,7 @@ from ..errors import (
     release_frames,
 )
 from ..machine import allocator
+from ..machine.notices import Notice
 from ..models import Model, weights
 from ..temporary import TemporaryFolder
 from .opened_case import OpenedCase
@@ -53,6 +54,7 @@ class Workbench:
         self.not_released: list[str] = []
         self._prepared: PreparedModel | None = None
         self._refused: dict[tuple[str, int], UsageError] = {}
+        self._taken: dict[str, str] = {}
 
     def __enter__(self) -> Workbench:
         return self
@@ -130,8 +132,18 @@ class Workbench:
                 release_frames(error)
                 self._refused[model.name, plan.batch_size] = error
                 raise
+            if taken := self._prepared.weights_taken:
+                self._taken[model.name] = taken
         assert self._prepared is not None
         return self._prepared
+
+    def notices(self) -> list[Notice]:
+        """What was taken of the files of weights that hold more than one model's state dict."""
+        effect, remedy = (
+            "the answers and figures are those of these weights",
+            "check that you meant them",
+        )
+        return [Notice(taken, effect, remedy) for taken in self._taken.values()]
 
     def weights_digest(self, model: Model, batch_size: int | None = None) -> str | None:
         """The digest of the user's state dict for the model; None for other weights."""

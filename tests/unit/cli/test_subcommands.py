@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import runpy
+from pathlib import Path
+
 import pytest
 
 from deploybench import backends as registry
 from deploybench import cli
-from deploybench.cli import _exporting, export
+from deploybench.cli import _exporting, _generate_ts, export
 from deploybench.errors import BackendUnavailable
 from deploybench.formats.torchscript import TracedFile, load_program
 from deploybench.models import images, torchvision_zoo
@@ -117,6 +121,34 @@ def test_a_model_that_does_not_export_is_one_line():
         export._one_line("net", "onnx"),
     ):
         raise KeyError("a\nb"[:1])
+
+
+def test_generate_ts_says_of_a_model_that_cannot_be_scripted_what_torch_says(tmp_path, monkeypatch):
+    (tmp_path / "unscriptable.py").write_text(
+        "from torch import nn\n"
+        "from deploybench import Model\n"
+        "class Net(nn.Module):\n"
+        "    def forward(self, x, *more):\n"
+        "        return x\n"
+        "MODEL = Model('net', build=Net, inputs=(4,))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    given = argparse.Namespace(
+        model=["unscriptable.py"], weights=None, device="cpu", out=tmp_path / "ts"
+    )
+    with pytest.raises(
+        export.BackendFailed,
+        match=r"^net does not export to TorchScript: NotSupp[^\n]*$",
+    ):
+        _generate_ts.main(given)
+    assert list((tmp_path / "ts").iterdir()) == []
+
+
+def test_the_support_tool_writes_into_the_folder_that_it_is_called_in():
+    tool = runpy.run_path(str(Path(cli.__file__).parents[2] / "tools" / "support.py"))
+    arguments = tool["parser"]().parse_args([])
+    assert arguments.findings == Path("support.json")
+    assert arguments.output == Path("support.md")
 
 
 def test_infer_takes_one_model(capsys):

@@ -132,7 +132,7 @@ def edited(state: dict, **changes) -> dict:
             "has NaN or infinity in 'fc.bias'",
         ),
         (lambda state: [1, 2], "is not a state dict but contains a list"),
-        (lambda state: {"epoch": 3, "model": state}, "its entry 'epoch' is a int"),
+        (lambda state: {"epoch": 3, "model": 5}, "its entry 'epoch' is a int"),
         (lambda state: Bomb(), "cannot be read"),
     ],
 )

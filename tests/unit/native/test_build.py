@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from deploybench.errors import BackendUnavailable
+from deploybench import settings
+from deploybench.errors import BackendFailed, BackendUnavailable, FileError
+from deploybench.formats.aotinductor import AotInductorPackage
 from deploybench.native import build as native_build
+from deploybench.native import process, tools
 
 
 @pytest.fixture
@@ -96,6 +103,99 @@ def test_a_build_that_was_broken_off_is_not_taken_for_done(site, monkeypatch):
             native_build.ensure_runner(source, source / "build")
     native_build.ensure_runner(source, source / "build")
     assert len(builds) == 2
+
+
+def test_a_build_that_fails_keeps_the_program_from_before(site, monkeypatch):
+    source, _, builds = site
+    program = native_build.ensure_runner(source, source / "build")
+    before = {path.name: path.read_text() for path in program.parent.iterdir()}
+
+    def fail(source, build, definitions, compiler):
+        (build / native_build.NAME).unlink()
+        raise BackendUnavailable("the linker removed it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(native_build, "build_in", fail)
+        patch.setenv("CXX", sys.executable)
+        with pytest.raises(BackendUnavailable, match="the linker removed it"):
+            native_build.ensure_runner(source, source / "build")
+    assert {path.name: path.read_text() for path in program.parent.iterdir()} == before
+    assert native_build.ensure_runner(source, source / "build") == program
+    assert len(builds) == 1
+
+
+def test_without_file_locks_the_program_is_built_and_the_lack_is_said(site, monkeypatch, capfd):
+    source, _, builds = site
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    for _ in range(2):
+        assert native_build.ensure_runner(source, source / "build").exists()
+    assert len(builds) == 1
+    assert capfd.readouterr().err.count("has no file locks (No locks available)") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), FileError("full")])
+def test_what_the_system_refuses_is_one_line_of_the_command(monkeypatch, capfd, error):
+    def refuse():
+        raise error
+
+    monkeypatch.setattr(native_build, "ensure_runner", refuse)
+    assert native_build.main() == 0
+    said = capfd.readouterr().err
+    assert said.startswith("the cpp backend will be skipped: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_checkout_that_was_moved_builds_further_targets(tmp_path, monkeypatch):
+    before, after = tmp_path / "alt mit ü", tmp_path / "neu mit ü"
+    before.mkdir()
+    (before / "x.cpp").write_text("int x() { return 1; }")
+    (before / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(p LANGUAGES CXX)\n"
+        "add_library(further MODULE EXCLUDE_FROM_ALL x.cpp)\n"
+    )
+    for source in (before, after):
+        if source == after:
+            before.rename(after)
+            (after / "build" / "libfurther.so").unlink()
+        monkeypatch.setattr(native_build, "SOURCE", source)
+        monkeypatch.setattr(native_build, "BUILD", source / "build")
+        native_build.build_target("further", NEEDED=tmp_path)
+        assert (source / "build" / "libfurther.so").exists()
+
+
+def test_a_moved_environment_still_has_its_build_tools(tmp_path, monkeypatch):
+    for name in ("cmake", "ninja"):
+        (tmp_path / name).write_text("#!/moved/away/python\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert subprocess.run([native_build.build_tool("cmake"), "--version"], check=True)
+
+
+def test_a_folder_that_starts_no_programs_is_named_as_such(tmp_path, monkeypatch):
+    program = tmp_path / "model_runner"
+    program.write_text("#!/bin/sh\n")
+    assert not tools.is_noexec(tmp_path)
+    flags = SimpleNamespace(f_flag=os.ST_NOEXEC | os.ST_NOSUID)
+    monkeypatch.setattr(os, "statvfs", lambda _: flags)
+    assert tools.is_noexec(tmp_path)
+    with pytest.raises(BackendUnavailable, match=r"temporary folder .* noexec: set TMPDIR"):
+        AotInductorPackage().require()
+    monkeypatch.setattr(process, "_memory_folder", lambda: None)
+    with pytest.raises(BackendFailed, match="mounted noexec; set DEPLOYBENCH_CACHE"):
+        process.Runner(program, settings.resolve("cpu", threads=1))
+
+
+def test_the_library_path_that_a_compiler_needs_is_built_into_the_program(tmp_path, monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{tmp_path}:/not/there:")
+    source = Path(native_build.__file__).parents[2] / "cpp"
+    command = native_build._configuration("cmake", source, tmp_path, {}, "c++")
+    assert command[-1] == f"-DLIBRARY_PATH={tmp_path}"
+    rpath = (source / "CMakeLists.txt").read_text().partition("BUILD_RPATH")[2].splitlines()[0]
+    assert rpath.index("TORCH_DIR") < rpath.index("${LIBRARY_PATH}")
 
 
 def _hold_lock(folder: Path, seconds: float) -> None:

@@ -137,12 +137,18 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it
         native_build.ensure_runner(source)
 
 
-def test_a_checkout_that_cannot_be_written_uses_the_cache(source, monkeypatch):
+def test_a_checkout_that_cannot_be_written_uses_its_current_program_or_else_the_cache(
+    source, monkeypatch
+):
     monkeypatch.setattr(native_build, "is_checkout", lambda: True)
     monkeypatch.setattr(native_build, "SOURCE", source)
     monkeypatch.setattr(native_build, "BUILD", source / "build")
-    assert native_build.ensure_runner(source).parent == source / "build"
+    program = native_build.ensure_runner(source)
+    assert program.parent == source / "build"
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    assert native_build.ensure_runner(source) == program
+    assert builds(source) == ["all"]
+    (source / "main.cpp").write_text("int main() { return 2; }")
     assert native_build.ensure_runner(source).is_relative_to(source.parent / "cache")
 
 

@@ -1,0 +1,26 @@
+"""What a workbench says of the models that it opened."""
+
+from __future__ import annotations
+
+import torch
+
+from deploybench import cli, settings
+from deploybench.models import weights
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
+
+from ..tiny import MODEL, Tiny
+
+
+def test_what_was_taken_of_a_checkpoint_is_a_notice_and_a_line_of_export(tmp_path, capsys):
+    path = tmp_path / "with a space and ü.pth"
+    torch.save({"state_dict": Tiny().state_dict(), "epoch": 3}, path)
+    plan = Plan(settings.resolve("cpu", threads=1), weights.parse(str(path)), inputs=2)
+    with Workbench(plan) as bench:
+        bench.prepared(MODEL)
+        (notice,) = bench.notices()
+    taken = f"weights of tiny from '{path}': its entry 'state_dict'; not 'epoch'"
+    assert notice.seen == taken
+    words = ["export", "tests.unit.tiny:MODEL", f"--weights={path}", f"--out={tmp_path / 'ts'}"]
+    assert cli.main([*words, "--device=cpu"]) == 0
+    assert taken in capsys.readouterr().err.splitlines()
