@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include <ATen/Functions.h>
+#include <caffe2/serialize/inline_container.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,17 +18,39 @@ namespace runner {
 namespace {
 
 constexpr int64_t kMostShown = 5;
+constexpr int64_t kFewestForNote = 10;  // of few classes, an unsure model says about the same
 constexpr double kSumTolerance = 1e-3;  // of a sum of 1 after rounding to half precision
+
+// Whether a label could move the cursor or colour the terminal; a tab is text.
+bool has_control_codes(const std::string& label) {
+  for (size_t index = 0; index < label.size(); ++index) {
+    const auto byte = static_cast<unsigned char>(label[index]);
+    if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return true;
+    // U+0080 to U+009F in UTF-8.
+    if (byte == 0xc2 && index + 1 < label.size() &&
+        static_cast<unsigned char>(label[index + 1]) < 0xa0)
+      return true;
+  }
+  return false;
+}
 
 std::vector<std::string> read_labels(const std::string& path, int64_t classes) {
   std::ifstream file(path);
   if (!file) throw Failure(path + ": cannot be read; give a text file with one label per line");
   std::vector<std::string> labels;
   for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (labels.empty() && line.rfind("\xef\xbb\xbf", 0) == 0) line.erase(0, 3);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    line.erase(0, line.find_first_not_of(' '));
     labels.push_back(line);
   }
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
+  for (size_t index = 0; index < labels.size(); ++index) {
+    const std::string line = path + ": line " + std::to_string(index + 1);
+    if (labels[index].empty()) throw Failure(line + " is empty; give one label per line");
+    if (has_control_codes(labels[index]))
+      throw Failure(line + " has control characters; give plain text in UTF-8");
+  }
   const int64_t held = int64_t(labels.size());
   const std::string remedy = held == classes + 1
                                  ? "remove the background label, if there is one"
@@ -36,6 +59,49 @@ std::vector<std::string> read_labels(const std::string& path, int64_t classes) {
     throw Failure(path + ": has " + std::to_string(held) + " labels, but the model has " +
                   std::to_string(classes) + " classes; " + remedy);
   return labels;
+}
+
+// How the image was prepared, as tools/read_image.py wrote it beside the file; empty if unknown.
+std::string preparation_of(const std::string& image) {
+  std::ifstream file(image + ".preprocessing");
+  std::string text;
+  std::getline(file, text);
+  return text;
+}
+
+// How a photo is prepared for a TorchScript file, as the file says; empty if it does not.
+std::string preparation_for(const std::string& model) {
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(model);
+    if (!reader.hasRecord("extra/preprocessing")) return "";
+    const auto [data, size] = reader.getRecord("extra/preprocessing");
+    return std::string(static_cast<const char*>(data.get()), size);
+  } catch (const std::exception&) {
+    return "";  // another format, or a damaged file, which loading it reports
+  }
+}
+
+// Throws Failure for an image that was prepared in another way than the model was exported for.
+void require_fitting(const InferOptions& options, const at::Tensor& image) {
+  const std::string wanted = preparation_for(options.model);
+  if (wanted.empty()) return;
+  const std::string side = std::to_string(image.size(2));
+  const std::string shape = "3x" + side + "x" + side;
+  const std::string given = preparation_of(options.input);
+  const bool fits = given.empty() ? wanted.rfind(shape + ";", 0) == 0 : given == wanted;
+  if (!fits)
+    throw Failure(options.input + ": was prepared as '" + (given.empty() ? shape : given) +
+                  "', but the model takes '" + wanted +
+                  "'; write it with tools/read_image.py --model NAME");
+}
+
+// Says so where all classes have nearly the same percentage.
+void warn_if_flat(const at::Tensor& shares) {
+  if (shares.size(0) < kFewestForNote) return;
+  if (shares.max().item<double>() >= std::exp(1.0) * shares.min().item<double>()) return;
+  std::fprintf(stderr, "%s\n",
+               "all classes have nearly the same percentage, as after a softmax of a softmax or of "
+               "a sigmoid: check the last layer of the model");
 }
 
 // The probability of each class, from logits [1, classes] or from the output of a softmax.
@@ -59,6 +125,7 @@ void infer(const InferOptions& options) {
   settings.threads = options.threads;
   session.configure(settings);
   const at::Tensor image = read_image(options.input);
+  require_fitting(options, image);
   session.load(options.model);
   session.put({{"0", image}});
   session.run(1);
@@ -67,6 +134,7 @@ void infer(const InferOptions& options) {
   std::vector<std::string> labels(classes);
   for (int64_t index = 0; index < classes; ++index) labels[index] = std::to_string(index);
   if (!options.labels.empty()) labels = read_labels(options.labels, classes);
+  warn_if_flat(shares);
   const auto [values, indices] = shares.topk(std::min(kMostShown, classes));
   for (int64_t place = 0; place < values.size(0); ++place)
     std::printf("%.2f%% %s\n", 100 * values[place].item<double>(),

@@ -14,7 +14,8 @@ struct InferOptions {
 };
 
 // Prints the five most likely classes of one image, or all if there are fewer, each as a percentage
-// and a label. Throws Failure if the number of labels is not the number of classes.
+// and a label. Throws Failure if the number of labels is not the number of classes, for labels that
+// are no text, for outputs that are no numbers, and for an image that was prepared for another model.
 void infer(const InferOptions& options);
 
 struct BenchOptions {

@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kHelp = R"(usage:
   model_runner infer MODEL INPUT.dat [--labels FILE] [--device D] [--threads N]
       Print the five most likely classes of an image that tools/read_image.py wrote.
+      One that was prepared for another model is refused, as far as both files say.
   model_runner bench MODEL [--rounds 100] [--warm-up 10] [--size 224] [--batch-size 1]
                      [--device D] [--threads N]
       Print the latency of a call in milliseconds. Each call is synchronised with the

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import backends, settings, tasks
-from .errors import FileError, UsageError, unknown_name
+from .errors import UsageError, unknown_name
 from .machine import allocator
-from .models import references, shapes, weights
+from .models import labels, references, shapes, weights
 
 
 def positive(option: str) -> Callable[[str], int]:
@@ -108,17 +107,6 @@ def task_name(given: str) -> str:
     return given
 
 
-def read_labels(given: str) -> tuple[str, ...]:
-    """The lines of a file of labels. Raises FileError if it cannot be read or has none."""
-    try:
-        lines = Path(given).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise FileError(f"--labels '{given}' cannot be read: {error}; give a text file") from error
-    if not any(line.strip() for line in lines):
-        raise FileError(f"--labels '{given}' has no labels; write one in each line")
-    return tuple(line.strip() for line in lines)
-
-
 INPUT = Option(
     "input",
     shapes.parse_shapes,
@@ -134,7 +122,7 @@ TASK = Option(
     "NAME",
     f"how answers of such models are judged: {', '.join(tasks.TASKS)} (default: classification)",
 )
-LABELS = Option("labels", read_labels, None, "FILE", "the class labels of such models, one a line")
+LABELS = Option("labels", labels.read, None, "FILE", "the class labels of such models, one a line")
 
 OF_CALLABLES = (INPUT, TASK, LABELS)
 """The options that say what a callable does not say about the model that it builds."""

@@ -3,7 +3,8 @@
 
 The shorter side of the photo is resized to 256, the central 224 x 224 pixels are cropped, and
 each channel is normalised with ImageNet's mean and standard deviation. The file contains
-3 x 224 x 224 little-endian float32 values, 602112 bytes, without a header.
+3 x 224 x 224 little-endian float32 values, 602112 bytes, without a header. With --model, the photo
+is prepared for that model instead. out.dat.preprocessing says in one line how it was prepared.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ class InMode(Backend):
     """
 
     mode: ClassVar[str]
+    one_program = False  # each shape is compiled by itself
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

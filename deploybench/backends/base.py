@@ -32,7 +32,9 @@ class Backend(ABC):
     needs_python: whether its calls are made from Python. dtypes: those it can compute in.
     channels_last: whether it supports that memory format. runtime_packages: the packages beyond
     requirements.txt that run it, by their import names. allocates_through_torch: whether all its
-    GPU memory comes from torch's allocator, which is the only one that reports it.
+    GPU memory comes from torch's allocator, which is the only one that reports it. one_program:
+    whether a batch of another size runs the program that is timed; if it does not, such a batch is
+    no check of it.
     """
 
     name: ClassVar[str]
@@ -45,6 +47,7 @@ class Backend(ABC):
     channels_last: ClassVar[bool] = True
     runtime_packages: ClassVar[tuple[str, ...]] = ()
     allocates_through_torch: ClassVar[bool] = True
+    one_program: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

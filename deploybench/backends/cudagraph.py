@@ -66,6 +66,7 @@ class CudaGraph(Backend):
     name = "cudagraph"
     title = "CUDA graph"
     order = 90
+    one_program = False  # each shape is captured by itself
 
     def require(self) -> None:
         """Require a GPU."""

@@ -14,6 +14,7 @@ class CudaGraphCpp(InCppProcess):
     order = 95
     format = FrozenFile
     as_graph = True
+    one_program = False  # each shape is captured by itself
 
     def require(self) -> None:
         """Build the C++ program, and require a GPU and CUDA's headers."""

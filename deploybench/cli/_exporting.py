@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..batches import to_device
 from ..files import replacing
-from ..models import Model
+from ..models import Model, preparation
 from ..models.weights import apply
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def write_files(
         with TemporaryDirectory(prefix=".", dir=folder) as aside, replacing(path) as unfinished:
             written = Path(aside) / path.name
             form.export(module.to(device), example, written)
+            if path.suffix == ".ts":
+                preparation.write_into(written, model)
             written.replace(unfinished)
         form.forget()
         print(f"{path}  {path.stat().st_size / 2**20:.1f} MiB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import backends, options
 from ..errors import UsageError
-from ..models import Model, torchvision_zoo, weights, zoos
+from ..models import Model, labels, torchvision_zoo, weights, zoos
 from ..nested import flatten
 from ..settings import BASELINE
 from . import _own_models
@@ -24,6 +25,12 @@ NAME = "infer"
 SUMMARY = "Print the five most likely labels of a photo, through any backend."
 GROUP = DEPLOY
 EXAMPLE = "resnet50 photo.jpg --backend cpp"
+FEWEST_FOR_NOTE = 10
+"""Of fewer classes, an unsure model says about the same."""
+FLAT = (
+    "all classes have nearly the same percentage, as after a softmax of a softmax or of a sigmoid: "
+    "check the last layer of the model"
+)
 EPILOG = "example: {command} resnet50 photo.jpg --backend cpp"
 
 
@@ -85,9 +92,11 @@ def main(arguments: argparse.Namespace) -> None:
             "the weights are random, so the labels mean nothing; use --weights pretrained",
             file=sys.stderr,
         )
-    labels = _labels(model, len(probabilities))
-    for value, index in zip(*probabilities.topk(min(5, len(labels))), strict=True):
-        print(f"{labels[index]} {100 * value:.2f}%")
+    if is_flat(probabilities):
+        print(FLAT, file=sys.stderr)
+    titles = _labels(model, len(probabilities))
+    for value, index in zip(*probabilities.topk(min(5, len(titles))), strict=True):
+        print(f"{titles[index]} {100 * value:.2f}%")
 
 
 def _probabilities(output: object, model: Model) -> Tensor:
@@ -99,15 +108,33 @@ def _probabilities(output: object, model: Model) -> Tensor:
             "needs a classification model"
         )
     values: Tensor = first[0].float()
+    if not values.isfinite().all():
+        raise UsageError(
+            f"{model.name} gives NaN or infinite values for this photo, which are not logits; "
+            "check its weights"
+        )
+    if not len(values):
+        raise UsageError(f"{model.name} gives no class; infer needs a classification model")
     if (values >= 0).all() and abs(values.sum() - 1) < 1e-3:
         return values
     return values.softmax(dim=0)
 
 
+def is_flat(probabilities: Tensor) -> bool:
+    """Whether all classes have nearly the same, as after a softmax of numbers from 0 to 1."""
+    if len(probabilities) < FEWEST_FOR_NOTE:
+        return False
+    return bool(probabilities.max() < math.e * probabilities.min())
+
+
 def _labels(model: Model, classes: int) -> Sequence[str]:
     """The model's own; a zoo's model has ImageNet's, unless it has another head."""
+    if model.labels is not None:
+        labels.require(model.labels, f"labels of {model.name}")
+        labels.require_count(len(model.labels), classes, f"labels of {model.name}")
+        return model.labels
     zoo = (model.reference or "").partition(":")[0]
-    labels = model.labels or (torchvision_zoo.labels() if zoo in zoos.ZOOS else ())
-    if len(labels) == classes:
-        return labels
+    own = torchvision_zoo.labels() if zoo in zoos.ZOOS else ()
+    if len(own) == classes:
+        return own
     return [f"class {index}" for index in range(classes)]

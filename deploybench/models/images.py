@@ -7,7 +7,6 @@ between the statistics of natural images and the response properties of cortical
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,7 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import FileError
+from ..errors import FileError, first_line
+from . import photo
 
 PHOTOGRAPH = Path(__file__).parents[1] / "data" / "grace_hopper.jpg"
 MEAN = (0.485, 0.456, 0.406)
@@ -122,28 +122,25 @@ def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def read_image(
-    path: Path | str, preprocess: Callable[[Image.Image], Tensor] | None = None
+    path: Path | str,
+    preprocess: Callable[[Image.Image], Tensor] | None = None,
+    say: photo.Say = photo.to_stderr,
 ) -> Tensor:
     """A user's image as input of a model: float32 [3, 224, 224].
 
     preprocess: takes a PIL image in RGB; None for the article's preprocessing, which scales the
     shorter side to 256, crops the central 224 x 224 and normalises with ImageNet's mean and
-    deviation. Raises FileError for a file that is missing, unreadable, truncated, not an image, or
-    too large to open safely.
+    deviation. say: is told what was done to make it RGB. Raises FileError as open_photo does, and
+    for an image that cannot be preprocessed.
     """
+    image = photo.open_photo(path, say)
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-    except FileNotFoundError as error:
-        raise FileError(f"image '{path}' does not exist; give the path of an image file") from error
-    except Image.DecompressionBombError as error:
-        raise FileError(f"image '{path}' is too large: {error}; scale it down first") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        # Pillow's format readers raise these for a damaged file.
+        return (preprocess or preprocessing(224, 224))(image)
+    except (MemoryError, RuntimeError, ValueError, ZeroDivisionError) as error:
         raise FileError(
-            f"image '{path}' cannot be read ({error}); give an image file, for example a JPEG"
+            f"image '{path}' of {image.width} x {image.height} pixels cannot be preprocessed "
+            f"({first_line(error)}); crop it"
         ) from error
-    return (preprocess or preprocessing(224, 224))(image)
 
 
 def preprocessing(height: int, width: int) -> Callable[[Image.Image], Tensor]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import WrongAnswer
+from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
 from ..records.record import Notice
+from ..tasks.agreement import UNDECIDED
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
 from .neighbours import given, require_undisturbed
@@ -130,12 +131,14 @@ def require_agreement(
 
     def require(agreement: Agreement, checked: str) -> None:
         record_property(f"verdict: {checked}", agreement.verdict)
+        if agreement.verdict == UNDECIDED:
+            raise BackendFailed(agreement.reason)
         record_property(f"error: {checked}", agreement.error)
         record_property(f"margin: {checked}", agreement.margin)
         if not agreement.agrees:
             case = (request.node.callspec.params[name] for name in ("model", "backend"))
             again = f'python -m pytest "{request.node.nodeid}" {run_options.command_line(*case)}'
-            raise WrongAnswer(f"different, {checked}: {agreement.reason}\nagain: {again}")
+            raise WrongAnswer(f"{agreement.described(checked)}\nagain: {again}")
 
     return require
 

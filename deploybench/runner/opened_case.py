@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
-from ..errors import WrongAnswer
+from ..errors import WrongAnswer, release_frames
 from ..machine import allocator, cpus
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
@@ -77,10 +78,32 @@ class OpenedCase:
         self.device_memory_bytes = device_memory.peak(self.session, shared) if known else None
 
     def check(self, batch_size: int) -> Agreement:
-        """Judge the session's answers to all the model's inputs, in batches of `batch_size`."""
+        """Judge the session's answers to all the model's inputs, in batches of `batch_size`.
+
+        What takes any batch size is also judged with all inputs in one batch: a batch of one cannot
+        show that the rows of a batch are mixed up.
+        """
         self.calls_made += batches.size(self.prepared.inputs) // batch_size
         with self.prepared.lent_to(self.backend.name):
-            return self.prepared.judge(self.session, batch_size)
+            return self._judged(self.session, batch_size)
+
+    def _judged(self, session: Session, batch_size: int) -> Agreement:
+        agreement = self.prepared.judge(session, batch_size)
+        count = batches.size(self.prepared.inputs)
+        if not (agreement.agrees and self.backend.any_batch_size and self.backend.one_program):
+            return agreement
+        if count == batch_size:
+            return agreement
+        try:
+            whole = self.prepared.judge(session, count)
+        except Exception as error:
+            # A file may hold the batch size of its export after all, and then takes no other one.
+            release_frames(error)
+            return agreement
+        self.calls_made += 1
+        if whole.agrees:
+            return agreement
+        return replace(whole, reason=f"with all {count} inputs in one batch: {whole.reason}")
 
     def check_before_save(self, batch_size: int) -> Agreement | None:
         """Judge the exported program as it was in memory; None if there was none."""
@@ -88,7 +111,7 @@ class OpenedCase:
             return None
         session = InProcessSession(self.artifact.in_memory, self.prepared.plan.settings)
         with self.prepared.lent_to(self.backend.name):
-            return self.prepared.judge(session, batch_size)
+            return self._judged(session, batch_size)
 
     def cold_start(self) -> ColdStart:
         """Measure a fresh process, from its start to its first answer."""

@@ -28,6 +28,7 @@ from ..machine.notices import (
 from ..models import Model, references
 from ..records import record as records
 from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord
+from ..tasks.agreement import UNDECIDED
 from ..timing import roofline
 from ..timing.roofline import Peak
 from .fingerprint import Value, fingerprint
@@ -205,8 +206,9 @@ def _failed(case: Case, outcome: Outcome) -> FailedCase | None:
     agreement, failure = outcome.agreement, outcome.failure
     if outcome.result or isinstance(failure, BackendUnavailable):
         return None
-    wrong = failure is None or isinstance(failure, WrongAnswer)
-    reason = f"different, before timing: {agreement.reason}" if agreement else ""
+    undecided = failure is None and agreement is not None and agreement.verdict == UNDECIDED
+    wrong = isinstance(failure, WrongAnswer) or (failure is None and not undecided)
+    reason = agreement.described("before timing") if agreement else ""
     return FailedCase(
         model.name,
         registry.registry()[backend].title,

@@ -12,6 +12,7 @@ from .. import settings
 from ..errors import BackendUnavailable, first_line
 from ..models import Model, references, weights
 from ..processes import own_stdout
+from ..tasks.agreement import UNDECIDED
 from .prepared_model import Plan
 from .support import FAILS, NO_EXPORT, SKIPPED, Finding
 from .workbench import Workbench
@@ -39,7 +40,8 @@ def examine(bench: Workbench, model: Model, name: str) -> Finding:
                 agreement = case.check(1)
     except Exception as error:  # as above
         return Finding(FAILS, first_line(error))
-    return Finding(agreement.verdict, agreement.reason)
+    outcome = FAILS if agreement.verdict == UNDECIDED else agreement.verdict
+    return Finding(outcome, agreement.reason)
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 EXACT = "exact"
 EQUAL_WITHIN_ROUNDING = "equal within rounding"
 DIFFERENT = "different"
+UNDECIDED = "cannot tell"
+"""The outputs cannot tell right from wrong, whatever the backend answers."""
 
 # The limit of a backend's distance from the float64 reference, in units of eager's own rounding
 # error. Kernels that sum in another order differ by a few units, a wrong weight by hundreds.
@@ -74,6 +76,27 @@ class TensorReference:
         """The largest distance from `expected` that counts as rounding."""
         return ERROR_LIMIT * self.unit
 
+    @property
+    def told_apart(self) -> float:
+        """The distance beyond which two values are two answers.
+
+        In half precision, eager's own error alone, because several of it may exceed the values. If
+        the user allows a distance, any difference counts.
+        """
+        if self.tolerance is not None:
+            return 0.0
+        return self.unit if self.eager.element_size() < 4 else self.limit
+
+    def is_constant(self, dimension: int) -> bool:
+        """Whether rounding alone can explain all differences along a dimension."""
+        if not self.expected.numel():
+            return True
+        if not self.expected.is_floating_point():
+            first = self.expected.narrow(dimension, 0, 1)
+            return bool((self.expected == first).all())
+        spread = self.expected.amax(dimension) - self.expected.amin(dimension)
+        return bool(spread.max() <= self.told_apart)
+
     def rows(self, rows: slice) -> TensorReference:
         """The reference of some inputs, with the unit of all inputs."""
         return TensorReference(self.expected[rows], self.eager[rows], self.unit, self.tolerance)
@@ -81,6 +104,8 @@ class TensorReference:
     @property
     def implausible(self) -> str:
         """Why eager's error cannot be the unit, in words; empty if it can."""
+        import torch
+
         if not self.eager.is_floating_point():
             return ""
         dtype = str(self.eager.dtype).removeprefix("torch.")
@@ -92,7 +117,8 @@ class TensorReference:
         largest = self.expected.abs().max().item() if self.expected.numel() else 0.0
         share = self.unit / max(largest, self.unit)
         allowed = PLAUSIBLE_ERROR.get(dtype, 1.0)
-        if share > allowed and largest > 0:
+        # Numbers below the smallest of the dtype are 0 in it, and eager is not to blame.
+        if share > allowed and largest > torch.finfo(self.eager.dtype).tiny:
             return (
                 f"eager itself differs from float64 by {share:.2g} of the largest value, more than "
                 f"rounding in {dtype} can explain ({allowed:g}), {unusable}"
@@ -117,10 +143,12 @@ class TensorReference:
 class Reference:
     """The reference of a model's output, tensor by tensor.
 
-    tensors: by path, as in nested.flatten; "" if the output is a single tensor.
+    tensors: by path, as in nested.flatten; "" if the output is a single tensor. partial: whether it
+    is of some of the inputs, which cannot show whether the outputs tell right from wrong.
     """
 
     tensors: Mapping[str, TensorReference]
+    partial: bool = False
 
     @classmethod
     def of(cls, expected: Any, eager: Any, tolerance: float | None = None) -> Reference:
@@ -135,18 +163,19 @@ class Reference:
 
     def rows(self, rows: slice) -> Reference:
         """The reference of some inputs, with the units of all inputs."""
-        return Reference({path: each.rows(rows) for path, each in self.tensors.items()})
+        tensors = {path: each.rows(rows) for path, each in self.tensors.items()}
+        return Reference(tensors, partial=True)
 
 
 @dataclass(frozen=True)
 class Agreement:
     """The verdict on one output.
 
-    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING or DIFFERENT.
+    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING, DIFFERENT or UNDECIDED.
     error: the largest distance from the float64 reference, in units of eager's own error.
     margin: the room before rounding alone could change the answer, in the same unit; None for
     tasks without a margin.
-    inputs: the number of compared inputs. reason: what is wrong, in words, if DIFFERENT.
+    inputs: the number of compared inputs. reason: what is wrong, in words, unless it agrees.
     """
 
     verdict: str
@@ -158,7 +187,17 @@ class Agreement:
     @property
     def agrees(self) -> bool:
         """Whether the output is the right answer."""
-        return self.verdict != DIFFERENT
+        return self.verdict in (EXACT, EQUAL_WITHIN_ROUNDING)
+
+    def described(self, checked: str) -> str:
+        """Why it does not agree, for the user. checked: what was checked, in words."""
+        return self.reason if self.verdict == UNDECIDED else f"different, {checked}: {self.reason}"
+
+    @classmethod
+    def undecided(cls, why: str, inputs: int) -> Agreement:
+        """The verdict on any output of a model whose outputs cannot tell right from wrong."""
+        reason = f"the outputs cannot tell right from wrong: {why}"
+        return cls(UNDECIDED, math.inf, None, inputs, reason)
 
 
 def judge(output: Any, reference: Reference, task: Task) -> Agreement:
@@ -168,10 +207,15 @@ def judge(output: Any, reference: Reference, task: Task) -> Agreement:
     """
     import torch
 
+    inputs = max((len(each.expected) for each in reference.tensors.values()), default=0)
+    faults = (each.implausible for each in reference.tensors.values())
+    implausible = next(filter(None, faults), "")
+    if not (implausible or reference.partial) and (why := _undecided(reference, task)):
+        return Agreement.undecided(why, inputs)
     found: Mapping[str, Tensor] = {}
     try:
         found = flatten(output)
-        reason = _malformed(found, reference, task)
+        reason = implausible or _malformed(found, reference, task)
     except TypeError as wrong:
         reason = f"the output cannot be compared: {wrong}"
     error = math.inf
@@ -185,17 +229,32 @@ def judge(output: Any, reference: Reference, task: Task) -> Agreement:
         verdict = EXACT
     else:
         verdict = EQUAL_WITHIN_ROUNDING
-    inputs = max((len(each.expected) for each in reference.tensors.values()), default=0)
     return Agreement(verdict, error, task.margin(reference), inputs, reason)
+
+
+def _undecided(reference: Reference, task: Task) -> str:
+    """Why no answer can be told from a wrong one; empty if it can."""
+    if why := task.unusable(reference):
+        return why
+    tensors = [each for each in reference.tensors.values() if each.expected.ndim]
+    inputs = max((len(each.expected) for each in tensors), default=0)
+    if inputs > 1 and all(each.is_constant(0) for each in tensors):
+        return f"eager gives the same output for all {inputs} inputs"
+    return ""
+
+
+def indistinct_classes(logits: TensorReference, value: str) -> str:
+    """Why no class is the best one of [inputs, classes, ...]; empty if there is one.
+
+    value: what a number of the output is called.
+    """
+    if logits.expected.shape[1] > 1 and logits.is_constant(1):
+        return f"eager gives the same {value} for every class"
+    return ""
 
 
 def _malformed(output: Mapping[str, Tensor], reference: Reference, task: Task) -> str:
     """Why `output` cannot be compared; empty if it can."""
-    for each in reference.tensors.values():
-        if each.implausible:
-            return each.implausible
-    if reason := task.unusable(reference):
-        return reason
     if output.keys() != reference.tensors.keys():
         names = [sorted(each) for each in (output, reference.tensors)]
         return f"the output has the parts {names[0]} instead of {names[1]}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .agreement import Reference, TensorReference
+from .agreement import Reference, TensorReference, indistinct_classes
 from .task import Task
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ class Classification(Task):
                 "a classifier gives logits of shape [inputs, classes], but this model gives "
                 f"{list(expected.shape)}; use another task"
             )
-        if expected.shape[1] > 1 and (expected == expected[:, :1]).all():
-            value = self.words(reference)[0]
-            return f"eager gives the same {value} for every class, so no answer can be judged"
-        return ""
+        return indistinct_classes(logits, self.words(reference)[0])
 
     def fault(self, output: Mapping[str, Tensor], reference: Reference) -> str:
         """The first wrong class of the best ones, with both logits; empty if all are right."""
@@ -79,10 +76,11 @@ class Classification(Task):
         """The smallest gap between neighbours among the first six classes, in units of error.
 
         Of probabilities, only those count that rounding can tell from 0: a sure answer has its
-        next classes there, in any order. None if there is only one class.
+        next classes there, in any order. None if there is only one class, and for
+        integers, which are not rounded.
         """
         _, logits = _logits(reference)
-        if logits.expected.ndim != 2 or logits.expected.shape[1] < 2:
+        if logits.expected.ndim != 2 or logits.expected.shape[1] < 2 or not logits.unit:
             return None
         best = logits.expected.topk(min(BEST + 1, logits.expected.shape[1]), dim=1).values
         gaps = best[:, :-1] - best[:, 1:]

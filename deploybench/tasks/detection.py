@@ -37,14 +37,15 @@ class DetectionReference:
     """What float64 and eager find in each input, and the unit of each tensor of the pairs.
 
     tensors: of the pairs of eager with float64, by name. faults: boxes of eager without a partner
-    that rounding cannot explain, in words. any_box: whether there is one in any input of the run.
+    that rounding cannot explain, in words. undecided: why the boxes of all inputs of the run cannot
+    tell right from wrong, in words; empty if they can.
     """
 
     expected: tuple[Found, ...]
     eager: tuple[Found, ...]
     tensors: Mapping[str, TensorReference]
     faults: str
-    any_box: bool
+    undecided: str
 
     @property
     def score_limit(self) -> float:
@@ -54,7 +55,7 @@ class DetectionReference:
     def rows(self, rows: slice) -> DetectionReference:
         """The reference of some inputs, with the units of all."""
         return DetectionReference(
-            self.expected[rows], self.eager[rows], self.tensors, self.faults, self.any_box
+            self.expected[rows], self.eager[rows], self.tensors, self.faults, self.undecided
         )
 
 
@@ -93,13 +94,15 @@ class Detection(Task):
         tensors = {
             name: TensorReference.of(of_exact[name], of_own[name], tolerance) for name in of_exact
         }
-        any_box = any(len(each[BOXES]) for each in exact)
-        reference = DetectionReference(exact, own, tensors, "", any_box)
+        undecided = _undecided(exact, tensors)
+        reference = DetectionReference(exact, own, tensors, "", undecided)
         faults = self._unexplained(own, reference, pairs)
-        return DetectionReference(exact, own, tensors, faults, any_box)
+        return DetectionReference(exact, own, tensors, faults, undecided)
 
     def judge(self, output: Any, reference: DetectionReference) -> Agreement:
         """Whether the output has the reference's boxes, labels and scores."""
+        if reference.undecided:
+            return Agreement.undecided(reference.undecided, len(reference.expected))
         error, reason, found = math.inf, "", []
         try:
             found = per_input(output)
@@ -117,8 +120,6 @@ class Detection(Task):
 
     def _unjudgeable(self, reference: DetectionReference) -> str:
         """Why no answer can be judged by the reference; empty if it can."""
-        if not reference.any_box:
-            return "eager finds no box in any input, so no answer can be judged"
         if reference.faults:
             return (
                 f"eager itself finds other boxes than float64, so no answer can be judged: "
@@ -205,6 +206,24 @@ class Detection(Task):
             if len(each[SCORES])
         ]
         return min(gaps) / reference.tensors[SCORES].unit if gaps else None
+
+
+def _undecided(exact: Sequence[Found], tensors: Mapping[str, TensorReference]) -> str:
+    """Why the boxes cannot tell right from wrong; empty if they can."""
+    if not any(len(each[BOXES]) for each in exact):
+        return "eager finds no box in any input"
+    if len(exact) > 1 and all(_alike(exact[0], each, tensors) for each in exact[1:]):
+        return f"eager finds the same boxes in all {len(exact)} inputs"
+    return ""
+
+
+def _alike(one: Found, other: Found, tensors: Mapping[str, TensorReference]) -> bool:
+    """Whether rounding alone can explain all differences of two inputs' boxes."""
+    return all(
+        tensor.shape == other[name].shape
+        and bool(((tensor.double() - other[name].double()).abs() <= tensors[name].told_apart).all())
+        for name, tensor in one.items()
+    )
 
 
 def _is_suppressed(own: Found, box: int, by: Found, overlap_limit: float, limit: float) -> bool:

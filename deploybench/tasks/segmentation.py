@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from .agreement import Reference, TensorReference
+from .agreement import Reference, TensorReference, indistinct_classes
 from .task import Task
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Segmentation(Task):
                 "a segmentation model gives logits of shape [inputs, classes, height, width], but "
                 f"this model gives {list(expected.shape)}; use another task"
             )
-        if expected.shape[1] > 1 and (expected == expected[:, :1]).all():
-            return "eager gives the same logit for every class, so no answer can be judged"
-        return ""
+        return indistinct_classes(logits, self.value)
 
     def fault(self, output: Mapping[str, Tensor], reference: Reference) -> str:
         """The share of pixels with a wrong class, and the first of them; empty if there is none."""
@@ -71,7 +69,7 @@ class Segmentation(Task):
         Of the pixels at borders between classes, some always have almost no gap.
         """
         _, logits = _logits(reference)
-        if logits.expected.ndim != 4 or logits.expected.shape[1] < 2:
+        if logits.expected.ndim != 4 or logits.expected.shape[1] < 2 or not logits.unit:
             return None
         best = logits.expected.topk(2, dim=1).values
         gaps = (best[:, 0] - best[:, 1]).flatten()

@@ -9,8 +9,10 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import BackendUnavailable
+from deploybench.models import preparation
 from deploybench.native.build import ensure_runner
 from deploybench.native.process import scrubbed_environment
+from tests.unit import tiny
 from tests.unit.native.scripted import save
 
 CPU = settings.resolve("cpu")
@@ -133,3 +135,45 @@ def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
         assert head_of_bench(artifact) == f"#head;{backend.title}"
     finally:
         backend.close()
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (b"one\n\ntwo\n", "line 2 is empty"),
+        (b"one\n\x1b[31mtwo\n", "line 2 has control characters"),
+        (b"one\n\xc2\x9b31mtwo\n", "line 2 has control characters"),
+        (b"one\n", "has 1 labels, but the model has 2 classes"),
+    ],
+)
+def test_a_file_that_is_no_list_of_labels_is_refused(infer, labels, words):
+    assert words in refused(infer(torch.zeros(1, 2), labels))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_label(infer):
+    ran = infer(torch.tensor([[3.0, 1.0]]), labels=b"\xef\xbb\xbftabby cat\nmoped\n")
+    assert ran.stdout == "88.08% tabby cat\n11.92% moped\n"
+
+
+def test_percentages_of_two_softmaxes_are_noticed(infer):
+    flat = torch.arange(20.0).softmax(0).softmax(0)[None]
+    assert "all classes have nearly the same percentage" in infer(flat).stderr
+    assert not infer(torch.arange(20.0)[None]).stderr
+
+
+@pytest.mark.parametrize("beside", ["another", "none", "the same"])
+def test_a_photo_that_was_prepared_for_another_model_is_refused(tmp_path, beside):
+    model = save(Gives(torch.tensor([[1.0, 3.0]])), tmp_path / "tiny.ts")
+    preparation.write_into(model, tiny.MODEL)
+    image = tmp_path / "image.dat"
+    side = 32 if beside == "the same" else 8
+    torch.zeros(3, side, side).numpy().tofile(image)
+    said = preparation.describe(tiny.MODEL.preprocessing(), "tiny")
+    written = said if beside == "the same" else "3x8x8; as other does it"
+    if beside != "none":
+        (tmp_path / "image.dat.preprocessing").write_text(f"{written}\n")
+    ran = run_program("infer", model, image)
+    if beside == "the same":
+        assert ran.stdout.splitlines()[0] == "88.08% 1"
+    else:
+        assert f"but the model takes '{said}'" in refused(ran)

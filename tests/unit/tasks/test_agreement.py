@@ -10,6 +10,7 @@ from deploybench.tasks.agreement import (
     EQUAL_WITHIN_ROUNDING,
     ERROR_LIMIT,
     EXACT,
+    UNDECIDED,
     Agreement,
     Reference,
     TensorReference,
@@ -152,5 +153,6 @@ def test_an_error_that_rounding_cannot_explain_is_not_a_unit(reference, dtype, f
 def test_logits_that_are_all_equal_tell_nothing(value):
     logits = torch.full((INPUTS, CLASSES), value, dtype=torch.float64)
     judged = judge(logits.float(), TensorReference.of(logits, logits.float()))
-    assert judged.verdict == DIFFERENT
+    assert judged.verdict == UNDECIDED
+    assert not judged.agrees
     assert "the same logit for every class" in judged.reason
