@@ -63,11 +63,19 @@ class Workbench:
     ) -> None:
         self.close()
 
+    def release(self) -> None:
+        """Let go of the prepared model and its files; the next one is prepared as usual."""
+        self._forget_model()
+
+    def abandon(self) -> None:
+        """End every backend, whatever it is doing; the next case starts it anew."""
+        self._forget_model()
+        while self._backends:
+            self._backends.popitem()[1].close()
+
     def close(self) -> None:
         """End every backend and remove the temporary folder."""
-        self._forget_model()
-        for backend in self._backends.values():
-            backend.close()
+        self.abandon()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def backend(self, name: str) -> Backend:
