@@ -111,13 +111,13 @@ class TimedRuns:
 
     def of(self, options: RunOptions) -> Run:
         """The run with these options, which begins when it is first asked for."""
-        from ..runner.run import Run
-
         if options.inputs not in self._runs:
             saving = self._config.stash[SAVING]
             timed = self._config.stash[TIMED].values()
             cases = [(self._models[model], backend, size) for model, backend, size in timed]
             with of_the_whole_run(self._config):
+                from ..runner.run import Run
+
                 run = Run(options, cases, saving.taken_over, saving.put)
                 require_same_conditions(self._config, run.conditions)
                 self._ends.enter_context(run)

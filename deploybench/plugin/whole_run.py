@@ -33,6 +33,10 @@ def of_the_whole_run(config: pytest.Config) -> Iterator[None]:
         if isinstance(error, OSError) and error.filename is not None:
             words = f"'{error.filename}': {error.strerror}"
         raise CannotBegin(" ".join(words.split()), pytest.ExitCode.USAGE_ERROR) from None
+    except pytest.fail.Exception as error:
+        # A time limit of pytest-timeout. pytest would fail every test with it, and its traceback.
+        words = f"cut off before anything was timed ({error}); allow more time for each test"
+        raise CannotBegin(words, pytest.ExitCode.USAGE_ERROR) from None
 
 
 @pytest.hookimpl(wrapper=True)

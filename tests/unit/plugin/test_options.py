@@ -85,8 +85,10 @@ def test_strict_backends_fail_where_others_skip(run_pytest):
 @pytest.mark.slow
 def test_timing_under_xdist_is_refused(run_pytest):
     ran = run_pytest("tests/perf", f"--models={MODEL}", "--backends=eager", "-n1")
-    assert ran.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "run it without -n" in ran.stdout
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("ERROR"))
+    assert "run it without -n" in line
+    assert "error" not in ran.stdout
 
 
 @pytest.mark.slow
@@ -144,6 +146,28 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     rows = roofline_bound.to_rows([one, two])
     assert [row[0] for row in rows[1:]] == [f"{MODEL} [batch_size={size}]" for size in (1, 2)]
     assert all(float(row[3].rstrip("*")) > 1 for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--keep-artifacts=/dev/null/kept"], "ERROR: '/dev/null/kept': Not a directory"),
+        (
+            ["--benchmark-save=run1", "--benchmark-storage=/dev/null"],
+            "cannot be created: Not a directory",
+        ),
+    ],
+    ids=["artifacts", "storage"],
+)
+def test_what_is_wrong_with_the_whole_run_is_one_usage_error(run_pytest, words, line):
+    ran = run_pytest(
+        "tests/perf", "--models=tests.unit.tiny:MODEL", "--backends=eager,scripted", *words
+    )
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    (said,) = (each for each in ran.stderr.splitlines() if each.startswith("ERROR"))
+    assert line in said
+    assert "no tests ran" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
 
 
 def test_what_is_set_in_pytest_ini_takes_effect(run_pytest, tmp_path):
