@@ -95,5 +95,10 @@ def require_undisturbed(config: pytest.Config) -> None:
             "timed tests cannot run under pytest-codspeed, which replaces pytest-benchmark; run "
             "them without --codspeed"
         )
+    if not hasattr(session, "_benchmarksession"):
+        raise UsageError(
+            "another plugin has switched off pytest-benchmark, which timed tests need; run them "
+            "without it"
+        )
     if session._benchmarksession.disabled and not config.getoption("benchmark_disable"):
         raise UsageError(IN_PARALLEL)

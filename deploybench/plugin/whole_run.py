@@ -51,15 +51,16 @@ def pytest_runtestloop() -> Generator[None, object, object]:
 def require_a_run(session: pytest.Session, timed: Collection[str]) -> None:
     """Raise pytest.UsageError if the session cannot time the tests `timed`, given by node id."""
     config: Any = session.config
-    if config.option.collectonly or config._benchmarksession.skip:
+    benchmarks = getattr(config, "_benchmarksession", None)  # none under pytest-codspeed
+    if config.option.collectonly or (benchmarks and benchmarks.skip):
         return
     if timed and is_worker(config):
         _refuse_from_worker(config)
         return
     try:
         if timed:
-            require_usable(config, timed)
             require_undisturbed(config)
+            require_usable(config, timed)
         if any("benchmark" in getattr(item, "fixturenames", ()) for item in session.items) or timed:
             require_grouping(config.option.benchmark_group_by, _params(session))
     except DeploybenchError as error:

@@ -224,7 +224,7 @@ def test_under_codspeed_timing_is_refused_and_without_it_works(repository):
     repository.measure_tiny()
     timed = ("-k", "latency", "--benchmark-max-time=0.01", "--backends=scripted")
     ran = repository.pytest(*timed, "--codspeed", beside="codspeed")
-    assert "run them without --codspeed" in ran.stdout, ran.stdout + ran.stderr
+    assert "run them without --codspeed" in one_line_of(ran)
     assert "Traceback" not in ran.stdout + ran.stderr
     assert "1 passed" in repository.pytest(*timed, beside="codspeed").stdout
 
