@@ -50,6 +50,20 @@ def test_ids_and_selection(run_pytest):
     ]
 
 
+def test_bare_pytest_runs_the_tests_and_not_the_benchmark(request):
+    places = {ROOT / place for place in request.config.getini("testpaths")}
+    assert places == {ROOT / "tests" / "unit", ROOT / "tests" / "correctness"}
+
+
+@pytest.mark.parametrize("loaded", [(), ("-p", "deploybench.plugin")], ids=["conftest", "-p"])
+def test_pytest_benchmark_is_loaded_where_pytest_loads_no_plugin_by_itself(run_pytest, loaded):
+    ran = run_pytest(
+        *("tests/perf", "--collect-only", "-q", *loaded, "--import-mode=importlib"),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert "93 tests collected" in ran.stdout, ran.stdout + ran.stderr
+
+
 def test_the_default_is_the_article_by_three_backends(run_pytest):
     ran = run_pytest("tests/perf", "--collect-only", "-q")
     assert "93 tests collected" in ran.stdout
