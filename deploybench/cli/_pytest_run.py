@@ -76,7 +76,9 @@ class Saved:
         """Note them; pytest-benchmark calls this before it writes the run."""
         storage = Path(str(config.option.benchmark_storage).removeprefix("file://"))
         named = config.option.benchmark_json
-        self._places = [Path(named.name)] if named else []
+        # An open file in older versions of pytest-benchmark.
+        file = named if isinstance(named, Path) else getattr(named, "name", None)
+        self._places = [Path(file)] if file else []
         self._places.append(storage)
         self._document = output_json
 

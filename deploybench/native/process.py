@@ -200,7 +200,14 @@ class Runner:
             stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._death(fields[0]) from None
-        status, *reply = self._read_line(fields[0]).split("\t")
+        try:
+            status, *reply = self._read_line(fields[0]).split("\t")
+        except BackendFailed:
+            raise
+        except BaseException:
+            # An alarm or Ctrl-C: the reply would be taken for that of the next request.
+            self._kill()
+            raise
         if status == "fatal":
             self._kill()
         if status in ("error", "fatal"):

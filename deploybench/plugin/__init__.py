@@ -17,12 +17,16 @@ import pytest
 from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, Unsupported
 from ..runner.options import RunOptions
-from . import neighbours
+from . import neighbours, whole_run
+from .benchmark_options import require_loadable
 from .given_options import TEXTS, PytestOptions, read_options
 from .ordering import keep_together
 from .progress import Progress
 
-pytest_plugins = [f"deploybench.plugin.{name}" for name in ("fixtures", "saving", "signals")]
+pytest_plugins = [
+    f"deploybench.plugin.{name}"
+    for name in ("fixtures", "saving", "signals", "comparing", "whole_run")
+]
 
 
 OPTIONS = pytest.StashKey[PytestOptions]()
@@ -46,6 +50,16 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         raise
     config: Any = pluginmanager.get_plugin("pytestconfig")
     config.stash[CONFLICTS] = neighbours.name_conflicts(pluginmanager, option_names())
+    # In a conftest.py, all that the command line names is loaded by now. Named there itself, this
+    # plugin may be loaded before pytest-benchmark, which is waited for.
+    if config.known_args_namespace.confcutdir is not None:
+        neighbours.load_pytest_benchmark(pluginmanager)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Load pytest-benchmark, if nobody did, where -p has loaded this plugin."""
+    neighbours.load_pytest_benchmark(early_config.pluginmanager)
 
 
 def option_names() -> list[str]:
@@ -85,10 +99,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Every saved run keeps its raw samples: runs cannot be pooled from summaries.
     config.option.benchmark_save_data = True
     try:
-        neighbours.require_pytest_benchmark(config)
+        require_loadable(config)
         config.stash[OPTIONS] = read_options(config)
     except DeploybenchError as error:
         raise pytest.UsageError(str(error)) from None
+    if not whole_run.is_worker(config):
+        config.pluginmanager.register(whole_run.RefusedByWorker())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -182,10 +198,12 @@ def _is_timed(item: pytest.Item) -> TypeGuard[pytest.Function]:
     return isinstance(item, pytest.Function) and "timed_run" in item.fixturenames
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Register the progress lines, one for each timed case."""
+    """Refuse what cannot be timed, and register the progress lines, one for each timed case."""
     cases = {item.nodeid: _case(session.config, item) for item in session.items if _is_timed(item)}
     session.config.stash[TIMED] = cases
+    whole_run.require_a_run(session, cases)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if cases and reporter and not session.config.option.collectonly:
         session.config.pluginmanager.register(Progress(reporter, cases))

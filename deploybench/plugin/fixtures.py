@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from statistics import median
 from typing import TYPE_CHECKING
@@ -13,12 +14,15 @@ from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
 from ..records.record import Notice
 from ..tasks.agreement import UNDECIDED
+from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
-from .neighbours import given, require_undisturbed
+from .comparing import require_same_conditions
+from .neighbours import given
 from .progress import LATENCY_PROPERTY
 from .replay import replay
 from .saving import SAVING
+from .whole_run import of_the_whole_run
 
 if TYPE_CHECKING:
     from ..runner.options import RunOptions
@@ -71,8 +75,10 @@ def workbench(
     """The workbench that opens models through backends; one for each folder of tests."""
     from ..runner.workbench import Workbench
 
+    with of_the_whole_run(request.config):
+        opened = Workbench(replace(run_options, inputs=check_inputs).plan())
     saving = request.config.stash[SAVING]
-    with Workbench(replace(run_options, inputs=check_inputs).plan()) as bench:
+    with opened as bench:
         yield bench
     said = [Notice(**asdict(notice)) for notice in bench.notices()]
     saving.notices = [*saving.notices, *said]
@@ -84,7 +90,6 @@ def timed_options(
 ) -> RunOptions:
     """The options of a timed run: pytest-benchmark's own options, if given, set the bounds."""
     config = request.config
-    require_undisturbed(config)
     max_seconds = given(config, "--benchmark-max-time")
     return replace(
         run_options,
@@ -97,27 +102,66 @@ def timed_options(
     )
 
 
-@pytest.fixture(scope="package")
-def timed_run(
-    request: pytest.FixtureRequest, timed_options: RunOptions, models: dict[str, Model]
-) -> Iterator[Run]:
-    """The run, which times all backends of a model interleaved and watches the machine."""
-    from ..runner.run import Run
+class TimedRuns:
+    """The runs of a session, which end with it: one, unless folders differ in `timed_inputs`.
 
-    saving = request.config.stash[SAVING]
-    timed = request.config.stash[TIMED].values()
-    cases = [(models[model], backend, size) for model, backend, size in timed]
-    run = Run(timed_options, cases, saving.taken_over, saving.put)
+    Tests of several folders may come in any order, and a model is still measured once.
+    """
+
+    def __init__(self, config: pytest.Config, models: dict[str, Model]) -> None:
+        self._config = config
+        self._models = models
+        self._runs: dict[int, Run] = {}
+        self._ends = ExitStack()
+
+    def of(self, options: RunOptions) -> Run:
+        """The run with these options, which begins when it is first asked for."""
+        if options.inputs not in self._runs:
+            saving = self._config.stash[SAVING]
+            timed = self._config.stash[TIMED].values()
+            cases = [(self._models[model], backend, size) for model, backend, size in timed]
+            with of_the_whole_run(self._config):
+                from ..runner.run import Run
+
+                run = Run(options, cases, saving.taken_over, saving.put)
+                require_same_conditions(self._config, run.conditions)
+                self._ends.enter_context(run)
+                if not self._runs:
+                    # Set before the journal is created, which is all that an interrupted run
+                    # leaves.
+                    saving.peak = run.recorded_peak()
+                    saving.begin(run.conditions)
+            self._runs[options.inputs] = run
+        return self._runs[options.inputs]
+
+    def end(self) -> None:
+        """End them, and hand over what was observed."""
+        try:
+            self._ends.close()
+        finally:
+            saving = self._config.stash[SAVING]
+            for run in list(self._runs.values())[:1]:
+                saving.peak, saving.noise = run.recorded_peak(), run.recorded_noise()
+            found = (notice for run in self._runs.values() for notice in run.recorded_notices())
+            saving.notices = [*saving.notices, *dict.fromkeys(found)]
+
+
+@pytest.fixture(scope="session")
+def timed_runs(request: pytest.FixtureRequest, models: dict[str, Model]) -> Iterator[TimedRuns]:
+    """The runs of this session."""
+    runs = TimedRuns(request.config, models)
     try:
-        with run:
-            # Set before the journal is created, which is all that an interrupted run leaves.
-            saving.peak = run.recorded_peak()
-            saving.begin(run.conditions)
-            yield run
+        yield runs
     finally:
-        saving.peak = run.recorded_peak()
-        saving.noise = run.recorded_noise()
-        saving.notices = [*saving.notices, *run.recorded_notices()]
+        runs.end()
+
+
+@pytest.fixture(scope="package")
+def timed_run(timed_runs: TimedRuns, timed_options: RunOptions) -> Iterator[Run]:
+    """The run, which times all backends of a model interleaved and watches the machine."""
+    run = timed_runs.of(timed_options)
+    yield run
+    run.release()
 
 
 @pytest.fixture
@@ -162,7 +206,10 @@ def record_latency(
         case = outcome.result
         samples = case.samples_seconds
         if request.config.stash[SAVING].enter(case):
-            fixture = replay(request, samples, str(case.clock), case.model, timed_run.protocol)
+            # pytest-benchmark cannot pause a profiler in C.
+            fixture = undisturbed(
+                lambda: replay(request, samples, str(case.clock), case.model, timed_run.protocol)
+            )
             fixture.extra_info.update(case.extra_info())
         figure = f"{case.latency_ms:9.2f} ms"
         if timed_run.protocol.metric == THROUGHPUT:

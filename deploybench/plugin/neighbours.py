@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shlex
-import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 
 from ..errors import UsageError
+
+BENCHMARK = "pytest_benchmark.plugin"
+IN_PARALLEL = (
+    "a timed test cannot run in parallel: cases would disturb each other; run it without -n and "
+    "--dist, which pytest-benchmark takes for it"
+)
 
 
 def name_conflicts(
@@ -54,47 +60,45 @@ def given(config: pytest.Config, option: str) -> Any:
 
     pytest-benchmark's own defaults are for its own tests, and a timed run has others.
     """
-    words = [
-        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
-        *config.getini("addopts"),
-        *map(str, config.invocation_params.args),
-    ]
-    if any(word.partition("=")[0] == option for word in words):
+    if any(word.partition("=")[0] == option for word in words_given(config)):
         return config.getoption(option)
     return None
 
 
-def require_pytest_benchmark(config: pytest.Config) -> None:
-    """Raise UsageError if pytest-benchmark's plugin is not loaded."""
-    if not hasattr(config.option, "benchmark_storage"):
-        raise UsageError(
-            "deploybench.plugin needs pytest-benchmark's plugin, which is not loaded; leave out "
-            "-p no:benchmark, and add -p pytest_benchmark.plugin if PYTEST_DISABLE_PLUGIN_AUTOLOAD "
-            "is set"
+def words_given(config: pytest.Config) -> list[str]:
+    """The words of the command line, of the files of settings and of the environment."""
+    return [
+        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        *config.getini("addopts"),
+        *map(str, config.invocation_params.args),
+    ]
+
+
+def load_pytest_benchmark(manager: pytest.PytestPluginManager) -> None:
+    """Load pytest-benchmark's plugin where pytest was told to load none by itself."""
+    if manager.is_blocked("benchmark") or manager.is_blocked(BENCHMARK):
+        raise pytest.UsageError(
+            "deploybench.plugin needs pytest-benchmark's plugin; leave out -p no:benchmark"
         )
+    plugin = importlib.import_module(BENCHMARK)
+    if not manager.is_registered(plugin):
+        # By the name of its entry point, so that it is never loaded twice.
+        manager.register(plugin, "benchmark")
 
 
 def require_undisturbed(config: pytest.Config) -> None:
-    """Raise UsageError if another plugin would distort or take over what is timed."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        raise UsageError(
-            "a timed test cannot run in parallel: cases would disturb each other; run it without -n"
-        )
+    """Raise UsageError if another plugin would take over or prevent what is timed."""
+    session: Any = config
     codspeed = config.pluginmanager.hasplugin("codspeed")
     if codspeed and (config.getoption("codspeed", False) or os.environ.get("CODSPEED_ENV")):
         raise UsageError(
             "timed tests cannot run under pytest-codspeed, which replaces pytest-benchmark; run "
             "them without --codspeed"
         )
-    if _is_traced():
+    if not hasattr(session, "_benchmarksession"):
         raise UsageError(
-            "every call of Python is traced, by coverage or a debugger, and would be timed with "
-            "it; run timed tests with --no-cov"
+            "another plugin has switched off pytest-benchmark, which timed tests need; run them "
+            "without it"
         )
-
-
-def _is_traced() -> bool:
-    # From Python 3.12 on, coverage may use sys.monitoring.
-    monitoring: Any = getattr(sys, "monitoring", None)
-    tools = (monitoring.COVERAGE_ID, monitoring.DEBUGGER_ID) if monitoring else ()
-    return sys.gettrace() is not None or any(monitoring.get_tool(tool) for tool in tools)
+    if session._benchmarksession.disabled and not config.getoption("benchmark_disable"):
+        raise UsageError(IN_PARALLEL)

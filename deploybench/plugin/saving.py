@@ -22,6 +22,7 @@ from ..machine.packages import installed_versions
 from ..models.model import file_stem
 from ..records import checkpoint, reading
 from ..records.checkpoint import Journal
+from ..records.kinds import OF_ANOTHER_TEST
 from ..records.record import (
     FAILED,
     FORMAT,
@@ -219,14 +220,19 @@ def pytest_benchmark_update_machine_info(
     config: pytest.Config, machine_info: dict[str, Any]
 ) -> None:
     """Add the fingerprint."""
-    saving = config.stash[SAVING]
-    if saving.fingerprint is not None:
+    # --benchmark-compare asks for it before the run is configured.
+    saving = config.stash.get(SAVING, None)
+    if saving is not None and saving.fingerprint is not None:
         machine_info |= saving.record().to_json()["machine_info"]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Add the record of the run as a whole."""
+    timed = config.stash.get(TIMED, {})
+    for bench in output_json["benchmarks"]:
+        if bench["fullname"] not in timed:
+            bench["extra_info"] = {**bench["extra_info"], OF_ANOTHER_TEST: True}
     output_json["deploybench"] = config.stash[SAVING].record().to_json()["deploybench"]
 
 

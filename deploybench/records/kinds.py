@@ -125,11 +125,20 @@ def by_name(kind: Kind) -> Kind:
     }
 
 
+OF_ANOTHER_TEST = "not of deploybench"
+"""In extra_info: the mark of a test beside ours, whose parameters may have the names of ours."""
+
+
 def is_of_another_test(benchmark: Any) -> bool:
-    """Whether an entry of a saved run has none of our marks: another test's beside ours."""
+    """Whether an entry of a saved run is of another test beside ours.
+
+    It is marked, or, in an older run, has nothing that ours have.
+    """
     if not isinstance(benchmark, dict) or not {"params", "extra_info"} <= benchmark.keys():
         return False
     params, info = benchmark["params"] or {}, benchmark["extra_info"]
     if not (isinstance(params, dict) and isinstance(info, dict)):
         return False
+    if info.get(OF_ANOTHER_TEST) is True:
+        return True
     return not {"model", "backend", "column", "column_order"} & {*params, *info}

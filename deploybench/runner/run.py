@@ -8,13 +8,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from .. import __version__
 from .. import backends as registry
-from ..errors import BackendUnavailable, WrongAnswer
+from ..errors import BackendFailed, BackendUnavailable, WrongAnswer, first_line, release_frames
 from ..machine import control_groups
 from ..machine.finding import Place
 from ..machine.interference import Watch
@@ -29,7 +30,8 @@ from ..models import Model, references
 from ..records import record as records
 from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord
 from ..tasks.agreement import UNDECIDED
-from ..timing import roofline
+from ..timing import instrumentation, roofline
+from ..timing.instrumentation import undisturbed
 from ..timing.roofline import Peak
 from .fingerprint import Value, fingerprint
 from .options import RunOptions
@@ -66,9 +68,11 @@ class Run:
         self._known = {} if known is None else known
         self._on_measured = on_measured
         self._plan = options.plan()
+        self._backends: dict[tuple[str, int], list[str]] = {}
         self.conditions: Mapping[str, Value] = fingerprint(
             self._plan, self.protocol, options.batch_sizes
         )
+        self._outcomes: dict[tuple[str, int], dict[str, Outcome]] = {}
         self.notices: list[Notice] = []
         self.noise: tuple[MachineNoise, MachineNoise] | None = None
         self.peak: Peak | None = None
@@ -85,20 +89,20 @@ class Run:
 
     def _begin(self) -> None:
         settings = self._plan.settings
-        self.peak = roofline.peak(settings)
+        self.notices += [Notice(*words) for words in instrumentation.not_paused()]
+        self.peak = undisturbed(partial(roofline.peak, settings))
         watch = Watch(settings.device)
         self.notices += before_run(
             watch, threads=settings.threads, quota=control_groups.quota(Place())
         )
         self._throttled_before = control_groups.throttling(Place())
-        self._noise_before = measure_machine_noise(settings.device)
-        backends: dict[tuple[str, int], list[str]] = {}
+        self._noise_before = undisturbed(partial(measure_machine_noise, settings.device))
         for model, backend, batch_size in self._cases:
-            backends.setdefault((model.name, batch_size), []).append(backend)
+            self._backends.setdefault((model.name, batch_size), []).append(backend)
         self._scheduler = Scheduler(
             self._workbench,
             self.protocol,
-            backends,
+            self._backends,
             watch,
             self._known,
             self._on_measured,
@@ -106,8 +110,45 @@ class Run:
         )
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:
-        """The outcome of a case; asking for a model's first case measures all of its cases."""
-        return self._scheduler.outcome(model, backend, batch_size)
+        """The outcome of a case; asking for a model's first case measures all of its cases.
+
+        They are measured once in a run, in whatever order the cases are asked for: a speed-up needs
+        rounds of one comparison. So the outcomes of all models are kept, and the sessions of none.
+        """
+        of_model = self._outcomes.setdefault((model.name, batch_size), {})
+        if backend not in of_model:
+            asked = self._backends.get((model.name, batch_size), [])
+            of_model |= self._measured(model, asked if backend in asked else [backend], batch_size)
+        return of_model[backend]
+
+    def _measured(
+        self, model: Model, backends: Sequence[str], batch_size: int
+    ) -> dict[str, Outcome]:
+        found = {}
+        try:
+            for backend in backends:
+                found[backend] = undisturbed(
+                    partial(self._scheduler.outcome, model, backend, batch_size)
+                )
+        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
+            # What ends a test of pytest, such as a time limit. No backend is to blame, and whatever
+            # was under way has ended in the middle.
+            self._workbench.abandon()
+            cut_off = BackendFailed(
+                f"{model.name}: cut off while {', '.join(backends)} were measured together: "
+                f"{first_line(error)}; a limit must leave time for all of them"
+            )
+            return dict.fromkeys(backends, Outcome(failure=cut_off))
+        for outcome in found.values():
+            if outcome.failure is not None:
+                release_frames(outcome.failure)
+        return found
+
+    def release(self) -> None:
+        """Let go of the model measured last, which no outcome needs."""
+        self._workbench.release()
 
     def record(self, path: Path, identity: str, outcomes: Mapping[Case, Outcome]) -> RunRecord:
         """The record of the run with the cases of `outcomes`; path: where it is stored."""
@@ -157,9 +198,9 @@ class Run:
 
     def _look_again(self) -> None:
         settings = self._plan.settings
-        if self.peak and (again := roofline.peak(settings)):
+        if self.peak and (again := undisturbed(partial(roofline.peak, settings))):
             self.peak = self.peak.best(again)
-        noise_after = measure_machine_noise(settings.device)
+        noise_after = undisturbed(partial(measure_machine_noise, settings.device))
         self.noise = (self._noise_before, noise_after)
         before, after = self._throttled_before, control_groups.throttling(Place())
         self.notices += after_run(

@@ -67,11 +67,20 @@ class Workbench:
     ) -> None:
         self.close()
 
+    def release(self) -> None:
+        """Let go of the prepared model and its files; the next one is prepared as usual."""
+        self._forget_model()
+
+    def abandon(self) -> None:
+        """End every backend, whatever it is doing; the next case starts it anew."""
+        self._forget_model()
+        while self._backends:
+            name, backend = self._backends.popitem()
+            self._release(name, backend.close)
+
     def close(self) -> None:
         """End every backend and remove the temporary folder; a backend that fails is noted."""
-        self._forget_model()
-        for backend in self._backends.values():
-            self._release(backend.name, backend.close)
+        self.abandon()
         self._temporary.close()
 
     def backend(self, name: str) -> Backend:

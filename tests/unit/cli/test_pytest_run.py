@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from deploybench.cli import _pytest_run, bench
 
 ROOT = Path(__file__).resolve().parents[3]
+DATA = ROOT / "tests" / "unit" / "data"
 
 
 def words_for_pytest(*words: str) -> list[str]:
@@ -36,6 +39,18 @@ def test_models_given_twice_are_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         words_for_pytest("resnet18", "--models", "vgg11")
     assert "the models are given twice: resnet18 and --models" in capsys.readouterr().err
+
+
+def test_a_run_is_found_in_the_file_that_was_named_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    record = json.loads((DATA / "saved_run_0.2.0.json").read_text())
+    named = Path("results/run.json")
+    saved = _pytest_run.Saved()
+    options = SimpleNamespace(benchmark_storage="none", benchmark_json=named)
+    saved.pytest_benchmark_update_json(SimpleNamespace(option=options), record)
+    named.write_text(json.dumps(record))
+    assert saved.path() == named
 
 
 @pytest.fixture

@@ -119,3 +119,19 @@ def test_the_environment_is_set_before_there_are_threads(tmp_path, monkeypatch):
         said = runner._errors.read().decode()
     assert "AOTI_RUNTIME_CHECK_INPUTS is set in time" in said
     assert "AOTI_RUNTIME_CHECK_INPUTS is set late" not in said
+
+
+def test_a_request_that_an_alarm_cuts_off_ends_the_process(monkeypatch):
+    # Its late reply would be taken for that of the next request.
+    runner = Runner.__new__(Runner)
+    runner._process = subprocess.Popen(
+        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+
+    def alarm(verb):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_read_line", alarm)
+    with pytest.raises(KeyboardInterrupt):
+        runner._request("time", "5")
+    assert runner._process.poll() is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.plugin import MODEL, ROOT
+from tests.unit.plugin import MODEL, ROOT, clean_environment
 
 # By its name: imported here, it would put the faults into the registry of every other test.
 PLANT = "tests.unit.plugin.plant"
@@ -17,8 +17,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def with_faults(modules) -> Run:
     """A function that runs pytest with the faulty backends, and `modules`, within reach."""
-    environment = {**os.environ, "PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
-    environment.pop("CI", None)
+    environment = {**clean_environment(), "PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
 
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pytest", "-p", PLANT, "-p", "no:cacheprovider"]

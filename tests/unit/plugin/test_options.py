@@ -50,6 +50,20 @@ def test_ids_and_selection(run_pytest):
     ]
 
 
+def test_bare_pytest_runs_the_tests_and_not_the_benchmark(request):
+    places = {ROOT / place for place in request.config.getini("testpaths")}
+    assert places == {ROOT / "tests" / "unit", ROOT / "tests" / "correctness"}
+
+
+@pytest.mark.parametrize("loaded", [(), ("-p", "deploybench.plugin")], ids=["conftest", "-p"])
+def test_pytest_benchmark_is_loaded_where_pytest_loads_no_plugin_by_itself(run_pytest, loaded):
+    ran = run_pytest(
+        *("tests/perf", "--collect-only", "-q", *loaded, "--import-mode=importlib"),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert "93 tests collected" in ran.stdout, ran.stdout + ran.stderr
+
+
 def test_the_default_is_the_article_by_three_backends(run_pytest):
     ran = run_pytest("tests/perf", "--collect-only", "-q")
     assert "93 tests collected" in ran.stdout
@@ -85,8 +99,10 @@ def test_strict_backends_fail_where_others_skip(run_pytest):
 @pytest.mark.slow
 def test_timing_under_xdist_is_refused(run_pytest):
     ran = run_pytest("tests/perf", f"--models={MODEL}", "--backends=eager", "-n1")
-    assert ran.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "run it without -n" in ran.stdout
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = (line for line in ran.stderr.splitlines() if line.startswith("ERROR"))
+    assert "run it without -n" in line
+    assert "error" not in ran.stdout
 
 
 @pytest.mark.slow
@@ -144,6 +160,28 @@ def test_axes_are_conditions_and_each_batch_size_a_case(run_pytest, tmp_path):
     rows = roofline_bound.to_rows([one, two])
     assert [row[0] for row in rows[1:]] == [f"{MODEL} [batch_size={size}]" for size in (1, 2)]
     assert all(float(row[3].rstrip("*")) > 1 for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--keep-artifacts=/dev/null/kept"], "ERROR: '/dev/null/kept': Not a directory"),
+        (
+            ["--benchmark-save=run1", "--benchmark-storage=/dev/null"],
+            "cannot be created: Not a directory",
+        ),
+    ],
+    ids=["artifacts", "storage"],
+)
+def test_what_is_wrong_with_the_whole_run_is_one_usage_error(run_pytest, words, line):
+    ran = run_pytest(
+        "tests/perf", "--models=tests.unit.tiny:MODEL", "--backends=eager,scripted", *words
+    )
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    (said,) = (each for each in ran.stderr.splitlines() if each.startswith("ERROR"))
+    assert line in said
+    assert "no tests ran" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
 
 
 def test_what_is_set_in_pytest_ini_takes_effect(run_pytest, tmp_path):

@@ -197,7 +197,8 @@ def test_a_killed_run_continues_where_it_was(tmp_path):
         ran = subprocess.run(
             [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        return ran.stdout
+        # What is wrong with the whole run is a usage error of pytest, on standard error.
+        return ran.stdout + ran.stderr
 
     refused = resume("--batch-size=2")
     assert "that run was made with another batch_size; start a new one" in refused

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from deploybench.backends import registry
 from deploybench.backends.session import InProcessSession
 from deploybench.errors import BackendUnavailable, UsageError
 from deploybench.records.record import RunRecord
+from deploybench.runner.options import RunOptions
+from deploybench.runner.run import Run
 from deploybench.runner.scheduler import Outcome, Scheduler
 
 from ..tiny import MODEL, WITH_DICT
@@ -45,6 +49,88 @@ def test_models_through_backends_become_a_record():
     merged = table.merge([record])
     assert list(merged.index) == ["tiny", "tiny_dict"]
     assert list(merged.columns) == ["PyTorch", "TorchScript (Python)"]
+
+
+def two_models(monkeypatch):
+    """Options of a run over two models, and the list of those that were measured so far."""
+    compared, compare = [], Scheduler._compare
+
+    def noted(self, model, batch_size, backends):
+        compared.append(model.name)
+        return compare(self, model, batch_size, backends)
+
+    monkeypatch.setattr(Scheduler, "_compare", noted)
+    models = [MODEL, replace(MODEL, name="other")]
+    return RunOptions(models, ["eager", "scripted"], **QUICK), compared
+
+
+def test_a_model_is_measured_once_in_whatever_order_its_cases_are_asked_for(monkeypatch):
+    options, compared = two_models(monkeypatch)
+    cases = options.cases()
+    with Run(options) as under_way:
+        outcomes = {case: under_way.outcome(*case) for case in (*cases[::2], *cases[1::2])}
+        under_way.release()
+        again = {case: under_way.outcome(*case) for case in reversed(cases)}
+    assert compared == ["tiny", "other"]
+    assert all(again[case] is outcomes[case] for case in cases)
+    assert {outcome.agreement.verdict for outcome in outcomes.values()} == {"exact"}
+
+
+def test_a_kept_failure_keeps_nothing_of_the_model(monkeypatch):
+    def broken(self, module, artifact):
+        modules.append(weakref.ref(module))
+        raise ZeroDivisionError("no kernel")
+
+    modules = []
+    monkeypatch.setattr(registry()["eager"], "load", broken)
+    with Run(RunOptions([MODEL], ["eager"], **QUICK)) as under_way:
+        failure = under_way.outcome(MODEL, "eager", 1).failure
+        under_way.release()
+        assert [module() for module in modules] == [None]
+    assert "no kernel" in str(failure)
+
+
+def test_a_time_limit_is_blamed_on_no_backend_and_the_model_is_not_tried_again(monkeypatch):
+    options, _ = two_models(monkeypatch)
+    attempt, asked = Scheduler._attempt, []
+
+    def limited(self, model, opened):
+        asked.append(model)
+        if model == "tiny":
+            pytest.fail("Timeout (>5.0s) from pytest-timeout.")
+        return attempt(self, model, opened)
+
+    monkeypatch.setattr(Scheduler, "_attempt", limited)
+    with Run(options) as under_way:
+        outcomes = [under_way.outcome(*case) for case in options.cases()]
+    assert {str(outcome.failure) for outcome in outcomes[:2]} == {
+        "tiny: cut off while eager, scripted were measured together: Failed: Timeout (>5.0s) from "
+        "pytest-timeout.; a limit must leave time for all of them"
+    }
+    assert all(outcome.result for outcome in outcomes[2:])
+    assert asked.count("tiny") == 1
+
+
+def test_nothing_traces_what_is_measured(monkeypatch):
+    def trace(frame, event, argument):
+        return None
+
+    seen, attempt = [], Scheduler._attempt
+
+    def noted(self, model, opened):
+        seen.append(sys.gettrace())
+        return attempt(self, model, opened)
+
+    monkeypatch.setattr(Scheduler, "_attempt", noted)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with Run(RunOptions([MODEL], ["eager"], **QUICK)) as under_way:
+            under_way.outcome(MODEL, "eager", 1)
+        assert sys.gettrace() is trace
+    finally:
+        sys.settrace(before)
+    assert set(seen) == {None}
 
 
 def test_the_record_is_what_a_saved_run_reads_back():
