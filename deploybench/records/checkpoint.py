@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import FileError, UsageError
 from ..files import replacing
+from .fields import parsed
 from .record import CaseRecord, RunRecord
 
 FOLDER = "unfinished"
@@ -91,7 +92,7 @@ def read(folder: Path) -> RunRecord:
 
 def _read(path: Path, kind: type) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
         if not isinstance(content, kind):
             raise ValueError(f"it does not contain a {kind.__name__}")
     except (OSError, ValueError, RecursionError) as error:

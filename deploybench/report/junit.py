@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Report
+from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Cell, Report
 from ..records.record import FAILED, WRONG
 
 FAILURES = (SLOWER, MISSING, WRONG, FAILED, NOT_COMPARABLE)
@@ -22,7 +22,7 @@ def gate_report(report: Report, everything: bool = True) -> str:
         failures=str(len(failures)),
     )
     for cell in report.cells:
-        case = ElementTree.SubElement(suite, "testcase", classname=cell.column, name=cell.model)
+        case = ElementTree.SubElement(suite, "testcase", **_names(cell))
         effect = [str(cell.effect)] if cell.effect is not None else []
         words = " ".join(filter(None, (cell.verdict, *effect, cell.note)))
         if cell.verdict in FAILURES:
@@ -30,7 +30,12 @@ def gate_report(report: Report, everything: bool = True) -> str:
         else:
             ElementTree.SubElement(case, "system-out").text = _printable(words)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # Not as "unicode", whose declaration names the encoding of the terminal.
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
+
+
+def _names(cell: Cell) -> dict[str, str]:
+    return {"classname": _printable(cell.column), "name": _printable(cell.model)}
 
 
 def _printable(words: str) -> str:
