@@ -10,7 +10,7 @@ from ..errors import FileError, printable
 
 # What makes a spreadsheet take a field for a formula, or for the start of a quoted one, also after
 # spaces and in the wide letters of East Asian input. A dash alone is a cell without a figure.
-FORMULA = re.compile(r"\s*[=+\-@\"＝＋－＠]")
+FORMULA = re.compile(r"\s*[=+\-@\"\uff1d\uff0b\uff0d\uff20]")
 NOTHING = "-"
 
 
@@ -48,9 +48,15 @@ def parse_csv(text: str, name: str) -> list[list[str]]:
 
 
 def _is_no_figure(field: str) -> bool:
-    """Whether a field, marked or not, is a number that no figure can be, such as NaN or -1."""
-    try:
-        number = float(field.rstrip("*~ "))
-    except ValueError:
-        return False  # text, such as an interval or the title of a backend
-    return not (math.isfinite(number) and number >= 0)
+    """Whether a field has a number that no figure can be, such as NaN or -1.
+
+    A field may have several, as an interval does, or none, as the title of a backend does.
+    """
+    for word in re.split(r"[][, *~]+", field):
+        try:
+            number = float(word)
+        except ValueError:
+            continue
+        if not (math.isfinite(number) and number >= 0):
+            return True
+    return False

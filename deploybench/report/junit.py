@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Cell, Report
+from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Report
 from ..records.record import FAILED, WRONG
 
 FAILURES = (SLOWER, MISSING, WRONG, FAILED, NOT_COMPARABLE)
@@ -22,7 +22,8 @@ def gate_report(report: Report, everything: bool = True) -> str:
         failures=str(len(failures)),
     )
     for cell in report.cells:
-        case = ElementTree.SubElement(suite, "testcase", **_names(cell))
+        names = {"classname": _printable(cell.column), "name": _printable(cell.model)}
+        case = ElementTree.SubElement(suite, "testcase", names)
         effect = [str(cell.effect)] if cell.effect is not None else []
         words = " ".join(filter(None, (cell.verdict, *effect, cell.note)))
         if cell.verdict in FAILURES:
@@ -32,10 +33,6 @@ def gate_report(report: Report, everything: bool = True) -> str:
     ElementTree.indent(root)
     # Not as "unicode", whose declaration names the encoding of the terminal.
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
-
-
-def _names(cell: Cell) -> dict[str, str]:
-    return {"classname": _printable(cell.column), "name": _printable(cell.model)}
 
 
 def _printable(words: str) -> str:

@@ -27,7 +27,7 @@ def _line(fields: Iterable[str]) -> str:
 
 
 def _escaped(cell: Cell) -> list[str]:
-    """The fields of a cell. Those with text from a run are shown as they are, whatever is in them."""
+    """The fields of a cell; text from a run is shown as it is, whatever is in it."""
     model, column, baseline, candidate, effect, verdict, note = row(cell)
     return [_text(model), _text(column), baseline, candidate, effect, verdict, _text(note)]
 
