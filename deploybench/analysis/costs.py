@@ -21,7 +21,8 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     reused, so only a cold start shows what a process needs by itself. Break-even is the number of
     calls after which the time saved against eager, by the speed-up of speedup.py, exceeds the time
     of the export; a doubtful speed-up gives none. A backend that exports nothing, such as
-    torch.compile, does that work in its first call, whose time counts instead. decimals: of the median.
+    torch.compile, does that work in its first call, whose time counts instead. decimals: of the
+    median.
     """
     found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
     titles, speedups = labels(runs), estimates(runs)
