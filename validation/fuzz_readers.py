@@ -1,7 +1,7 @@
 """Fuzzes what reads files: images, labels, state dicts, saved runs, journals and CSV.
 
-    python -m validation.fuzz_readers --cases 10000
-    python -m validation.fuzz_readers --reader runs --seed 7 --keep findings
+    python validation/fuzz_readers.py --cases 10000
+    python validation/fuzz_readers.py --reader runs --seed 7 --keep findings
 
 Each case is a real file, damaged in one to four places, and given to the tool that reads it, within
 this process. A file may be refused, in one line and with exit code 2, or read. It is a finding if
@@ -28,6 +28,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench import cli
 from deploybench.cli import _parsers, _read_image, _tab_perf
