@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import DeploybenchError
+from .errors import DeploybenchError, printable
 
 
 def run_command(
@@ -29,6 +30,9 @@ def run_command(
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup does
             signal.signal(each, lambda number, _: sys.exit(128 + number))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name may contain letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main(arguments) or 0
         sys.stdout.flush()
@@ -55,8 +59,9 @@ def run_command(
 
 
 def _refuse(parser: argparse.ArgumentParser, message: str) -> int:
-    # A name quoted in the message may contain a line break; the message stays one line.
-    print(f"{parser.prog}: {' '.join(message.splitlines())}", file=sys.stderr)
+    # What is quoted in the message may contain line breaks and escape codes.
+    line = printable(" ".join(message.splitlines()))
+    print(f"{parser.prog}: {line}", file=sys.stderr)
     return 2
 
 

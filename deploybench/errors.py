@@ -74,6 +74,16 @@ def nearest(given: str, known: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+def printable(text: str) -> str:
+    """`text` in one line that a terminal only prints: other characters as Python writes them.
+
+    What a file says may hold line breaks, escape codes and marks that turn the order of letters.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def first_line(error: BaseException) -> str:
     """The message of an error in one line; of another library's, its type too.
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from ..records.record import CaseRecord, RunRecord
 from .labels import DISTURBED, labels, place
-from .speedup import BASELINE
+from .speedup import AGAIN, BASELINE, NO_BASELINE, Speedup, estimates
 
 MEBIBYTE = 2**20
 
@@ -19,12 +19,13 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     Export and load are in seconds, file size and memory in MiB, calls in milliseconds. Memory is
     the growth of the run's memory. It does not include memory that an earlier model left to be
     reused, so only a cold start shows what a process needs by itself. Break-even is the number of
-    calls after which the time saved against eager exceeds the time of the export. A backend that
-    exports nothing, such as torch.compile, does that work in its first call, whose time counts
-    instead. decimals: of the median.
+    calls after which the time saved against eager, by the speed-up of speedup.py, exceeds the time
+    of the export; a doubtful speed-up gives none. A backend that exports nothing, such as
+    torch.compile, does that work in its first call, whose time counts instead. decimals: of the
+    median.
     """
     found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
-    titles = labels(runs)
+    titles, speedups = labels(runs), estimates(runs)
     for run in runs:
         eager = {case.model: case.latency_ms for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
@@ -35,7 +36,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
         *(
             [
                 *(model, title, *(show(cases) for _, show in FIGURES)),
-                *(_median(cases, decimals), break_even(cases)),
+                *(_median(cases, decimals), break_even(cases, speedups.get(title, {}).get(model))),
             ]
             for (model, _, title), cases in sorted(found.items())
         ),
@@ -73,17 +74,25 @@ FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]],
 )
 
 
-def break_even(cases: Sequence[tuple[CaseRecord, float | None]]) -> str:
-    """The calls after which the export has paid off; `never` if the backend is no faster."""
-    saved, spent = [], []
-    for case, eager in cases:
-        milliseconds = _milliseconds_to_make_ready(case)
-        if eager is not None and milliseconds is not None:
-            saved.append(eager - case.latency_ms)
-            spent.append(milliseconds)
-    if not saved:
+def break_even(cases: Sequence[tuple[CaseRecord, float | None]], speedup: Speedup | None) -> str:
+    """The calls after which the export has paid off; `never` if the backend is no faster.
+
+    speedup: of these cases against eager. The time saved is its share of eager's, so that it fits
+    the speed-up beside it.
+    """
+    if speedup is None:
+        is_eager = any(case.backend in (None, BASELINE) for case, _ in cases)
+        return "-" if is_eager else NO_BASELINE
+    if speedup.doubtful:
+        return f"{AGAIN}{DISTURBED if speedup.disturbed else ''}"
+    ready = [(eager, _milliseconds_to_make_ready(case)) for case, eager in cases]
+    known = [(eager, spent) for eager, spent in ready if eager is not None and spent is not None]
+    if not known:
         return "-"
-    return f"{math.ceil(median(spent) / median(saved))}" if median(saved) > 0 else "never"
+    eager, spent = (median(each) for each in zip(*known, strict=True))
+    saved = eager * (1 - 1 / speedup.ratio)
+    # Rounded, because a logarithm has turned 500 calls into 500.0000000000001.
+    return f"{math.ceil(round(spent / saved, 6))}" if saved > 0 else "never"
 
 
 def _milliseconds_to_make_ready(case: CaseRecord) -> float | None:

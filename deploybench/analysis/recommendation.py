@@ -15,7 +15,7 @@ from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from .costs import break_even
 from .labels import labels
-from .speedup import BASELINE, Speedup, compare
+from .speedup import AGAIN, BASELINE, Speedup, compare
 
 
 @dataclass(frozen=True)
@@ -38,29 +38,48 @@ class Choice:
         if self.speedup is None:
             return self.column
         sure = " (may be no faster)" if self.speedup.holds_one else ""
-        return f"{self.column}, {self.speedup} times as fast{sure}, {self.cost}"
+        cost = f", {self.cost}" if self.cost else ""
+        return f"{self.column}, {self.speedup} times as fast{sure}{cost}"
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The fastest backend for one model, and the fastest in a process without Python."""
+    """The fastest backend for one model, and the fastest in a process without Python.
+
+    fastest: None if there is no backend to be sure of. again: those whose speed-up is doubtful.
+    lacking: the columns that no run has together with eager.
+    """
 
     model: str
-    fastest: Choice
+    fastest: Choice | None
     without_python: Choice | None
+    again: tuple[Choice, ...] = ()
+    lacking: tuple[str, ...] = ()
 
     def line(self) -> str:
-        """Both choices in one line."""
-        alone = f"; without Python: {self.without_python}" if self.without_python else ""
-        same = self.without_python == self.fastest
-        return f"{self.model}: {self.fastest}{', which needs no Python' if same else alone}"
+        """All of it in one line."""
+        parts = []
+        if self.fastest is not None:
+            same = self.without_python == self.fastest
+            parts.append(f"{self.fastest}{', which needs no Python' if same else ''}")
+            if self.without_python and not same:
+                parts.append(f"without Python: {self.without_python}")
+        if self.again:
+            doubtful = ", ".join(f"{each.column} {each.speedup}" for each in self.again)
+            parts.append(f"{AGAIN}: {doubtful}")
+        if self.lacking:
+            parts.append(
+                f"no run has {self.model} through both {' or '.join(self.lacking)} and {BASELINE}; "
+                f"run it with --backends {BASELINE},..."
+            )
+        return f"{self.model}: {'; '.join(parts)}"
 
 
 def recommend(runs: Sequence[RunRecord]) -> list[Recommendation]:
     """One recommendation for each model.
 
-    Raises FileError for runs made under different conditions, and for a figure without one of eager
-    in the same run.
+    Raises FileError for runs made under different conditions, and if no run has both eager and
+    another backend of a model.
     """
     if len({run.condition for run in runs}) > 1:
         conditions = {label.strip(" []") for label in labels(runs).values()} - {""}
@@ -70,13 +89,16 @@ def recommend(runs: Sequence[RunRecord]) -> list[Recommendation]:
             f"the runs were made under different conditions: {'; '.join(sorted(conditions))}: "
             "give runs of one machine, settings and batch size"
         )
+    # By title, whose label is the same for all: what it shows of throughput, or nothing.
     speedups = compare(runs)
+    titles = labels(runs)
     cases: dict[str, dict[str, list[tuple[CaseRecord, float | None]]]] = {}
     for run in runs:
         eager = {case.model: case.latency_ms for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
             columns = cases.setdefault(case.model, {})
-            columns.setdefault(case.column, []).append((case, eager.get(case.model)))
+            title = case.column + titles.get(run.condition or "", "")
+            columns.setdefault(title, []).append((case, eager.get(case.model)))
     return [_of_model(model, cases[model], speedups) for model in sorted(cases)]
 
 
@@ -85,30 +107,34 @@ def _of_model(
     columns: dict[str, list[tuple[CaseRecord, float | None]]],
     speedups: dict[str, dict[str, Speedup]],
 ) -> Recommendation:
-    choices = []
+    sure, alone, again, lacking = [], [], [], []
     for column, found in columns.items():
         speedup = speedups.get(column, {}).get(model)
-        without_python = all(case.needs_python is False for case, _ in found)
         if speedup is None and found[0][0].backend != BASELINE:
-            raise FileError(
-                f"no run has {model} through both {column} and eager; "
-                "run it with --backends eager,..."
-            )
-        choices.append((Choice(column, speedup, _cost(found)), without_python))
+            lacking.append(column)
+            continue
+        choice = Choice(column, speedup, _cost(found, speedup))
+        if speedup is not None and speedup.doubtful:
+            again.append(choice)
+            continue
+        sure.append(choice)
+        if all(case.needs_python is False for case, _ in found):
+            alone.append(choice)
     by_ratio = attrgetter("ratio")
-    fastest = max((choice for choice, _ in choices), key=by_ratio)
-    alone = [choice for choice, without_python in choices if without_python]
-    return Recommendation(model, fastest, max(alone, key=by_ratio, default=None))
+    # Eager alone is no choice while any other backend is in doubt or was not compared.
+    fastest = max(sure, key=by_ratio) if len(sure) > 1 or not (again or lacking) else None
+    best_alone = max(alone, key=by_ratio, default=None)
+    return Recommendation(model, fastest, best_alone, tuple(again), tuple(lacking))
 
 
-def _cost(found: Sequence[tuple[CaseRecord, float | None]]) -> str:
+def _cost(found: Sequence[tuple[CaseRecord, float | None]], speedup: Speedup | None) -> str:
     case, _ = found[0]
-    first = f"first call {case.first_call_ms or 0.0:.0f} ms"
+    first = [] if case.first_call_ms is None else [f"first call {case.first_call_ms:.0f} ms"]
     if case.export_seconds is None:
-        return first
-    calls = break_even(found)
-    paid = "never paid back" if calls == "never" else f"paid back after {calls} calls"
-    return f"export {case.export_seconds:.1f} s, {paid}, {first}"
+        return ", ".join(first)
+    calls = break_even(found, speedup)
+    paid = f"{calls} paid back" if calls == "never" else f"paid back after {calls} calls"
+    return ", ".join([f"export {case.export_seconds:.1f} s", paid, *first])
 
 
 def summary(recommendations: Sequence[Recommendation]) -> str:
@@ -116,14 +142,18 @@ def summary(recommendations: Sequence[Recommendation]) -> str:
 
     The means are geometric means over the models that have such a choice.
     """
-    counts = Counter(each.fastest.column for each in recommendations)
+    fastest = [each.fastest for each in recommendations if each.fastest]
+    open_ones = len(recommendations) - len(fastest)
+    rest = f"; {open_ones} without a recommendation" if open_ones else ""
+    if not fastest:
+        return f"fastest of 0 models{rest}"
+    counts = Counter(choice.column for choice in fastest)
     shares = ", ".join(f"{column} {count}" for column, count in counts.most_common())
-    mean = _mean([each.fastest for each in recommendations])
     alone = [each.without_python for each in recommendations if each.without_python]
     without = f", {_mean(alone)} without Python ({len(alone)} models)" if alone else ""
     return (
-        f"fastest of {len(recommendations)} models: {shares}; in geometric mean {mean} times as "
-        f"fast as eager{without}"
+        f"fastest of {len(fastest)} models: {shares}; in geometric mean {_mean(fastest)} times as "
+        f"fast as eager{without}{rest}"
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
+from ..records.kinds import is_time
 from ..records.record import CaseRecord, RunRecord
 from .paired_ratios import beside, round_figures
 
@@ -66,8 +67,8 @@ class Side:
 
 
 def _require_time(run: RunRecord, case: CaseRecord) -> None:
-    if not (math.isfinite(case.latency_ms) and case.latency_ms > 0):
+    if not is_time(median(case.samples_seconds)):
         raise FileError(
             f"{run.path}: {case.model} in {case.column} has {case.latency_ms} ms, which is not a "
-            "time; save the run again"
+            "time that a clock can give; save the run again"
         )

@@ -5,6 +5,10 @@ spell of the machine cancels out. A run gives the median of its pairs, because s
 often disturbed. With several runs, the process is the unit, and the figure is the mean over the
 runs. The interval is Student's, on the logarithms of the ratios. A median of normal values varies
 sqrt(pi / 2) times as much as their mean, and its interval is wider by that factor.
+
+A speed-up is doubtful if a run of it was disturbed, if its interval is hopelessly wide, or if the
+medians that the table shows say the opposite. It is shown with the advice to measure again, and is
+no part of any mean.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean, geometric_mean, median, stdev
 
 from ..errors import FileError
@@ -21,6 +26,14 @@ from .labels import DISTURBED, labels, place
 from .paired_ratios import beside, round_figures
 
 HOLDS_ONE = "~"
+AGAIN = "measure again"
+NO_BASELINE = f"no {BASELINE}"
+"""Instead of a speed-up of a model that no run has through eager too."""
+
+# Not known within a factor of two in either direction.
+WIDEST = 4.0
+# The logarithm of the largest ratio that is shown; beyond it, an interval says nothing anyway.
+LARGEST = math.log(1e9)
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Speedup:
     """The speed-up against eager, with the bounds of its interval; None if there is no interval.
 
     units: how many processes it comes from, or rounds of one process. disturbed: whether any of
-    them was disturbed.
+    them was disturbed. of_medians: the ratio of the medians that the table shows.
     """
 
     ratio: float
@@ -36,6 +49,24 @@ class Speedup:
     high: float | None
     units: int
     disturbed: bool = False
+    of_medians: float | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether nothing should be concluded from it until it is measured again."""
+        return self.disturbed or self._is_wide or self._is_contradicted
+
+    @property
+    def _is_wide(self) -> bool:
+        return self.low is not None and self.high is not None and self.high > WIDEST * self.low
+
+    @property
+    def _is_contradicted(self) -> bool:
+        """Whether the medians lie beyond the interval and on the other side of 1."""
+        if self.of_medians is None or self.low is None or self.high is None:
+            return False
+        within = self.low <= self.of_medians <= self.high
+        return not within and (self.ratio - 1) * (self.of_medians - 1) < 0
 
     @property
     def holds_one(self) -> bool:
@@ -54,34 +85,72 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
     Runs made under different conditions get separate columns. Raises FileError if no run has both
     eager and another backend of a model.
     """
+    found = estimates(runs, confidence)
+    if not any(found.values()):
+        raise FileError(
+            f"no run has both {BASELINE} and another backend of the same model; save one with "
+            f"--backends {BASELINE},..."
+        )
+    return found
+
+
+def estimates(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
+    """The same, with no error if there is none, and with columns that have none."""
     found: dict[tuple[float, str], dict[str, list[tuple[CaseRecord, CaseRecord]]]] = {}
     titles = labels(runs)
     for run in runs:
         baselines = {case.model: case for case in run.cases if case.backend == BASELINE}
         for case in run.cases:
-            if case.model in baselines and case.backend not in (None, BASELINE):
-                column = place(case), case.column + titles.get(run.condition or "", "")
-                pair = baselines[case.model], case
-                found.setdefault(column, {}).setdefault(case.model, []).append(pair)
-    if not found:
-        raise FileError(
-            f"no run has both {BASELINE} and another backend of the same model; save one with "
-            f"--backends {BASELINE},..."
-        )
+            if case.backend in (None, BASELINE):
+                continue
+            column = place(case), case.column + titles.get(run.condition or "", "")
+            models = found.setdefault(column, {})
+            if case.model in baselines:
+                models.setdefault(case.model, []).append((baselines[case.model], case))
     return {
         title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}
         for (_, title), models in sorted(found.items())
     }
 
 
-def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
-    """The speed-ups as text, models by columns, the header first and the geometric means last."""
-    models = sorted({model for column in columns.values() for model in column})
+def without_baseline(runs: Sequence[RunRecord]) -> dict[str, set[str]]:
+    """The models of each column, by title, that no run has through both it and eager."""
+    titles = labels(runs)
+    timed: dict[str, set[str]] = {}
+    for run in runs:
+        for case in run.cases:
+            if case.backend not in (None, BASELINE):
+                title = case.column + titles.get(run.condition or "", "")
+                timed.setdefault(title, set()).add(case.model)
+    return {title: timed[title] - models.keys() for title, models in estimates(runs).items()}
+
+
+def to_rows(
+    columns: Mapping[str, Mapping[str, Speedup]], lacking: Mapping[str, set[str]] | None = None
+) -> list[list[str]]:
+    """The speed-ups as text, models by columns, the header first and the geometric means last.
+
+    lacking: the models of each column that lack eager. A mean is over the models of which every
+    column has a speed-up that is not doubtful.
+    """
+    without = lacking or {}
+    models = sorted(
+        {*chain.from_iterable(columns.values()), *chain.from_iterable(without.values())}
+    )
+
+    def cell(title: str, model: str) -> str:
+        if model in columns[title]:
+            found = columns[title][model]
+            return f"{found} {AGAIN}" if found.doubtful else str(found)
+        return NO_BASELINE if model in without.get(title, ()) else "-"
+
     rows = [["Model", *columns]]
-    rows += [
-        [model, *(str(column.get(model, "-")) for column in columns.values())] for model in models
+    rows += [[model, *(cell(title, model) for title in columns)] for model in models]
+    whole = [
+        model
+        for model in models
+        if all(model in column and not column[model].doubtful for column in columns.values())
     ]
-    whole = [model for model in models if all(model in column for column in columns.values())]
     means = [
         f"{geometric_mean(column[model].ratio for model in whole):.2f}" if whole else "-"
         for column in columns.values()
@@ -93,6 +162,8 @@ def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float)
     """The speed-up from pairs of eager and another backend, one pair for each process."""
     processes = [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)
+    eager, other = (median(case.latency_ms for case in side) for side in zip(*pairs, strict=True))
+    marks = disturbed, eager / other
     if len(processes) > 1:
         units, widening = [median(ratios) for ratios in processes], 1.0
         middle = fmean(units)
@@ -100,10 +171,10 @@ def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float)
         units, widening = list(processes[0]), math.sqrt(math.pi / 2)
         middle = median(units)
     if len(units) < 2:
-        return Speedup(math.exp(middle), None, None, len(units), disturbed)
+        return Speedup(math.exp(middle), None, None, len(units), *marks)
     from scipy.stats import t
 
     quantile = float(t.ppf((1 + confidence) / 2, len(units) - 1))
     half = widening * quantile * stdev(units) / math.sqrt(len(units))
-    low, high = math.exp(middle - half), math.exp(middle + half)
-    return Speedup(math.exp(middle), low, high, len(units), disturbed)
+    low, high = math.exp(max(middle - half, -LARGEST)), math.exp(min(middle + half, LARGEST))
+    return Speedup(math.exp(middle), low, high, len(units), *marks)

@@ -77,7 +77,7 @@ def speedups(runs: Sequence[RunRecord]) -> Rows:
     """The speed-up of each backend against eager, with its interval."""
     from ..analysis import speedup
 
-    return speedup.to_rows(speedup.compare(runs))
+    return speedup.to_rows(speedup.compare(runs), speedup.without_baseline(runs))
 
 
 def all_costs(runs: Sequence[RunRecord], decimals: int) -> Rows:

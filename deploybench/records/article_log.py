@@ -34,7 +34,7 @@ def parse(text: str, path: Path) -> RunRecord:
             milliseconds = float(value)
         except ValueError as error:
             raise FileError(f"{path}: {line!r} has no figure; expected #MODEL;1.23") from error
-        if not (is_name(model) and is_time(milliseconds)):
+        if not (is_name(model) and is_time(milliseconds / 1e3)):
             wrong = f"{value} ms, which is not a time" if is_name(model) else "no model name"
             raise FileError(f"{path}: {line!r} has {wrong}; expected #MODEL;1.23")
         figures[model] = milliseconds

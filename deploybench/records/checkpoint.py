@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from ..errors import FileError, UsageError
 from ..files import replacing
+from .fields import parsed
 from .record import CaseRecord, RunRecord
 
 FOLDER = "unfinished"
@@ -130,7 +131,7 @@ def _conditions(case: CaseRecord) -> tuple[object, ...]:
 
 def _read(path: Path, kind: type) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
         if not isinstance(content, kind):
             raise ValueError(f"it does not contain a {kind.__name__}")
     except (OSError, ValueError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,24 @@ def refused(place: str) -> Iterator[None]:
         yield
     except Unfit as error:
         raise FileError(f"{place} {error}") from error
+
+
+def parsed(text: str) -> Any:
+    """The JSON in `text`. Raises ValueError or RecursionError if it is damaged.
+
+    A key that an object has twice is refused, because one of its values would be lost in silence.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise ValueError(f"{twice!a} is twice in one object")
+        return found
+
+    text.encode()  # raises for bytes that are not UTF-8, which reading.py has kept as surrogates
+    return json.loads(text, object_pairs_hook=unique)
 
 
 def required(content: Any, path: str, kind: Kind) -> Any:

@@ -10,9 +10,11 @@ from typing import Any
 Kind = Callable[[Any], Any]
 """Takes a value from JSON and returns the value for the record, or raises Unfit."""
 
-# The limits of plausible values: a billion seconds are over thirty years, and counts fit in 63
-# bits.
-LONGEST = 1e9
+# The limits of plausible values: no clock that times calls ticks more often than once a nanosecond,
+# a billion seconds are over thirty years, no device calculates at 1e30 operations a second, and
+# counts fit in 63 bits.
+SHORTEST, LONGEST = 1e-9, 1e9
+FASTEST = 1e30
 LARGEST = 2**63
 
 
@@ -55,8 +57,8 @@ def is_name(given: Any) -> bool:
 
 
 def is_time(given: Any) -> bool:
-    """Whether `given` can be the latency of a call, in seconds or in milliseconds."""
-    return _is_number(given) and 0 < given < LONGEST
+    """Whether `given` can be the latency of a call in seconds, as a clock measures it."""
+    return _is_number(given) and SHORTEST <= given < LONGEST
 
 
 def _is_number(given: Any) -> bool:
@@ -82,15 +84,57 @@ whole = _kind(_is_whole, "a whole number")
 positive = _kind(lambda given: _is_whole(given) and given > 0, "a positive whole number")
 count = _kind(lambda given: _is_whole(given) and given >= 0, "a whole number of at least 0")
 amount = _kind(lambda given: _is_number(given) and given >= 0, "a number of at least 0")
-seconds = _kind(is_time, "a time in seconds")
+duration = _kind(
+    lambda given: _is_number(given) and 0 <= given < LONGEST,
+    "a number of at least 0 and below a billion",
+)
+rate = _kind(
+    lambda given: _is_number(given) and (given == 0 or 1 <= given < FASTEST),
+    "a rate of at least 1 a second",
+)
 name = _kind(is_name, "a name: printable text without ';'")
 flag = _kind(lambda given: isinstance(given, bool), "true or false")
-scalar = _kind(
-    lambda given: given is None or isinstance(given, str | bool) or _is_number(given),
-    "text, a finite number, true, false or null",
-)
 an_object = _kind(lambda given: isinstance(given, dict), "an object")
 a_list = _kind(lambda given: isinstance(given, list), "a list")
+
+
+def seconds(given: Any) -> Any:
+    """The latency of a call in seconds."""
+    if not is_time(given):
+        is_short = _is_number(given) and 0 < given < SHORTEST
+        raise Unfit(
+            given,
+            "a time in seconds: no clock is finer than a nanosecond"
+            if is_short
+            else "a time in seconds",
+        )
+    return given
+
+
+def scalar(given: Any) -> Any:
+    """A condition: text, a number, true, false or null."""
+    if isinstance(given, str):
+        return _encodable(given)
+    if not (given is None or isinstance(given, bool) or _is_number(given)):
+        raise Unfit(given, "text, a finite number, true, false or null")
+    return given
+
+
+def batch_sizes(given: Any) -> Any:
+    """One batch size, or several in a text, separated by commas."""
+    sizes = given.split(",") if isinstance(given, str) else []
+    if not ((_is_whole(given) and given > 0) or (sizes and all(map(_is_size, sizes)))):
+        raise Unfit(given, "a positive whole number, or several separated by commas")
+    return given
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < len(text) < 19 and int(text) > 0
+
+
+def _encodable(given: str) -> str:
+    # Unlike the reason of a failure, conditions must stay distinct.
+    return given.encode(errors="backslashreplace").decode()
 
 
 def text(given: Any) -> str:
@@ -120,7 +164,7 @@ def list_of(kind: Kind) -> Kind:
 def by_name(kind: Kind) -> Kind:
     """An object with values of `kind`, as a dict."""
     return lambda given: {
-        key: fitting(each, kind, key if key.isprintable() else ascii(key))
+        _encodable(key): fitting(each, kind, key if key.isprintable() else ascii(key))
         for key, each in an_object(given).items()
     }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ..errors import FileError
 from . import article_log, checkpoint
+from .fields import parsed
 from .record import RunRecord
 
 
@@ -30,10 +30,11 @@ def _read_file(path: Path) -> RunRecord:
     if article_log.is_log(text):
         return article_log.parse(text, path)
     try:
-        content = json.loads(text)
+        content = parsed(text)
     except (ValueError, RecursionError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeError) else error
         raise FileError(
-            f"{path} is neither a whole saved run ({error}) nor a log (no line '#head;TITLE'); "
+            f"{path} is neither a whole saved run ({why}) nor a log (no line '#head;TITLE'); "
             "save the run again"
         ) from error
     return RunRecord.from_json(content, path)

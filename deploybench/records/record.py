@@ -98,20 +98,20 @@ class CaseRecord:
     weight_bytes: int | None = stored(kinds.count, None)
     artifact_sha256: str | None = stored(kinds.text, None)
     artifact_bytes: int | None = stored(kinds.count, None)
-    export_seconds: float | None = stored(kinds.amount, None)
-    load_seconds: float | None = stored(kinds.amount, None)
-    first_call_ms: float | None = stored(kinds.amount, None)
-    second_call_ms: float | None = stored(kinds.amount, None)
+    export_seconds: float | None = stored(kinds.duration, None)
+    load_seconds: float | None = stored(kinds.duration, None)
+    first_call_ms: float | None = stored(kinds.duration, None)
+    second_call_ms: float | None = stored(kinds.duration, None)
     memory_bytes: int | None = stored(kinds.count, None)
     device_memory_bytes: int | None = stored(kinds.count, None)
-    cold_start_seconds: float | None = stored(kinds.amount, None)
+    cold_start_seconds: float | None = stored(kinds.duration, None)
     cold_start_peak_bytes: int | None = stored(kinds.count, None)
     needs_python: bool | None = stored(kinds.flag, None)
     packages: Mapping[str, str | None] = stored(kinds.by_name(kinds.or_none(kinds.text)), dict)
     stopped_by: str | None = stored(kinds.text, None)
     precision: float | None = stored(kinds.amount, None)
     turns: tuple[int, ...] | None = stored(kinds.list_of(kinds.positive), None)
-    device_ms: tuple[float, ...] = stored(kinds.list_of(kinds.amount), ())
+    device_ms: tuple[float, ...] = stored(kinds.list_of(kinds.duration), ())
     disturbed: tuple[str, ...] = stored(kinds.list_of(kinds.text), ())
     attempts: int | None = stored(kinds.count, None)
     weights_digest: str | None = stored(kinds.text, None)
@@ -191,8 +191,8 @@ class FailedCase:
 class Peak:
     """The measured peak rates of the device: operations, and bytes read or written."""
 
-    flops_per_second: float = stored(kinds.amount)
-    bytes_per_second: float = stored(kinds.amount)
+    flops_per_second: float = stored(kinds.rate)
+    bytes_per_second: float = stored(kinds.rate)
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Notice:
 class MachineNoise:
     """The time of a fixed workload. spread: the interquartile range as a share of the median."""
 
-    median_seconds: float = stored(kinds.amount, key="median")
+    median_seconds: float = stored(kinds.duration, key="median")
     spread: float = stored(kinds.amount)
 
 
@@ -287,6 +287,7 @@ class RunRecord:
             fingerprint = required(
                 content, "machine_info.deploybench.fingerprint", kinds.by_name(kinds.scalar)
             )
+            optional(fingerprint, "batch_size", kinds.batch_sizes)
             benchmarks = required(content, "benchmarks", kinds.a_list)
             own = stored_fields(cls, optional(content, "deploybench", kinds.an_object, {}))
         cases = tuple(

@@ -22,7 +22,8 @@ def gate_report(report: Report, everything: bool = True) -> str:
         failures=str(len(failures)),
     )
     for cell in report.cells:
-        case = ElementTree.SubElement(suite, "testcase", classname=cell.column, name=cell.model)
+        names = {"classname": _printable(cell.column), "name": _printable(cell.model)}
+        case = ElementTree.SubElement(suite, "testcase", names)
         effect = [str(cell.effect)] if cell.effect is not None else []
         words = " ".join(filter(None, (cell.verdict, *effect, cell.note)))
         if cell.verdict in FAILURES:
@@ -30,7 +31,8 @@ def gate_report(report: Report, everything: bool = True) -> str:
         else:
             ElementTree.SubElement(case, "system-out").text = _printable(words)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # Not as "unicode", whose declaration names the encoding of the terminal.
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def _printable(words: str) -> str:

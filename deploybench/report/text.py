@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..analysis.regression import Report
+from ..errors import printable
 from .rows import HEADER, counts, row, shown
 
 MIN_COLUMN_WIDTH = 12
@@ -17,6 +18,7 @@ def layout(rows: Sequence[Sequence[str]]) -> str:
     The first column is aligned left. In the others, the values are aligned right and centred as a
     block below a centred title. Every line is padded to the same width.
     """
+    rows = [[printable(field) for field in row] for row in rows]
     header, *body = rows
     columns = list(zip(*rows, strict=True))
     widths = [max(MIN_COLUMN_WIDTH, *map(len, column)) for column in columns]
@@ -44,7 +46,9 @@ def layout(rows: Sequence[Sequence[str]]) -> str:
 def gate_report(report: Report, everything: bool = False) -> str:
     """A table of the cells that are not the same, or of all cells, and the counts."""
     cells = shown(report, everything)
-    lines = [f"not comparable, since these differ: {each}\n" for each in report.differences]
+    lines = [
+        f"not comparable, since these differ: {printable(each)}\n" for each in report.differences
+    ]
     if cells:
         lines += [layout([HEADER, *map(row, cells)]), "\n"]
     return "".join([*lines, f"{counts(report)}\n"])

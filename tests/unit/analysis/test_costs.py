@@ -64,8 +64,48 @@ def test_a_backend_that_is_no_faster_never_pays_off():
     assert cells(run(case("eager", 10.0), case("cpp", 10.0, 2.0)))[1]["Break-even"] == "never"
 
 
-def test_without_eager_there_is_no_break_even():
-    assert cells(run(case("cpp", 10.0, 2.0)))[0]["Break-even"] == "-"
+def test_without_eager_the_break_even_says_so():
+    assert cells(run(case("cpp", 10.0, 2.0)))[0]["Break-even"] == "no eager"
+
+
+def paired(eager, other, **about):
+    """Eager and C++ with these milliseconds, one for each round, and 2 s of export."""
+    return run(
+        *(
+            replace(
+                case(backend, 1.0, export_seconds),
+                samples_seconds=tuple(each / 1e3 for each in samples),
+                turns=(1,) * len(samples),
+                **about,
+            )
+            for backend, samples, export_seconds in (("eager", eager, None), ("cpp", other, 2.0))
+        )
+    )
+
+
+def test_break_even_is_of_the_ratio_that_the_speed_up_shows():
+    # Eager's last rounds have no pair: by rounds 1.25 times, by medians 1.5 times.
+    found = paired([10.0, 10.0, 10.0, 12.0, 12.0, 12.0, 12.0], [8.0, 8.0, 8.0])
+    (best,) = recommendation.recommend([found])
+    # Each call saves 20 % of eager's median of 12 ms, so 2 s are saved after 834 calls.
+    assert "1.25 [1.25, 1.25] times as fast, export 2.0 s, paid back after 834 calls" in best.line()
+    assert cells(found)[1]["Break-even"] == "834"
+
+
+def test_no_backend_is_named_faster_that_the_table_shows_slower():
+    # In the rounds that both had, C++ is 1.1 times as fast; by the medians it takes twice as long.
+    found = paired([11.0, 11.0, 11.0, 5.0, 5.0, 5.0, 5.0, 5.0], [10.0, 10.0, 10.0])
+    (best,) = recommendation.recommend([found])
+    assert best.line() == "resnet18: measure again: TorchScript (C++) 1.10 [1.10, 1.10]"
+    assert cells(found)[1]["Break-even"] == "measure again"
+
+
+def test_a_disturbed_speed_up_is_measured_again_and_never_recommended():
+    found = paired([10.0, 10.0], [5.0, 5.0], disturbed=("steal",))
+    again = recommendation.recommend([found])
+    assert again[0].line() == "resnet18: measure again: TorchScript (C++) 2.00 [2.00, 2.00]*"
+    assert recommendation.summary(again) == "fastest of 0 models; 1 without a recommendation"
+    assert cells(found)[1]["Break-even"] == "measure again*"
 
 
 def test_costs_of_several_runs_are_their_medians():
@@ -124,15 +164,19 @@ def test_runs_under_different_conditions_are_refused():
         recommendation.recommend([runs[0], log])
 
 
-def test_a_model_without_eager_is_named():
+def test_a_model_without_eager_is_named_and_the_rest_recommended():
     found = run(case("eager", 9.0), case("cpp", 6.0), case("cpp", 6.0, model="vgg11"))
-    with pytest.raises(FileError, match=r"no run has vgg11 through both TorchScript .* and eager"):
-        recommendation.recommend([found])
+    rest, lacking = recommendation.recommend([found])
+    assert rest.line().startswith("resnet18: TorchScript (C++), 1.50 ~ times as fast")
+    assert lacking.line() == (
+        "vgg11: no run has vgg11 through both TorchScript (C++) and eager; run it with --backends "
+        "eager,..."
+    )
+    assert recommendation.summary([rest, lacking]).endswith("; 1 without a recommendation")
 
 
 def test_a_figure_without_eager_in_its_run_is_not_silently_skipped():
     with_eager, without = run(case("eager", 9.0), case("scripted", 6.0)), run(case("cpp", 3.0))
-    with pytest.raises(
-        FileError, match=r"no run has resnet18 through both TorchScript \(C\+\+\) and eager"
-    ):
-        recommendation.recommend([with_eager, without])
+    (best,) = recommendation.recommend([with_eager, without])
+    assert best.fastest.column == "TorchScript (Python)"
+    assert "; no run has resnet18 through both TorchScript (C++) and eager;" in best.line()

@@ -164,7 +164,7 @@ def test_a_log_is_refused():
         judge_runs([log], side("c", STEADY), Options())
 
 
-@pytest.mark.parametrize("figure", [math.nan, math.inf, 0.0, -1.0])
+@pytest.mark.parametrize("figure", [math.nan, math.inf, 0.0, -1.0, 2e-11])
 def test_a_figure_that_is_not_a_time_is_refused(figure):
     with pytest.raises(FileError, match="which is not a time"):
         judge_runs(side("b", STEADY), side("c", [figure]), Options())

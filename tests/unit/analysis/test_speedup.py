@@ -117,3 +117,32 @@ def test_runs_under_other_conditions_have_columns_of_their_own():
 def test_without_eager_there_is_no_figure():
     with pytest.raises(FileError, match="no run has both eager and another backend"):
         speedup.compare([run(case("cpp", [1.0]))])
+
+
+def test_a_model_without_eager_is_named_beside_the_rest():
+    cases = case("eager", [2.0]), case("cpp", [1.0]), case("cpp", [1.0], model="vgg11")
+    found = run(*cases)
+    assert speedup.to_rows(speedup.compare([found]), speedup.without_baseline([found])) == [
+        ["Model", "TorchScript (C++)"],
+        ["resnet18", "2.00 ~"],
+        ["vgg11", "no eager"],
+        ["geometric mean of 1", "2.00"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("eager", "disturbed", "words"),
+    [
+        ([2.0] * 4, ("steal",), "2.00 [2.00, 2.00]* measure again"),
+        # As wide as these, they are not known within a factor of two.
+        ([1.0, 3.0, 1.5, 4.0], (), "] ~ measure again"),
+        ([8.0, 80.0, 20.0, 9.0], ("steal",), "]* measure again"),
+    ],
+)
+def test_a_doubtful_speed_up_keeps_its_marks_and_is_in_no_mean(eager, disturbed, words):
+    cpp = replace(case("cpp", [1.0] * 4, [1] * 4), disturbed=disturbed)
+    sure = case("eager", [3.0], model="a"), case("cpp", [1.0], model="a")
+    found = run(*sure, case("eager", eager, [1] * 4), cpp)
+    first, doubtful, mean = speedup.to_rows(speedup.compare([found]))[1:]
+    assert (first, mean) == (["a", "3.00 ~"], ["geometric mean of 1", "3.00"])
+    assert doubtful[1].endswith(words)

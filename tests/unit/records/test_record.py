@@ -32,6 +32,8 @@ names = st.text("abcdefgh_ 0123é", min_size=1, max_size=8).filter(str.strip)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 counts = st.integers(0, 2**40)
 amounts = st.floats(0, allow_nan=False, allow_infinity=False)
+durations = st.floats(0, 1e9, exclude_max=True)
+rates = st.just(0.0) | st.floats(1, 1e29)
 positive = st.integers(1, 2**31)
 
 
@@ -43,7 +45,7 @@ checks = st.builds(Check, texts, amounts, amounts, counts, texts)
 failed_cases = st.builds(
     FailedCase, names, names, texts, st.sampled_from(["wrong", "failed"]), of(names), of(positive)
 )
-noises = st.builds(Noise, *[of(st.builds(MachineNoise, amounts, amounts))] * 2)
+noises = st.builds(Noise, *[of(st.builds(MachineNoise, durations, amounts))] * 2)
 OPTIONAL = {
     "clock": of(texts),
     "check": of(checks),
@@ -52,19 +54,19 @@ OPTIONAL = {
     "weight_bytes": of(counts),
     "artifact_sha256": of(texts),
     "artifact_bytes": of(counts),
-    "export_seconds": of(amounts),
-    "load_seconds": of(amounts),
-    "first_call_ms": of(amounts),
-    "second_call_ms": of(amounts),
+    "export_seconds": of(durations),
+    "load_seconds": of(durations),
+    "first_call_ms": of(durations),
+    "second_call_ms": of(durations),
     "memory_bytes": of(counts),
     "device_memory_bytes": of(counts),
-    "cold_start_seconds": of(amounts),
+    "cold_start_seconds": of(durations),
     "cold_start_peak_bytes": of(counts),
     "needs_python": of(st.booleans()),
     "packages": st.dictionaries(texts, of(texts), max_size=2),
     "stopped_by": of(texts),
     "precision": of(amounts),
-    "device_ms": st.lists(amounts, max_size=3).map(tuple),
+    "device_ms": st.lists(durations, max_size=3).map(tuple),
     "disturbed": st.lists(texts, max_size=2).map(tuple),
     "attempts": of(counts),
     "weights_digest": of(texts),
@@ -75,7 +77,7 @@ OPTIONAL = {
 def case_records(draw):
     turns = draw(of(st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple)))
     number = draw(st.integers(1, 5)) if turns is None else sum(turns)
-    times = st.floats(0, 1e9, exclude_min=True, exclude_max=True)
+    times = st.floats(1e-9, 1e9, exclude_max=True)
     samples = tuple(draw(st.lists(times, min_size=number, max_size=number)))
     optional = {name: draw(strategy) for name, strategy in OPTIONAL.items()}
     about = (draw(names), draw(names), draw(names), draw(st.integers(-100, 100)))
@@ -93,7 +95,7 @@ run_records = st.builds(
     ),
     of(texts),
     st.lists(failed_cases, max_size=2).map(tuple),
-    of(st.builds(Peak, amounts, amounts)),
+    of(st.builds(Peak, rates, rates)),
     st.lists(st.builds(Notice, texts, texts, texts), max_size=2).map(tuple),
     of(noises),
     of(texts),
