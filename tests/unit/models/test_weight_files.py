@@ -71,7 +71,7 @@ def _saved(content) -> bytes:
         (b'{"message": "Not Found"}', "a JSON text"),
         (b"", r"empty \(0 bytes\); download or copy it again"),
         (bytes(5000), "of zero bytes only"),
-        (gzip.compress(b"x"), "compressed by gzip; unpack it"),
+        (gzip.compress(b"x", mtime=0), "compressed by gzip; unpack it"),
         (_tar(), "a tar archive; unpack it"),
         (_zip(["m/code/net.py", "m/constants.pkl", "m/data.pkl"]), "a TorchScript archive"),
         (_zip(["m/archive_format", "m/models/model.json"]), r"exported program \(\.pt2\)"),
