@@ -77,7 +77,7 @@ def break_even(cases: Sequence[tuple[CaseRecord, float | None]]) -> str:
     """The calls after which the export has paid off; `never` if the backend is no faster."""
     saved, spent = [], []
     for case, eager in cases:
-        milliseconds = _milliseconds_to_make_ready(case)
+        milliseconds = milliseconds_to_make_ready(case)
         if eager is not None and milliseconds is not None:
             saved.append(eager - case.latency_ms)
             spent.append(milliseconds)
@@ -86,7 +86,8 @@ def break_even(cases: Sequence[tuple[CaseRecord, float | None]]) -> str:
     return f"{math.ceil(median(spent) / median(saved))}" if median(saved) > 0 else "never"
 
 
-def _milliseconds_to_make_ready(case: CaseRecord) -> float | None:
+def milliseconds_to_make_ready(case: CaseRecord) -> float | None:
+    """The time that a case's export took, or its first call if it exports nothing."""
     if case.export_seconds is not None:
         return 1e3 * case.export_seconds
     return None if case.backend == BASELINE else case.first_call_ms

@@ -69,7 +69,7 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
             f"--backends {BASELINE},..."
         )
     return {
-        title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}
+        title: {model: estimate(pairs, confidence) for model, pairs in sorted(models.items())}
         for (_, title), models in sorted(found.items())
     }
 
@@ -89,7 +89,7 @@ def to_rows(columns: Mapping[str, Mapping[str, Speedup]]) -> list[list[str]]:
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
 
 
-def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
+def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
     """The speed-up from pairs of eager and another backend, one pair for each process."""
     processes = [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)

@@ -1,0 +1,117 @@
+"""A report as one HTML page that needs no network. Imports no torch.
+
+The templates, the style sheet and the script are in page/. The page's content security policy
+allows nothing but this very style sheet and this very script, by their hashes: so there are no
+style attributes and no handlers in the markup, and whatever a name contains stays text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..analysis import percentiles
+from ..analysis.overview import Overview
+from ..analysis.regression import SAME, Report
+from ..analysis.regression import Cell as Verdict
+from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences
+from .heat import Heat
+from .visible import visible
+
+FOLDER = Path(__file__).parent / "page"
+# With more verdicts than this, those that are the same are only in the table.
+MOST_VERDICTS = 150
+
+
+def render(overview: Overview) -> str:
+    """The page."""
+    style, script = (_asset(name) for name in ("style.css", "page.js"))
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            overview=overview,
+            policy=_policy(style, script),
+            style=style,
+            script=script,
+            data=embedded(page_data.of(overview)),
+            heat=Heat.of(overview),
+            gate=_gate(overview.gate) if overview.gate else None,
+            axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
+            most_calls=cost_plots.most_calls(overview),
+            least={
+                percentiles.name(each): percentiles.least_samples(each)
+                for each in (0.9, 0.95, 0.99)
+            },
+        )
+    )
+    # A name may contain what no encoding has, such as half of a surrogate pair.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def embedded(data: object) -> Markup:
+    """The data as JSON that is safe within a script element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII, so without U+2028
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _asset(name: str) -> Markup:
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_final,
+    )
+    environment.globals.update(
+        plots=plots,
+        cost_plots=cost_plots,
+        numbers=numbers,
+        sentences=sentences,
+        repeat=repeat,
+        verdict_counts=rows.counts,
+        verdict_row=rows.row,
+        verdict_header=rows.HEADER,
+    )
+    return environment
+
+
+def _final(value: object) -> object:
+    """What is written for a value of a template."""
+    if isinstance(value, Markup):
+        return value
+    return visible(value) if isinstance(value, str) else numbers.NONE if value is None else value
+
+
+def _gate(report: Report) -> dict[str, Sequence[Verdict]]:
+    """The verdicts to draw, by model."""
+    few = len(report.cells) <= MOST_VERDICTS
+    found: dict[str, list[Verdict]] = {}
+    for cell in report.cells:
+        if few or cell.verdict != SAME:
+            found.setdefault(cell.model, []).append(cell)
+    return {model: cells for model, cells in found.items()}

@@ -1,0 +1,111 @@
+"""What a report says in words: what to ship, and what was wrong. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..analysis import recommendation
+from ..analysis.overview import TIMED, Answer, Overview
+from ..records.record import FAILED, WRONG
+from . import numbers
+
+MOST_NAMES = 6
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer for all models. backend: what to ship; None to keep eager PyTorch."""
+
+    backend: str | None
+    words: str
+
+
+def headline(answer: Answer) -> Headline:
+    """What to ship for all models, by how much, and how certain that is."""
+    best, count = answer.for_all, _models(len(answer.advice))
+    if not answer.means:
+        return Headline(
+            None, "There is nothing to compare: no backend has a figure beside eager's."
+        )
+    if best is None:
+        return Headline(None, f"No backend has a right answer for all of the {count}.")
+    interval = f"95 % interval {numbers.interval(best.speedup)}"
+    ratio = numbers.significant(best.speedup.ratio)
+    if best.speedup.holds_one:
+        return Headline(
+            None,
+            f"No backend is significantly faster over {count}. The fastest, {best.column.title}, "
+            f"is {ratio} times as fast ({interval}), which may be chance.",
+        )
+    if best.speedup.ratio < 1:
+        return Headline(None, f"Every backend is slower over {count}; the best is {ratio} times.")
+    mean = "in geometric mean " if len(answer.advice) > 1 else ""
+    return Headline(
+        best.column.title,
+        f"It is right for all of {count}, and {mean}{ratio} times as fast as eager PyTorch "
+        f"({interval}).",
+    )
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def summary(answer: Answer) -> str:
+    """How often each backend is fastest."""
+    choices = [each.choice for each in answer.advice if each.choice is not None]
+    if not choices:
+        return ""
+    text = recommendation.summary(choices)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def checked(overview: Overview) -> str:
+    """How many cells there are, and in which state."""
+    counts = overview.counts
+    good, bad = counts[TIMED], counts[WRONG] + counts[FAILED]
+    parts = [f"{counts[kind]} {kind}" for kind in (WRONG, FAILED) if counts[kind]]
+    disturbed = sum(bool(cell.disturbed) for cell in overview.cells.values())
+    found = f"{good} of {good + bad} cells gave the right answer"
+    trouble = f"; {' and '.join(parts)}" if parts else ", and none was wrong or failed"
+    mark = f". {disturbed} {'is' if disturbed == 1 else 'are'} disturbed" if disturbed else ""
+    return f"{found}{trouble}{mark}."
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Cells of one column that are wrong or failed for the same reason."""
+
+    kind: str
+    column: str
+    models: tuple[str, ...]
+    reason: str
+
+    @property
+    def where(self) -> str:
+        """The models, or how many there are."""
+        return several(self.models)
+
+
+def several(names: Sequence[str]) -> str:
+    """The names, or the first of them and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:MOST_NAMES])} and {more} more"
+
+
+def troubles(overview: Overview) -> list[Trouble]:
+    """What was wrong, then what failed, then what was disturbed."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for cell in overview.cells.values():
+        kind = "disturbed" if cell.state == TIMED else cell.state
+        for reason in cell.reasons:
+            found.setdefault((kind, cell.column.title, reason), []).append(cell.model)
+    order = (WRONG, FAILED, "disturbed")
+    return sorted(
+        (
+            Trouble(kind, column, tuple(models), reason)
+            for (kind, column, reason), models in found.items()
+        ),
+        key=lambda each: (order.index(each.kind), each.column),
+    )
