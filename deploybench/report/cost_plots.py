@@ -42,7 +42,8 @@ def break_even(overview: Overview, model: str, most_calls: float) -> Markup | No
     _grid(drawing, calls, total, "calls", "total time, times eager's")
     drawing.line((calls.start, total.at(1)), (calls.end, total.at(1)), "one")
     for cell, eager in lines:
-        _cost_line(drawing, cell, eager, calls, total, series(overview, cell))
+        css = series(overview, cell)
+        _cost_line(drawing, cell, eager, calls, total, css, len(overview.cells) <= MOST_HINTS)
     return drawing.markup()
 
 
@@ -55,7 +56,13 @@ def most_calls(overview: Overview) -> float:
 
 
 def _cost_line(
-    drawing: Drawing, cell: Cell, eager: float, calls: LogAxis, total: LogAxis, css: str
+    drawing: Drawing,
+    cell: Cell,
+    eager: float,
+    calls: LogAxis,
+    total: LogAxis,
+    css: str,
+    hinted: bool,
 ) -> None:
     ready, latency = cell.ready_ms or 0.0, cell.latency_ms or 0.0
     # Where the line comes into view from above.
@@ -65,7 +72,7 @@ def _cost_line(
         return
     points = [first * (calls.most / first) ** (step / STEPS) for step in range(STEPS + 1)]
     places = [(calls.at(n), total.at((ready / n + latency) / eager)) for n in points]
-    hint = f"{cell.column.title}: break-even after {cell.break_even} calls"
+    hint = f"{cell.column.title}: break-even after {cell.break_even} calls" if hinted else ""
     drawing.path(places, f"curve {css}", hint)
     if latency < eager:
         crossing = ready / (eager - latency)

@@ -6,6 +6,7 @@ import math
 
 from ..analysis.speedup import HOLDS_ONE, Speedup
 
+WIDEST = 1000
 NONE = "\u2013"
 """Stands for a figure that is not known."""
 
@@ -33,11 +34,11 @@ def interval(speedup: Speedup | None) -> str:
     """The bounds of a speed-up's interval."""
     if speedup is None or speedup.low is None or speedup.high is None:
         return "no interval"
-    return f"{_bound(speedup.low)} to {_bound(speedup.high)}"
-
-
-def _bound(value: float) -> str:
-    return "over 1000" if value > 1000 else significant(value)
+    for digits in (3, 4, 5):
+        low, high = (significant(bound, digits) for bound in (speedup.low, speedup.high))
+        if low != high:
+            break
+    return f"{low} to {high if speedup.high <= WIDEST else f'over {WIDEST}'}"
 
 
 def times(speedup: Speedup | None) -> str:
@@ -66,6 +67,12 @@ def seconds(value: float | None) -> str:
 def mebibytes(value: float | None) -> str:
     """Bytes in MiB."""
     return NONE if value is None else f"{value / 2**20:.1f}"
+
+
+def setting(value: object) -> str:
+    """A value of a fingerprint."""
+    words = {None: "none", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def milliseconds(value: float | None) -> str:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..analysis import percentiles
-from ..analysis.overview import Overview
+from ..analysis.overview import TIMED, Overview
 from ..analysis.regression import SAME, Report
 from ..analysis.regression import Cell as Verdict
 from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences
+from .costs_table import CostsTable
 from .heat import Heat
 from .visible import visible
 
@@ -32,6 +32,10 @@ MOST_VERDICTS = 150
 def render(overview: Overview) -> str:
     """The page."""
     style, script = (_asset(name) for name in ("style.css", "page.js"))
+    timed = [
+        cell for model in overview.models for cell in overview.row(model) if cell.state == TIMED
+    ]
+    drawn = {cell.column for cell in timed}
     text = (
         _environment()
         .get_template("page.html")
@@ -42,12 +46,16 @@ def render(overview: Overview) -> str:
             script=script,
             data=embedded(page_data.of(overview)),
             heat=Heat.of(overview),
+            timed=timed,
+            drawn_columns=[column for column in overview.columns if column in drawn],
+            costs=CostsTable.of(timed),
             gate=_gate(overview.gate) if overview.gate else None,
             axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
             most_calls=cost_plots.most_calls(overview),
             least={
-                percentiles.name(each): percentiles.least_samples(each)
-                for each in (0.9, 0.95, 0.99)
+                percentiles.name(share): percentiles.least_samples(share)
+                for share in percentiles.SHARES
+                if share > 0.5
             },
         )
     )
@@ -107,11 +115,11 @@ def _final(value: object) -> object:
     return visible(value) if isinstance(value, str) else numbers.NONE if value is None else value
 
 
-def _gate(report: Report) -> dict[str, Sequence[Verdict]]:
+def _gate(report: Report) -> dict[str, list[Verdict]]:
     """The verdicts to draw, by model."""
     few = len(report.cells) <= MOST_VERDICTS
     found: dict[str, list[Verdict]] = {}
     for cell in report.cells:
         if few or cell.verdict != SAME:
             found.setdefault(cell.model, []).append(cell)
-    return {model: cells for model, cells in found.items()}
+    return found

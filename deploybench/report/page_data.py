@@ -17,6 +17,7 @@ SCALE = 10_000
 LONGEST_REASON = 600
 # Points in running order: of a cell, and of all cells together.
 FEWEST_POINTS, MOST_POINTS, ALL_POINTS = 14, 60, 10_000
+FIELDS = "state", "why", "middle", "count", "rounds", "quantiles", "claimed", "series", "facts"
 FACTS = ("times eager", "times the limit", "answer", "timing ended by", "sha256")
 
 
@@ -31,6 +32,7 @@ def of(overview: Overview) -> dict[str, Any]:
             [percentiles.name(share), share, percentiles.least_samples(share)]
             for share in percentiles.SHARES
         ],
+        "fields": FIELDS,
         "facts": FACTS,
         "models": [visible(model) for model in overview.models],
         "columns": [visible(column.title) for column in overview.columns],
@@ -38,34 +40,33 @@ def of(overview: Overview) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell, points: int) -> dict[str, Any]:
-    found: dict[str, Any] = {} if cell.state == TIMED else {"state": cell.state}
-    if cell.reasons:
-        found["why"] = [visible(reason)[:LONGEST_REASON] for reason in cell.reasons]
+def _cell(cell: Cell, points: int) -> list[Any]:
+    """The values of FIELDS; only the first two for a cell without figures."""
+    found: list[Any] = [
+        "" if cell.state == TIMED else cell.state,
+        [visible(reason)[:LONGEST_REASON] for reason in cell.reasons],
+    ]
     known = cell.distribution(points)
-    if known is not None:
-        found |= _distribution(known)
-        found["facts"] = _facts(cell)
-    return found
+    return found if known is None else [*found, *_distribution(known), _facts(cell)]
 
 
-def _distribution(known: distribution.Distribution) -> dict[str, Any]:
+def _distribution(known: distribution.Distribution) -> list[Any]:
     middle = known.quantiles[distribution.MIDDLE]
 
     def whole(value: float) -> int:
         return round((value / middle - 1) * SCALE)
 
-    return {
-        "middle": float(f"{middle:.6g}"),
-        "count": known.count,
-        "rounds": int(known.by_round),
-        "quantiles": [whole(value) for value in known.quantiles],
-        "claimed": [None if each is None else whole(each) for each in known.claimed.values()],
-        "series": [
-            [number for point in points for number in _point(point, whole)]
-            for points in known.series
+    return [
+        float(f"{middle:.6g}"),
+        known.count,
+        int(known.by_round),
+        [whole(value) for value in known.quantiles],
+        [None if each is None else whole(each) for each in known.claimed.values()],
+        [
+            [number for point in series for number in _point(point, whole)]
+            for series in known.series
         ],
-    }
+    ]
 
 
 def _point(point: distribution.Point, whole: Callable[[float], int]) -> tuple[int, ...]:

@@ -152,9 +152,13 @@ def _bar(
 ) -> None:
     """An interval; an end that lies beyond the axis is an arrow."""
     left, right = (axis.at(bound) for bound in bounds)
+    inside = [axis.least <= bound <= axis.most for bound in bounds]
+    if all(inside):
+        drawing.interval(left, right, height, f"bar {css}")
+        return
     strokes = [[(left, height), (right, height)]]
-    for bound, end, inwards in ((bounds[0], left, 5), (bounds[1], right, -5)):
-        back = 0 if axis.least <= bound <= axis.most else inwards
-        tip = [(end, height)] if back else []
-        strokes.append([(end + back, height - 4), *tip, (end + back, height + 4)])
+    for end, back, ends in ((left, 5, inside[0]), (right, -5, inside[1])):
+        tip = [(end, height - 4), (end, height + 4)]
+        arrow = [(end + back, height - 4), (end, height), (end + back, height + 4)]
+        strokes.append(tip if ends else arrow)
     drawing.paths(strokes, f"bar {css}")

@@ -30,7 +30,7 @@ def headline(answer: Answer) -> Headline:
         )
     if best is None:
         return Headline(None, f"No backend has a right answer for all of the {count}.")
-    interval = f"95 % interval {numbers.interval(best.speedup)}"
+    interval = f"95% interval {numbers.interval(best.speedup)}"
     ratio = numbers.significant(best.speedup.ratio)
     if best.speedup.holds_one:
         return Headline(

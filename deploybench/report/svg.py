@@ -59,6 +59,12 @@ class Drawing:
         steps = ("L".join(f"{_number(x)} {_number(y)}" for x, y in each) for each in strokes)
         self._add("path", css, hint, d="".join(f"M{each}" for each in steps))
 
+    def interval(self, left: float, right: float, height: float, css: str) -> None:
+        """A bar from left to right with a cap at each end."""
+        first, last, top = _number(left), _number(right), _number(height - 4)
+        bar = f"M{first} {_number(height)}H{last}M{first} {top}v8M{last} {top}v8"
+        self._add("path", css, d=bar)
+
     def circle(self, centre: Place, radius: float, css: str, hint: str = "") -> None:
         """A filled circle."""
         self._add("circle", css, hint, cx=centre[0], cy=centre[1], r=radius)

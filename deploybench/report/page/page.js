@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const width = data.columns.length;
+  data.cells = data.cells.map((values) => Object.fromEntries(values.map((value, at) => [data.fields[at], value])));
   root.classList.add("with-script");
 
   // ---- small helpers; all text goes in as text, never as markup
@@ -84,7 +85,7 @@
     const lines = [nameOf(button.dataset.c).join(", ")];
     if (cell.middle) lines.push(`${fine(cell.middle)} ms, ${cell.count} calls`);
     (cell.facts || []).slice(0, 2).forEach((words, at) => { if (words) lines.push(`${data.facts[at]}: ${words}`); });
-    if (cell.why) lines.push(`${cell.state || "disturbed"}: ${cell.why.join("; ")}`);
+    if (cell.why.length) lines.push(`${cell.state || "disturbed"}: ${cell.why.join("; ")}`);
     return lines.join("\n");
   };
   const show = (event) => {
@@ -202,7 +203,7 @@
     const cell = data.cells[number];
     document.getElementById("cell-title").textContent = nameOf(number).join(" — ");
     body.replaceChildren();
-    if (cell.why) for (const reason of cell.why) {
+    for (const reason of cell.why) {
       const line = make("p");
       const kind = cell.state || "disturbed";
       line.append(make("span", kind, `badge ${kind}`), ` ${reason}`);
@@ -217,7 +218,7 @@
         else add(name, `${fine(milliseconds(cell, step))} ms`);
       });
       const cards = make("div", undefined, "cards");
-      const levels = cell.quantiles.map((step, at) => [`${+(100 * data.levels[at]).toFixed(1)} %`, fine(milliseconds(cell, step))]);
+      const levels = cell.quantiles.map((step, at) => [`${+(100 * data.levels[at]).toFixed(1)}%`, fine(milliseconds(cell, step))]);
       const unit = cell.rounds ? "Calls of the rounds" : "Calls";
       cards.append(
         figure(`Distribution of ${cell.count} calls`, ecdf(cell), table(["Share", "At most (ms)"], levels, "Table")),
