@@ -37,8 +37,8 @@ def break_even(overview: Overview, model: str, most_calls: float) -> Markup | No
         return None
     calls = LogAxis(1, most_calls, 40, 388)
     ratios = [(cell.latency_ms or 1.0) / eager for cell, eager in lines]
-    total = log_axis([*ratios, 1.0, MOST_TIMES], 176, 10, 1.15)
-    drawing = Drawing(400, 216, f"Break-even of {model}: total time over calls", "lines")
+    total = log_axis([*ratios, 1.0, MOST_TIMES], 182, 20, 1.15)
+    drawing = Drawing(400, 222, f"Break-even of {model}: total time over calls", "lines")
     _grid(drawing, calls, total, "calls", "total time, times eager's")
     drawing.line((calls.start, total.at(1)), (calls.end, total.at(1)), "one")
     for cell, eager in lines:
@@ -48,11 +48,12 @@ def break_even(overview: Overview, model: str, most_calls: float) -> Markup | No
 
 
 def most_calls(overview: Overview) -> float:
-    """Up to how many calls the break-even plots reach: ten times the last break-even."""
-    known = [
-        float(cell.break_even) for cell in overview.cells.values() if cell.break_even.isdigit()
-    ]
-    return 10.0 ** len(str(int(max([100.0, *known])))) * 10 if known else 1e5
+    """Up to how many calls the break-even plots reach: beyond nearly all cells' break-even."""
+    known = sorted(
+        int(cell.break_even) for cell in overview.cells.values() if cell.break_even.isdigit()
+    )
+    usual = known[len(known) * 9 // 10] if known else 0
+    return 10.0 ** max(4, len(str(usual)) + 1)
 
 
 def _cost_line(
@@ -180,4 +181,4 @@ def _grid(drawing: Drawing, across: LogAxis, up: LogAxis, x_title: str, y_title:
         drawing.line((across.start, place), (across.end, place), "grid")
         drawing.text((across.start - 5, place + 4), numbers.compact(tick), "tick name")
     drawing.text(((across.start + across.end) / 2, up.start + 31), x_title, "axis across")
-    drawing.text((across.start + 4, up.end + 12), y_title, "axis")
+    drawing.text((8, up.end - 8), y_title, "axis")

@@ -49,7 +49,7 @@ def render(overview: Overview) -> str:
             timed=timed,
             drawn_columns=[column for column in overview.columns if column in drawn],
             costs=CostsTable.of(timed),
-            gate=_gate(overview.gate) if overview.gate else None,
+            gate=_gate(overview.gate, overview) if overview.gate else None,
             axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
             most_calls=cost_plots.most_calls(overview),
             least={
@@ -115,11 +115,12 @@ def _final(value: object) -> object:
     return visible(value) if isinstance(value, str) else numbers.NONE if value is None else value
 
 
-def _gate(report: Report) -> dict[str, list[Verdict]]:
+def _gate(report: Report, overview: Overview) -> dict[str, list[Verdict]]:
     """The verdicts to draw, by model."""
     few = len(report.cells) <= MOST_VERDICTS
     found: dict[str, list[Verdict]] = {}
-    for cell in report.cells:
+    places = {column.title: number for number, column in enumerate(overview.columns)}
+    for cell in sorted(report.cells, key=lambda each: (each.model, places.get(each.column, 0))):
         if few or cell.verdict != SAME:
             found.setdefault(cell.model, []).append(cell)
     return found

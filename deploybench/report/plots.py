@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from ..analysis.overview import ABSENT, TIMED, Cell, Mean, Overview
-from ..analysis.regression import FASTER, SAME, SLOWER
+from ..analysis.regression import FASTER, SLOWER
 from ..analysis.regression import Cell as Verdict
 from ..analysis.speedup import Speedup
 from . import numbers
@@ -19,6 +19,8 @@ WIDTH, ROW, TOP, BOTTOM = 400, 22, 8, 34
 # Between these lies the axis; the names are left of it, and the figures right.
 START, END = 132, 276
 NAME_ROOM = 20
+PARTIAL = "\u2020"
+"""Marks a mean over some of the models."""
 FASTER_CSS, SLOWER_CSS, EVEN_CSS = "fast", "slow", "even"
 # Beyond these, an interval ends in an arrow.
 SMALLEST, LARGEST = 0.02, 50.0
@@ -44,8 +46,8 @@ def means(overview: Overview, chosen: Sequence[Mean]) -> Markup:
     """The geometric means of all columns."""
     rows = []
     for mean in chosen:
-        part = "" if mean.complete else f" ({mean.models} of {mean.of})"
-        rows.append(_speedup_row(mean.column.title + part, mean.speedup))
+        part = "" if mean.complete else f"{PARTIAL} "
+        rows.append(_speedup_row(part + mean.column.title, mean.speedup))
     return forest(rows, speedup_axis(overview), "Geometric mean of the speed-ups", "times eager")
 
 
@@ -112,8 +114,7 @@ def _verdict_row(cell: Verdict) -> Row:
         math.exp(min(max(each, -9.0), 9.0))
         for each in (cell.effect.low, cell.effect.estimate, cell.effect.high)
     )
-    mark = "=" if cell.verdict == SAME else "?" if css == EVEN_CSS else ""
-    words = f"{numbers.change(cell.effect.estimate)} {cell.verdict}{mark and ' ' + mark}"
+    words = f"{numbers.change(cell.effect.estimate)} {cell.verdict}"
     limit = 1 + (cell.tolerance or 0.0)
     row = Row(cell.column, words, css, middle, band=(1 / limit, limit))
     return replace(row, low=low, high=high) if math.isfinite(cell.effect.low) else row

@@ -24,12 +24,13 @@ class Headline:
 def headline(answer: Answer) -> Headline:
     """What to ship for all models, by how much, and how certain that is."""
     best, count = answer.for_all, _models(len(answer.advice))
+    every = f"all {count}" if len(answer.advice) > 1 else "the model"
     if not answer.means:
         return Headline(
             None, "There is nothing to compare: no backend has a figure beside eager's."
         )
     if best is None:
-        return Headline(None, f"No backend has a right answer for all of the {count}.")
+        return Headline(None, f"No backend has a right answer for {every}.")
     interval = f"95% interval {numbers.interval(best.speedup)}"
     ratio = numbers.significant(best.speedup.ratio)
     if best.speedup.holds_one:
@@ -43,8 +44,7 @@ def headline(answer: Answer) -> Headline:
     mean = "in geometric mean " if len(answer.advice) > 1 else ""
     return Headline(
         best.column.title,
-        f"It is right for all of {count}, and {mean}{ratio} times as fast as eager PyTorch "
-        f"({interval}).",
+        f"It is right for {every}, and {mean}{ratio} times as fast as eager PyTorch ({interval}).",
     )
 
 

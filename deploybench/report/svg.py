@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from .visible import visible
 
+EVERY_FIFTH = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
 Place = tuple[float, float]
 
 
@@ -118,7 +119,7 @@ class LogAxis:
 
     def ticks(self, most: int = 7) -> list[float]:
         """Round values between its ends, at most about `most` of them."""
-        for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        for steps in (EVERY_FIFTH, (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
             found = _round_values(self, steps)
             if len(found) <= most:
                 break

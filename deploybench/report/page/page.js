@@ -132,6 +132,9 @@
     for (const title of titles) { const heading = make("th", title, "n"); heading.scope = "col"; head.append(heading); }
     const body = found.createTBody();
     for (const row of rows) { const line = body.insertRow(); for (const text of row) line.append(make("td", text, "n")); }
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "group");
+    scroll.setAttribute("aria-label", summary);
     scroll.append(found);
     details.append(make("summary", summary), scroll);
     return details;
