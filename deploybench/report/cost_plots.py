@@ -7,7 +7,8 @@ from statistics import median
 
 from markupsafe import Markup
 
-from ..analysis.overview import TIMED, Cell, Overview
+from ..analysis.cells import TIMED, Cell
+from ..analysis.overview import Overview
 from . import numbers
 from .svg import Drawing, LogAxis, Place, log_axis
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..analysis.overview import Cell
+from ..analysis.cells import Cell
 from . import numbers
 
 # Title, attribute of a case, and how it is written.

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..analysis.overview import Cell, Overview
+from ..analysis.cells import Cell
+from ..analysis.overview import Overview
 
 LEVELS = 9
 # The speed-up at which the diverging scale ends, to both sides.

@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..analysis import percentiles
-from ..analysis.overview import TIMED, Overview
+from ..analysis.cells import TIMED
+from ..analysis.overview import Overview
 from ..analysis.regression import SAME, Report
 from ..analysis.regression import Cell as Verdict
 from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences

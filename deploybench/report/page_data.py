@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..analysis import distribution, percentiles
-from ..analysis.overview import TIMED, Cell, Overview
+from ..analysis.cells import TIMED, Cell
+from ..analysis.overview import Overview
 from . import numbers
 from .visible import visible
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from ..analysis.overview import ABSENT, TIMED, Cell, Mean, Overview
+from ..analysis.answers import Mean
+from ..analysis.cells import ABSENT, TIMED, Cell
+from ..analysis.overview import Overview
 from ..analysis.regression import FASTER, SLOWER
 from ..analysis.regression import Cell as Verdict
 from ..analysis.speedup import Speedup

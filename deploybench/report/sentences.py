@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..analysis import recommendation
-from ..analysis.overview import TIMED, Answer, Overview
+from ..analysis.answers import Answer
+from ..analysis.cells import TIMED
+from ..analysis.overview import Overview
 from ..records.record import FAILED, WRONG
 from . import numbers
 
