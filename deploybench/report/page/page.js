@@ -156,8 +156,8 @@
       if (step === null) return;
       const [name, share] = data.shares[number], place = x(milliseconds(cell, step));
       draw(svg, "line", { class: "claim", x1: place, x2: place, y1: 210, y2: y(share) });
-      const right = place > 380;
-      draw(svg, "text", { class: "tick", x: place + (right ? -5 : 5), y: y(share) + 14, "text-anchor": right ? "end" : "start" }, name);
+      const left = place > 380 || name === "p90";
+      draw(svg, "text", { class: "tick", x: place + (left ? -5 : 5), y: y(share) + 14, "text-anchor": left ? "end" : "start" }, name);
     });
     const places = values.map((value, number) => `${x(value).toFixed(1)} ${y(data.levels[number]).toFixed(1)}`);
     draw(svg, "path", { class: "curve s0", d: `M${places.join("L")}` });
