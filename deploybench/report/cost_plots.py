@@ -173,13 +173,14 @@ def _mark(drawing: Drawing, place: Place, css: str, hint: str) -> None:
 
 
 def _grid(drawing: Drawing, across: LogAxis, up: LogAxis, x_title: str, y_title: str) -> None:
-    for tick in across.ticks(7):
-        place = across.at(tick)
-        drawing.line((place, up.end), (place, up.start), "grid")
+    columns = [(across.at(tick), tick) for tick in across.ticks(7)]
+    lines = [(up.at(tick), tick) for tick in up.ticks(6)]
+    strokes = [[(place, up.end), (place, up.start)] for place, _ in columns]
+    strokes += [[(across.start, place), (across.end, place)] for place, _ in lines]
+    drawing.paths(strokes, "grid")
+    for place, tick in columns:
         drawing.text((place, up.start + 14), numbers.compact(tick), "tick across")
-    for tick in up.ticks(6):
-        place = up.at(tick)
-        drawing.line((across.start, place), (across.end, place), "grid")
+    for place, tick in lines:
         drawing.text((across.start - 5, place + 4), numbers.compact(tick), "tick name")
     drawing.text(((across.start + across.end) / 2, up.start + 31), x_title, "axis across")
     drawing.text((8, up.end - 8), y_title, "axis")

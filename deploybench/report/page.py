@@ -18,7 +18,7 @@ from markupsafe import Markup
 from ..analysis import percentiles
 from ..analysis.cells import TIMED
 from ..analysis.overview import Overview
-from ..analysis.regression import SAME, Report
+from ..analysis.regression import INCONCLUSIVE, SAME, Report
 from ..analysis.regression import Cell as Verdict
 from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences
 from .costs_table import CostsTable
@@ -26,7 +26,7 @@ from .heat import Heat
 from .visible import visible
 
 FOLDER = Path(__file__).parent / "page"
-# With more verdicts than this, those that are the same are only in the table.
+# With more verdicts than this, those that call for nothing are only in the table.
 MOST_VERDICTS = 150
 
 
@@ -52,6 +52,7 @@ def render(overview: Overview) -> str:
             costs=CostsTable.of(timed),
             gate=_gate(overview.gate, overview) if overview.gate else None,
             axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
+            most_verdicts=MOST_VERDICTS,
             most_calls=cost_plots.most_calls(overview),
             least={
                 percentiles.name(share): percentiles.least_samples(share)
@@ -61,7 +62,18 @@ def render(overview: Overview) -> str:
         )
     )
     # A name may contain what no encoding has, such as half of a surrogate pair.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return _without_optional_ends(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _without_optional_ends(text: str) -> str:
+    """The page without end tags that HTML lets one leave out, which large tables are full of.
+
+    No text of the page can contain a tag, since all text is escaped.
+    """
+    for end in ("</th>", "</td>"):
+        text = text.replace(f"{end}<td", "<td").replace(f"{end}<th", "<th")
+        text = text.replace(f"{end}</tr>", "</tr>")
+    return text.replace("</tr>\n<tr", "\n<tr")
 
 
 def embedded(data: object) -> Markup:
@@ -122,6 +134,6 @@ def _gate(report: Report, overview: Overview) -> dict[str, list[Verdict]]:
     found: dict[str, list[Verdict]] = {}
     places = {column.title: number for number, column in enumerate(overview.columns)}
     for cell in sorted(report.cells, key=lambda each: (each.model, places.get(each.column, 0))):
-        if few or cell.verdict != SAME:
+        if few or cell.verdict not in (SAME, INCONCLUSIVE):
             found.setdefault(cell.model, []).append(cell)
     return found

@@ -17,7 +17,7 @@ from .visible import visible
 SCALE = 10_000
 LONGEST_REASON = 600
 # Points in running order: of a cell, and of all cells together.
-FEWEST_POINTS, MOST_POINTS, ALL_POINTS = 14, 60, 10_000
+FEWEST_POINTS, MOST_POINTS, ALL_POINTS = 14, 60, 8_000
 FIELDS = "state", "why", "middle", "count", "rounds", "quantiles", "claimed", "series", "facts"
 FACTS = ("times eager", "times the limit", "answer", "timing ended by", "sha256")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from ..records.record import RunRecord
 from .visible import visible
@@ -18,6 +19,14 @@ OPTIONS = {
     "weights": ("--weights", "random"),
 }
 FLAGS = {"include_copies": "--include-copies", "channels_last": "--channels-last"}
+
+
+def first_alike(run: RunRecord, runs: Iterable[RunRecord]) -> RunRecord:
+    """The first of `runs` that was made under the same conditions by the same command."""
+    alike = (
+        each for each in runs if (each.condition, command(each)) == (run.condition, command(run))
+    )
+    return next(alike, run)
 
 
 def command(run: RunRecord) -> str:
