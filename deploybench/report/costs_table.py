@@ -47,4 +47,4 @@ class CostsTable:
     def row(self, cell: Cell) -> list[str]:
         """The figures of a cell."""
         shown = [show(cell.median_of(name)) for _, name, show in self.figures]
-        return [*shown, cell.break_even]
+        return [*shown, numbers.NONE if cell.break_even == "-" else cell.break_even]

@@ -35,10 +35,16 @@ def interval(speedup: Speedup | None) -> str:
     if speedup is None or speedup.low is None or speedup.high is None:
         return "no interval"
     for digits in (3, 4, 5):
-        low, high = (significant(bound, digits) for bound in (speedup.low, speedup.high))
+        low, high = (_bound(bound, digits) for bound in (speedup.low, speedup.high))
         if low != high:
             break
-    return f"{low} to {high if speedup.high <= WIDEST else f'over {WIDEST}'}"
+    return f"{low} to {high}"
+
+
+def _bound(value: float, digits: int) -> str:
+    if value > WIDEST:
+        return f">{WIDEST}"
+    return f"<{1 / WIDEST}" if value < 1 / WIDEST else significant(value, digits)
 
 
 def times(speedup: Speedup | None) -> str:

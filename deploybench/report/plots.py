@@ -17,9 +17,9 @@ from ..analysis.speedup import Speedup
 from . import numbers
 from .svg import Drawing, LogAxis, log_axis
 
-WIDTH, ROW, TOP, BOTTOM = 400, 22, 8, 34
+WIDTH, ROW, TOP, BOTTOM = 408, 22, 8, 34
 # Between these lies the axis; the names are left of it, and the figures right.
-START, END = 132, 276
+START, END = 126, 266
 NAME_ROOM = 20
 PARTIAL = "\u2020"
 """Marks a mean over some of the models."""
@@ -139,7 +139,7 @@ def forest(rows: Sequence[Row], axis: LogAxis, label: str, unit: str) -> Markup:
 
 def _draw(drawing: Drawing, row: Row, axis: LogAxis, height: float) -> None:
     drawing.text((START - 10, height + 4), row.name, "name", room=NAME_ROOM)
-    drawing.text((END + 10, height + 4), row.words, f"figure {row.css}", room=24)
+    drawing.text((END + 10, height + 4), row.words, f"figure {row.css}", room=22)
     if row.middle is None:
         return
     if row.band is not None:

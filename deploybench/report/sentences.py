@@ -13,6 +13,7 @@ from ..records.record import FAILED, WRONG
 from . import numbers
 
 MOST_NAMES = 6
+DISTURBED = "disturbed"
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,15 @@ def checked(overview: Overview) -> str:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Cells of one column that are wrong or failed for the same reason."""
+    """Cells that are wrong, failed or disturbed for the same reason: these models in each column.
+
+    kind: WRONG, FAILED or DISTURBED.
+    """
 
     kind: str
-    column: str
+    columns: tuple[str, ...]
     models: tuple[str, ...]
     reason: str
-
-    @property
-    def where(self) -> str:
-        """The models, or how many there are."""
-        return several(self.models)
 
 
 def several(names: Sequence[str]) -> str:
@@ -98,16 +97,25 @@ def several(names: Sequence[str]) -> str:
 
 def troubles(overview: Overview) -> list[Trouble]:
     """What was wrong, then what failed, then what was disturbed."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    columns: dict[tuple[str, str, str], list[str]] = {}
     for cell in overview.cells.values():
-        kind = "disturbed" if cell.state == TIMED else cell.state
+        kind = DISTURBED if cell.state == TIMED else cell.state
         for reason in cell.reasons:
-            found.setdefault((kind, cell.column.title, reason), []).append(cell.model)
-    order = (WRONG, FAILED, "disturbed")
+            columns.setdefault((kind, reason, cell.model), []).append(cell.column.title)
+    models: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (kind, reason, model), found in columns.items():
+        models.setdefault((kind, reason, tuple(sorted(found))), []).append(model)
+    order = (WRONG, FAILED, DISTURBED)
     return sorted(
         (
-            Trouble(kind, column, tuple(models), reason)
-            for (kind, column, reason), models in found.items()
+            Trouble(kind, found, tuple(sorted(named)), reason)
+            for (kind, reason, found), named in models.items()
         ),
-        key=lambda each: (order.index(each.kind), each.column),
+        key=lambda each: (order.index(each.kind), each.columns),
     )
+
+
+def through(overview: Overview, trouble: Trouble) -> str:
+    """The columns of a trouble; in short if it is all there are."""
+    every = len(trouble.columns) == len(overview.columns) > 1
+    return "all backends" if every else several(trouble.columns)

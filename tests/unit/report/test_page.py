@@ -243,3 +243,34 @@ def test_the_backends_are_told_apart_by_more_than_colour(text):
     for css in ("dot fast", "dot even"):
         assert f'class="{css}"' in text
     assert HOSTILE not in text
+
+
+def test_what_has_the_same_reason_is_said_once():
+    found = sentences.troubles(overview.of([run("a", models=3)]))
+    assert [(each.kind, each.columns, each.models) for each in found] == [
+        ("wrong", ("Wrong",), ("net00",)),
+        ("failed", ("Broken",), ("net00",)),
+        ("disturbed", ("Even",), ("net00", "net01", "net02")),
+    ]
+    assert sentences.several([f"net{each}" for each in range(9)]).endswith("net5 and 3 more")
+
+
+def test_with_many_verdicts_only_what_has_changed_is_drawn():
+    titles = {f"backend{number}": (f"Backend {number}", 0.8) for number in range(15)}
+    backends = {"eager": ("PyTorch", 1.0), **titles}
+    sides = [
+        [run(f"{side}{each}", models=11, samples=20, backends=backends) for each in (1, 2)]
+        for side in "ab"
+    ]
+    text = rendered(*sides[0], baseline=tuple(sides[1]))
+    assert "Only what has changed is drawn" in text
+    assert text.count("<td>inconclusive") + text.count("<td>same") > page.MOST_VERDICTS
+    assert "Verdicts of net05" not in text
+
+
+def test_an_interval_without_bounds_worth_naming_is_short():
+    from deploybench.analysis.speedup import Speedup
+
+    assert numbers.interval(Speedup(2.0, 1e-9, 1e9, 2)) == "<0.001 to >1000"
+    assert numbers.interval(Speedup(1.2345, 1.23449, 1.23451, 9)) == "1.2345 to 1.2345"
+    assert numbers.interval(Speedup(2.0, None, None, 1)) == "no interval"
