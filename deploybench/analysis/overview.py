@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..errors import FileError
 from ..records.record import RunRecord
 from . import regression
 from .answers import Answer, answer
@@ -45,8 +47,10 @@ def of(
 ) -> Overview:
     """The overview of `runs`, judged against `baseline` if there is one.
 
-    Raises FileError and UsageError as regression.judge_runs does.
+    Raises FileError for a run with a sample that is not a time, and FileError and UsageError as
+    regression.judge_runs does.
     """
+    _require_times((*runs, *baseline))
     gate = None
     if baseline:
         gate = regression.judge_runs(baseline, runs, options or regression.Options())
@@ -64,3 +68,15 @@ def of(
     return Overview(
         tuple(runs), tuple(models), tuple(columns), cells, answers, gate, tuple(baseline)
     )
+
+
+def _require_times(runs: Sequence[RunRecord]) -> None:
+    for run in runs:
+        for case in run.cases:
+            least, most = min(case.samples_seconds), max(case.samples_seconds)
+            if not 0 < least <= most < math.inf:
+                raise FileError(
+                    f"{run.path}: {case.model} in {case.column} has a sample of "
+                    f"{least if least <= 0 else most} seconds, which is not a time; save the run "
+                    "again"
+                )

@@ -17,9 +17,9 @@ from ..analysis.speedup import Speedup
 from . import numbers
 from .svg import Drawing, LogAxis, log_axis
 
-WIDTH, ROW, TOP, BOTTOM = 408, 22, 8, 34
+WIDTH, ROW, TOP, BOTTOM = 414, 22, 8, 34
 # Between these lies the axis; the names are left of it, and the figures right.
-START, END = 126, 266
+START, END = 132, 272
 NAME_ROOM = 20
 PARTIAL = "\u2020"
 """Marks a mean over some of the models."""

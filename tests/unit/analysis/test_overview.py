@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploybench.analysis import distribution, geometric_mean, overview
-from deploybench.errors import UsageError
+from deploybench.errors import FileError, UsageError
 from deploybench.records.record import FAILED, WRONG, CaseRecord, FailedCase, Peak, RunRecord
 
 TITLES = {"eager": ("PyTorch", 0), "fast": ("Fast", 10), "slow": ("Slow", 20)}
@@ -149,3 +149,10 @@ def test_a_point_is_a_round_if_there_are_few():
     found = distribution.of([case("net", "eager", around(10, 20))], 40)
     assert [point.calls for point in found.series[0]] == [5, 5, 5, 5]
     assert found.claimed[0.9] is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.inf])
+def test_a_sample_that_is_not_a_time_is_one_clear_error(seconds):
+    broken = replace(case("net", "eager", around(10)), samples_seconds=(0.01, seconds), turns=None)
+    with pytest.raises(FileError, match=r"^r: net in PyTorch has a sample of .* not a time"):
+        overview.of([run("r", broken)])

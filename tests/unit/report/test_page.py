@@ -272,5 +272,5 @@ def test_an_interval_without_bounds_worth_naming_is_short():
     from deploybench.analysis.speedup import Speedup
 
     assert numbers.interval(Speedup(2.0, 1e-9, 1e9, 2)) == "<0.001 to >1000"
-    assert numbers.interval(Speedup(1.2345, 1.23449, 1.23451, 9)) == "1.2345 to 1.2345"
+    assert numbers.interval(Speedup(1.2345, 1.23449, 1.23451, 9)) == "1.234 to 1.235"
     assert numbers.interval(Speedup(2.0, None, None, 1)) == "no interval"
