@@ -1,9 +1,9 @@
 """The geometric mean of a backend's speed-ups over several models, with its interval.
 
 With several processes, each of which has all models, a process gives one figure, the mean over the
-models, and the interval is Student's over the processes. With one process, the interval comes from
-those of the models, which are independent of one another since each model has rounds of its own:
-their variances add up, with the degrees of freedom of Welch and Satterthwaite. Imports no torch.
+models, and the interval is Student's over the processes. Otherwise it comes from the intervals of
+the models, which are independent since each model has rounds of its own: their variances add up,
+with the degrees of freedom of Welch and Satterthwaite. Imports no torch.
 """
 
 from __future__ import annotations
@@ -28,32 +28,35 @@ def of(models: Sequence[Sequence[Pair]], confidence: float = 0.95) -> Speedup:
     ]
     disturbed = any(case.disturbed for pairs in models for pair in pairs for case in pair)
     counts = {len(pairs) for pairs in models}
-    if counts == {1}:
-        return _of_one_process([rounds for (rounds,) in logarithms], confidence, disturbed)
+    if counts == {1} or len(counts) > 1:
+        return _by_models(logarithms, confidence, disturbed)
     middles = [[median(rounds) for rounds in processes] for processes in logarithms]
-    middle = fmean(fmean(processes) for processes in middles)
-    if len(counts) > 1:
-        return Speedup(math.exp(middle), None, None, 1, disturbed)
     units = [fmean(process) for process in zip(*middles, strict=True)]
     error = stdev(units) / math.sqrt(len(units))
-    return _with_interval(middle, error, len(units) - 1, len(units), confidence, disturbed)
+    return _with_interval(fmean(units), error, len(units) - 1, len(units), confidence, disturbed)
 
 
-def _of_one_process(
-    models: Sequence[Sequence[float]], confidence: float, disturbed: bool
+def _by_models(
+    models: Sequence[Sequence[Sequence[float]]], confidence: float, disturbed: bool
 ) -> Speedup:
-    middle = fmean(median(rounds) for rounds in models)
-    if min(len(rounds) for rounds in models) < 2:
-        return Speedup(math.exp(middle), None, None, 1, disturbed)
-    # A median varies sqrt(pi / 2) times as much as a mean: see speedup.py.
-    variances = [math.pi / 2 * stdev(rounds) ** 2 / len(rounds) for rounds in models]
-    squares = [
-        variance**2 / (len(rounds) - 1) for variance, rounds in zip(variances, models, strict=True)
-    ]
+    """From the interval of each model, over its processes, or over the rounds of its only one."""
+    middles, variances, freedoms = [], [], []
+    for processes in models:
+        alone = len(processes) == 1
+        units = list(processes[0]) if alone else [median(rounds) for rounds in processes]
+        middles.append(median(units) if alone else fmean(units))
+        if len(units) > 1:
+            # A median varies sqrt(pi / 2) times as much as a mean: see speedup.py.
+            widening = math.pi / 2 if alone else 1.0
+            variances.append(widening * stdev(units) ** 2 / len(units))
+            freedoms.append(len(units) - 1)
+    if len(variances) < len(models):
+        return Speedup(math.exp(fmean(middles)), None, None, 1, disturbed)
+    squares = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
     freedom = sum(variances) ** 2 / sum(squares) if any(squares) else 1.0
     error = math.sqrt(sum(variances)) / len(models)
-    units = min(len(rounds) for rounds in models)
-    return _with_interval(middle, error, freedom, units, confidence, disturbed)
+    least = min(freedoms) + 1
+    return _with_interval(fmean(middles), error, freedom, least, confidence, disturbed)
 
 
 def _with_interval(

@@ -53,4 +53,5 @@ def main(arguments: argparse.Namespace) -> None:
 
     runs, baseline = store.load_sides((arguments.run, arguments.baseline), arguments.storage)
     store.require_other(arguments.output, (*runs, *baseline))
-    _runs.write(page.render(overview.of(runs, baseline)), arguments.output)
+    render = {"html": page.render}[arguments.format]
+    _runs.write(render(overview.of(runs, baseline)), arguments.output)

@@ -133,6 +133,30 @@ def test_the_mean_of_several_processes_is_over_the_processes():
     assert found.low < found.ratio < found.high
 
 
+def test_the_mean_has_an_interval_if_a_process_lacks_a_model():
+    def pair(name: str, ratio: float) -> geometric_mean.Pair:
+        return case(name, "eager", around(10)), case(name, "fast", around(10 / ratio))
+
+    found = geometric_mean.of([[pair("a", 2.0), pair("a", 2.2)], [pair("b", 8.0)]])
+    assert found.ratio == pytest.approx(math.sqrt(math.sqrt(2 * 2.2) * 8), rel=0.01)
+    assert found.low < found.ratio < found.high
+
+
+def test_the_interval_of_one_process_is_that_of_its_models_together():
+    def rounds(name: str, backend: str, by_round: list[float]) -> CaseRecord:
+        return case(name, backend, [each for each in by_round for _ in range(5)])
+
+    # The logarithms of the ratios are -d, 0 and d, so that each variance is d squared.
+    d = 0.1
+    fast = [10 / math.exp(step) for step in (-d, 0.0, d)]
+    pairs = [(rounds(name, "eager", [10] * 3), rounds(name, "fast", fast)) for name in "ab"]
+    found = geometric_mean.of([[pair] for pair in pairs])
+    # Student's quantile for 2 + 2 degrees of freedom is 2.776.
+    half = 2.776 * math.sqrt(math.pi / 2 * 2 * d**2 / 3) / 2
+    assert math.log(found.high) == pytest.approx(half, rel=1e-3)
+    assert math.log(found.low) == pytest.approx(-half, rel=1e-3)
+
+
 def test_a_burst_of_one_call_is_still_in_the_thinned_samples():
     samples = around(10, 1000)
     samples[437] = 90.0
