@@ -133,7 +133,9 @@ def _gate(report: Report, overview: Overview) -> dict[str, list[Verdict]]:
     few = len(report.cells) <= MOST_VERDICTS
     found: dict[str, list[Verdict]] = {}
     places = {column.title: number for number, column in enumerate(overview.columns)}
-    for cell in sorted(report.cells, key=lambda each: (each.model, places.get(each.column, 0))):
+    for cell in sorted(
+        report.cells, key=lambda each: (each.model, places.get(each.column, len(places)))
+    ):
         if few or cell.verdict not in (SAME, INCONCLUSIVE):
             found.setdefault(cell.model, []).append(cell)
     return found
