@@ -24,14 +24,20 @@ $(VENV)/.installed: requirements.txt
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-# Adds the packages of the backends beyond TorchScript and of the examples, and what the suite is tested beside.
-setup-all: setup .compat/.installed
+# Adds the packages of the backends beyond TorchScript and of the examples, and what the suite is tested beside and with.
+setup-all: setup .compat/.installed .browser/.installed
 	@$(PY) -m pip install --quiet --requirement requirements-successors.txt --requirement examples/efficientnet_lite/requirements.txt
 
 # Other people's pytest plugins, in a folder of their own: pytest loads whatever is in $(VENV).
 .compat/.installed: requirements-compat.txt | $(VENV)/.installed
 	@rm -rf .compat
 	@$(PY) -m pip install --quiet --no-deps --target .compat --requirement requirements-compat.txt
+	@touch $@
+
+# What opens the report in the system's own browser, in a folder of its own for the same reason.
+.browser/.installed: requirements-browser.txt | $(VENV)/.installed
+	@rm -rf .browser
+	@$(PY) -m pip install --quiet --no-deps --target .browser --requirement requirements-browser.txt
 	@touch $@
 
 # The suite itself and the answers of a few models; ten minutes at most on two cores.

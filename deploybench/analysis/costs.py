@@ -85,7 +85,7 @@ def break_even(cases: Sequence[tuple[CaseRecord, float | None]], speedup: Speedu
         return "-" if is_eager else NO_BASELINE
     if speedup.doubtful:
         return f"{AGAIN}{DISTURBED if speedup.disturbed else ''}"
-    ready = [(eager, _milliseconds_to_make_ready(case)) for case, eager in cases]
+    ready = [(eager, milliseconds_to_make_ready(case)) for case, eager in cases]
     known = [(eager, spent) for eager, spent in ready if eager is not None and spent is not None]
     if not known:
         return "-"
@@ -95,7 +95,8 @@ def break_even(cases: Sequence[tuple[CaseRecord, float | None]], speedup: Speedu
     return f"{math.ceil(round(spent / saved, 6))}" if saved > 0 else "never"
 
 
-def _milliseconds_to_make_ready(case: CaseRecord) -> float | None:
+def milliseconds_to_make_ready(case: CaseRecord) -> float | None:
+    """The time that a case's export took, or its first call if it exports nothing."""
     if case.export_seconds is not None:
         return 1e3 * case.export_seconds
     return None if case.backend == BASELINE else case.first_call_ms

@@ -108,7 +108,7 @@ def estimates(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, 
             if case.model in baselines:
                 models.setdefault(case.model, []).append((baselines[case.model], case))
     return {
-        title: {model: _estimate(pairs, confidence) for model, pairs in sorted(models.items())}
+        title: {model: estimate(pairs, confidence) for model, pairs in sorted(models.items())}
         for (_, title), models in sorted(found.items())
     }
 
@@ -158,7 +158,7 @@ def to_rows(
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
 
 
-def _estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
+def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
     """The speed-up from pairs of eager and another backend, one pair for each process."""
     processes = [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)

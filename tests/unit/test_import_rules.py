@@ -83,6 +83,8 @@ ONLY_IN = {
     "rich_argparse": {"cli"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
 }
 
 # What is not yet so: file and what it imports. Nothing is added here without a reason.

@@ -1,0 +1,70 @@
+"""The geometric mean of a backend's speed-ups over several models, with its interval.
+
+With several processes, each of which has all models, a process gives one figure, the mean over the
+models, and the interval is Student's over the processes. Otherwise it comes from the intervals of
+the models, which are independent since each model has rounds of its own: their variances add up,
+with the degrees of freedom of Welch and Satterthwaite. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, median, stdev
+
+from ..records.record import CaseRecord
+from .paired_ratios import beside, round_figures
+from .speedup import Speedup
+
+Pair = tuple[CaseRecord, CaseRecord]
+"""Eager and another backend of one model, from one process."""
+
+
+def of(models: Sequence[Sequence[Pair]], confidence: float = 0.95) -> Speedup:
+    """The mean over `models`: for each, its pairs, one for each process."""
+    logarithms = [
+        [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
+        for pairs in models
+    ]
+    disturbed = any(case.disturbed for pairs in models for pair in pairs for case in pair)
+    counts = {len(pairs) for pairs in models}
+    if counts == {1} or len(counts) > 1:
+        return _by_models(logarithms, confidence, disturbed)
+    middles = [[median(rounds) for rounds in processes] for processes in logarithms]
+    units = [fmean(process) for process in zip(*middles, strict=True)]
+    error = stdev(units) / math.sqrt(len(units))
+    return _with_interval(fmean(units), error, len(units) - 1, len(units), confidence, disturbed)
+
+
+def _by_models(
+    models: Sequence[Sequence[Sequence[float]]], confidence: float, disturbed: bool
+) -> Speedup:
+    """From the interval of each model, over its processes, or over the rounds of its only one."""
+    middles, variances, freedoms = [], [], []
+    for processes in models:
+        alone = len(processes) == 1
+        units = list(processes[0]) if alone else [median(rounds) for rounds in processes]
+        middles.append(median(units) if alone else fmean(units))
+        if len(units) > 1:
+            # A median varies sqrt(pi / 2) times as much as a mean: see speedup.py.
+            widening = math.pi / 2 if alone else 1.0
+            variances.append(widening * stdev(units) ** 2 / len(units))
+            freedoms.append(len(units) - 1)
+    if len(variances) < len(models):
+        return Speedup(math.exp(fmean(middles)), None, None, 1, disturbed)
+    squares = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
+    freedom = sum(variances) ** 2 / sum(squares) if any(squares) else 1.0
+    error = math.sqrt(sum(variances)) / len(models)
+    least = min(freedoms) + 1
+    return _with_interval(fmean(middles), error, freedom, least, confidence, disturbed)
+
+
+def _with_interval(
+    middle: float, error: float, freedom: float, units: int, confidence: float, disturbed: bool
+) -> Speedup:
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * error
+    return Speedup(
+        math.exp(middle), math.exp(middle - half), math.exp(middle + half), units, disturbed
+    )

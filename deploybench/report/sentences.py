@@ -1,0 +1,125 @@
+"""What a report says in words: what to ship, and what was wrong. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..analysis import recommendation
+from ..analysis.answers import Answer
+from ..analysis.cells import TIMED
+from ..analysis.overview import Overview
+from ..records.record import FAILED, WRONG
+from . import numbers
+
+MOST_NAMES = 6
+DISTURBED = "disturbed"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer for all models. backend: what to ship; None to keep eager PyTorch."""
+
+    backend: str | None
+    words: str
+
+
+def headline(answer: Answer) -> Headline:
+    """What to ship for all models, by how much, and how certain that is."""
+    best, count = answer.for_all, _models(len(answer.advice))
+    every = f"all {count}" if len(answer.advice) > 1 else "the model"
+    if not answer.means:
+        return Headline(
+            None,
+            "There is nothing to rely on: no backend has an undisturbed figure beside eager's.",
+        )
+    if best is None:
+        return Headline(
+            None,
+            f"No backend has a right answer and a speed-up to rely on for {every}.",
+        )
+    interval = f"95% interval {numbers.interval(best.speedup)}"
+    ratio = numbers.significant(best.speedup.ratio)
+    if best.speedup.holds_one:
+        return Headline(
+            None,
+            f"No backend is significantly faster over {count}. The fastest, {best.column.title}, "
+            f"is {ratio} times as fast ({interval}), which may be chance.",
+        )
+    if best.speedup.ratio < 1:
+        return Headline(None, f"Every backend is slower over {count}; the best is {ratio} times.")
+    mean = "in geometric mean " if len(answer.advice) > 1 else ""
+    return Headline(
+        best.column.title,
+        f"It is right for {every}, and {mean}{ratio} times as fast as eager PyTorch ({interval}).",
+    )
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
+
+
+def summary(answer: Answer) -> str:
+    """How often each backend is fastest."""
+    choices = [each.choice for each in answer.advice if each.choice is not None]
+    if not choices:
+        return ""
+    text = recommendation.summary(choices)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def checked(overview: Overview) -> str:
+    """How many cells there are, and in which state."""
+    counts = overview.counts
+    good, bad = counts[TIMED], counts[WRONG] + counts[FAILED]
+    parts = [f"{counts[kind]} {kind}" for kind in (WRONG, FAILED) if counts[kind]]
+    disturbed = sum(bool(cell.disturbed) for cell in overview.cells.values())
+    found = f"{good} of {good + bad} cells gave the right answer"
+    trouble = f"; {' and '.join(parts)}" if parts else ", and none was wrong or failed"
+    mark = f". {disturbed} {'is' if disturbed == 1 else 'are'} disturbed" if disturbed else ""
+    return f"{found}{trouble}{mark}."
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Cells that are wrong, failed or disturbed for the same reason: these models in each column.
+
+    kind: WRONG, FAILED or DISTURBED.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    models: tuple[str, ...]
+    reason: str
+
+
+def several(names: Sequence[str]) -> str:
+    """The names, or the first of them and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:MOST_NAMES])} and {more} more"
+
+
+def troubles(overview: Overview) -> list[Trouble]:
+    """What was wrong, then what failed, then what was disturbed."""
+    columns: dict[tuple[str, str, str], list[str]] = {}
+    for cell in overview.cells.values():
+        kind = DISTURBED if cell.state == TIMED else cell.state
+        for reason in cell.reasons:
+            columns.setdefault((kind, reason, cell.model), []).append(cell.column.title)
+    models: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (kind, reason, model), found in columns.items():
+        models.setdefault((kind, reason, tuple(sorted(found))), []).append(model)
+    order = (WRONG, FAILED, DISTURBED)
+    return sorted(
+        (
+            Trouble(kind, found, tuple(sorted(named)), reason)
+            for (kind, reason, found), named in models.items()
+        ),
+        key=lambda each: (order.index(each.kind), each.columns),
+    )
+
+
+def through(overview: Overview, trouble: Trouble) -> str:
+    """The columns of a trouble; in short if it is all there are."""
+    every = len(trouble.columns) == len(overview.columns) > 1
+    return "all backends" if every else several(trouble.columns)
