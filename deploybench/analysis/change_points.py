@@ -29,11 +29,13 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 3
 """The least number of processes before a change and after it."""
 SEED = 0
-# Permutations are drawn as many at a time as fill a block of this size, and as many as make the
-# threshold precise; a long series gets fewer.
+# Figures that are drawn at a time, and at most; so a long series gets fewer permutations.
 BLOCK = 200_000
-MOST_DRAWN = 40_000_000
-PRECISE = 40
+MOST_DRAWN = 10_000_000
+# Permutations: of which so many are expected beyond the threshold, and how many are enough to see
+# that a series is far from it.
+BEYOND = 40
+AT_FIRST = 199
 # A series is never taken to be more alike from one process to the next than this.
 MOST_ALIKE = 0.9
 
@@ -136,10 +138,16 @@ def _independent_share(part: Floats, index: int) -> float:
 
 def _p_value(scores: Floats, largest: float, share: float) -> float:
     """How likely it is that an order of the scores drawn by chance reaches `largest`."""
-    needed = math.ceil(PRECISE / share)
     affordable = max(math.ceil(1 / share), MOST_DRAWN // len(scores))
-    drawn = _drawn(np.sort(scores).tobytes(), min(needed, affordable))
-    return (1 + len(drawn) - int(np.searchsorted(drawn, largest * (1 - 1e-12)))) / (1 + len(drawn))
+    p_value = 1.0
+    for count in (AT_FIRST, min(math.ceil(BEYOND / share), affordable)):
+        drawn = _drawn(np.sort(scores).tobytes(), count)
+        # Equal statistics may differ by rounding.
+        below = int(np.searchsorted(drawn, largest * (1 - 1e-12)))
+        p_value = (1 + count - below) / (1 + count)
+        if p_value > share + 4 * math.sqrt(p_value * (1 - p_value) / count):
+            break
+    return p_value
 
 
 @lru_cache(maxsize=256)
