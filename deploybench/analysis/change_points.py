@@ -31,11 +31,14 @@ FEWEST = 3
 SEED = 0
 # Figures that are drawn at a time, and at most; so a long series gets fewer permutations.
 BLOCK = 200_000
-MOST_DRAWN = 10_000_000
+MOST_DRAWN = 2_000_000
 # Permutations: of which so many are expected beyond the threshold, and how many are enough to see
 # that a series is far from it.
 BEYOND = 40
 AT_FIRST = 199
+# Where a change is, the figures nearest to it tell, drawn again so many times.
+NEAREST = 100
+REDRAWN = 999
 # A series is never taken to be more alike from one process to the next than this.
 MOST_ALIKE = 0.9
 
@@ -108,9 +111,9 @@ def _statistics(scores: Floats) -> Floats:
     count = scores.shape[-1]
     sums = np.cumsum(scores, axis=-1)[..., FEWEST - 1 : count - FEWEST]
     before = np.arange(FEWEST, count - FEWEST + 1)
-    # Of a sum of `before` scores that are drawn without replacement.
-    variance = float(scores[..., :].var(axis=-1).flat[0]) * before * (count - before) / (count - 1)
-    return np.abs(sums) / np.sqrt(variance)
+    # Of a sum of `before` scores that are drawn without replacement; all rows have the same scores.
+    variance = float(scores.reshape(-1, count)[0].var()) * before * (count - before) / (count - 1)
+    return np.abs(sums, out=sums) / np.sqrt(variance)
 
 
 def _best_split(part: Floats) -> int:
@@ -139,9 +142,10 @@ def _independent_share(part: Floats, index: int) -> float:
 def _p_value(scores: Floats, largest: float, share: float) -> float:
     """How likely it is that an order of the scores drawn by chance reaches `largest`."""
     affordable = max(math.ceil(1 / share), MOST_DRAWN // len(scores))
-    p_value = 1.0
-    for count in (AT_FIRST, min(math.ceil(BEYOND / share), affordable)):
-        drawn = _drawn(np.sort(scores).tobytes(), count)
+    enough = min(math.ceil(BEYOND / share), affordable)
+    ordered, p_value = np.sort(scores).tobytes(), 1.0
+    for count in (AT_FIRST, enough) if enough > 2 * AT_FIRST else (enough,):
+        drawn = _drawn(ordered, count)
         # Equal statistics may differ by rounding.
         below = int(np.searchsorted(drawn, largest * (1 - 1e-12)))
         p_value = (1 + count - below) / (1 + count)
@@ -159,27 +163,29 @@ def _drawn(ordered: bytes, count: int) -> Floats:
     scores = np.frombuffer(ordered)
     random = np.random.default_rng(SEED)
     rows = max(1, BLOCK // len(scores))
-    found = [
-        _statistics(random.permuted(np.tile(scores, (min(rows, count - done), 1)), axis=1)).max(-1)
-        for done in range(0, count, rows)
-    ]
+    found = []
+    for done in range(0, count, rows):
+        block = np.tile(scores, (min(rows, count - done), 1))
+        random.permuted(block, axis=1, out=block)
+        found.append(_statistics(block).max(axis=1))
     return np.sort(np.concatenate(found))
 
 
-def _where(part: Floats, index: int, confidence: float, draws: int = 999) -> tuple[int, int]:
+def _where(part: Floats, index: int, confidence: float) -> tuple[int, int]:
     """The first and the last index at which the change between two levels may be.
 
-    It is drawn again from the figures of either side, which are drawn with replacement.
+    The nearest figures of either side are drawn again with replacement, and the change is sought in
+    each draw.
     """
-    sides = part[:index], part[index:]
+    left_out = max(0, index - NEAREST)
+    sides = part[left_out:index], part[index : index + NEAREST]
     random = np.random.default_rng(SEED)
-    draws = max(99, min(draws, MOST_DRAWN // 10 // len(part)))
-    drawn = np.concatenate([random.choice(side, (draws, len(side))) for side in sides], axis=1)
-    count = len(part)
+    drawn = np.concatenate([random.choice(side, (REDRAWN, len(side))) for side in sides], axis=1)
+    count = drawn.shape[1]
     sums = np.cumsum(drawn - drawn.mean(axis=1, keepdims=True), axis=1)
     before = np.arange(FEWEST, count - FEWEST + 1)
     sums = sums[:, FEWEST - 1 : count - FEWEST]
     places = FEWEST + np.argmax(sums**2 / (before * (count - before)), axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(places, [tail, 1 - tail], method="nearest")
-    return min(int(low), index), max(int(high), index)
+    return min(left_out + int(low), index), max(left_out + int(high), index)
