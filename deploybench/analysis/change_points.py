@@ -80,9 +80,9 @@ def _split(
 ) -> list[tuple[int, float]]:
     """The changes between `start` and `end` and their p-values, in any order."""
     part = series[start:end]
-    share = false_alarms * len(part) / total
-    if len(part) < 2 * FEWEST or share <= 0 or np.ptp(part) == 0:
+    if len(part) < 2 * FEWEST or np.ptp(part) == 0:
         return []
+    share = false_alarms * len(part) / total
     scores = _scores(part)
     index = _best_split(part)
     largest = float(_statistics(scores).max()) * math.sqrt(_independent_share(part, index))

@@ -121,10 +121,14 @@ def _matcher(text: str | None) -> Callable[..., bool]:
     """Whether any of some names fits an expression of parts of names, and, or and not."""
     if text is None:
         return lambda *_: True
-    choices = [re.split(r"\s+and\s+", choice) for choice in re.split(r"\s+or\s+", text.strip())]
+    choices = [_divided("and", choice) for choice in _divided("or", text)]
     if not all(term.removeprefix("not ").strip() for terms in choices for term in terms):
         raise UsageError(f"'{text}' names nothing; give a part of a name, such as resnet")
     return lambda *names: any(all(_fits(term, names) for term in terms) for terms in choices)
+
+
+def _divided(word: str, text: str) -> list[str]:
+    return [part.strip() for part in re.split(rf"(?:^|\s){word}(?=\s|$)", text)]
 
 
 def _fits(term: str, names: tuple[str, ...]) -> bool:
