@@ -148,8 +148,8 @@ def look(folder: Path) -> None:
             run = trend.points[step.index].run
             print(
                 f"found in {trend.title}, {step.measure}: {step.effect} since run "
-                f"{step.index + 1}, commit {(run.commit or '')[:12]} (between {step.earliest + 1} and "
-                f"{step.latest + 1}), p = {step.p_value:.2g}"
+                f"{step.index + 1}, commit {(run.commit or '')[:12]} "
+                f"(between {step.earliest + 1} and {step.latest + 1}), p = {step.p_value:.2g}"
             )
     named = [backend.points[step.index].run.commit == slow for step in backend.named]
     print(f"the planted change is named at its commit, and no other: {named == [True]}")
