@@ -16,21 +16,16 @@ def github_action_benchmark(trends: Sequence[Trend]) -> str:
     """An array for github-action-benchmark's tool customSmallerIsBetter.
 
     range: half the distance between the extremes of several processes of the latest commit, or
-    between the quartiles of the calls of a single one.
+    between the quartiles of the calls of a single one; left out if there is only one figure.
     """
     found = []
     for trend in trends:
         name, extra = f"{trend.cell.model} / {trend.title}", _extra(trend)
         for suffix, unit, (value, low, high) in _figures(trend):
-            found.append(
-                {
-                    "name": name + suffix,
-                    "unit": unit,
-                    "value": value,
-                    "range": f"± {(high - low) / 2:.3g}",
-                    "extra": extra,
-                }
-            )
+            about = {"name": name + suffix, "unit": unit, "value": value, "extra": extra}
+            if low < high:
+                about["range"] = f"± {(high - low) / 2:.3g}"
+            found.append(about)
     return json.dumps(found, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -40,9 +35,10 @@ def bencher(trends: Sequence[Trend]) -> str:
     for trend in trends:
         measures = {}
         for suffix, _, figures in _figures(trend):
-            scale = 1 if suffix else NANOSECONDS
-            keys = ("value", "lower_value", "upper_value")
-            values = dict(zip(keys, (scale * figure for figure in figures), strict=True))
+            value, low, high = ((1 if suffix else NANOSECONDS) * figure for figure in figures)
+            values = {"value": value}
+            if low < high:
+                values |= {"lower_value": low, "upper_value": high}
             measures["ratio-to-eager" if suffix else "latency"] = values
         found[f"{trend.cell.model} / {trend.title}"] = measures
     return json.dumps(found, indent=2, allow_nan=False) + "\n"

@@ -26,7 +26,7 @@ def text(trends: Sequence[Trend], width: int = 100) -> str:
     """A table of the cells, then every change of the code, of the machine and of the conditions."""
     parts = [_table([_row(trend) for trend in trends], max(width, NARROWEST))]
     code = [_change(trend, step) for trend in trends for step in trend.named]
-    parts.append("\nchanges:\n" if code else "\nno change of any cell's level\n")
+    parts.append("\nchanges:\n" if code else "\nno changes\n")
     parts += [_wrapped(line, width) for line in code]
     other = [_change(trend, step) for trend in trends for step in _not_named(trend)]
     if other:

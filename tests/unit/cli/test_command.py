@@ -15,19 +15,8 @@ from deploybench.cli._subcommands import GROUPS, subcommands
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {
-    *(
-        "bench",
-        "check",
-        "table",
-        "speedup",
-        "costs",
-        "gate",
-        "history",
-        "recommend",
-        "support",
-        "export",
-    ),
-    *("infer", "models", "backends", "doctor"),
+    *("bench", "check", "table", "speedup", "costs", "gate", "recommend", "support", "export"),
+    *("infer", "models", "backends", "doctor", "history"),
 }
 
 

@@ -74,11 +74,12 @@ def test_github_action_benchmark_gets_what_it_takes(storage, capsys):
         f"{MODEL} / {CPP} / times eager",
     ]
     for each in found:
-        assert each.keys() == {"name", "unit", "value", "range", "extra"}
+        assert each.keys() - {"range"} == {"name", "unit", "value", "extra"}
         assert isinstance(each["value"], float)
-        assert each["range"].startswith("± ")
         assert f"commit: {recorded.commit(40)}" in each["extra"]
     assert [each["unit"] for each in found] == ["ms", "ms", "x"]
+    # Of one process, the calls vary, and the ratio is a single figure.
+    assert [each.get("range", "")[:2] for each in found] == ["± ", "± ", ""]
     assert found[1]["value"] == pytest.approx(11, rel=0.05)
 
 
@@ -88,9 +89,10 @@ def test_bencher_gets_nanoseconds(storage, capsys):
     assert found.keys() == {f"{MODEL} / PyTorch", f"{MODEL} / {CPP}"}
     cell = found[f"{MODEL} / {CPP}"]
     assert cell.keys() == {"latency", "ratio-to-eager"}
-    for measure in cell.values():
-        assert measure.keys() == {"value", "lower_value", "upper_value"}
-        assert measure["lower_value"] <= measure["value"] <= measure["upper_value"]
+    latency = cell["latency"]
+    assert latency.keys() == {"value", "lower_value", "upper_value"}
+    assert latency["lower_value"] < latency["value"] < latency["upper_value"]
+    assert cell["ratio-to-eager"].keys() == {"value"}
     assert cell["latency"]["value"] == pytest.approx(11e6, rel=0.05)
     assert cell["ratio-to-eager"]["value"] == pytest.approx(0.55, rel=0.05)
 

@@ -91,7 +91,7 @@ def test_a_change_that_keeps_size_and_time_is_noticed(storage, monkeypatch):
     load(storage)
     (path,) = storage.glob("*/0002_run.json")
     before = path.stat()
-    recorded.save(storage, 2, {"eager": 50, "cpp": 6})
+    path.write_text(path.read_text().replace("[0.018, 0.02, ", "[0.058, 0.05, "))
     assert path.stat().st_size == before.st_size
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert latencies(load(storage))["eager"] == [10, 50, 30]
