@@ -31,7 +31,7 @@ FEWEST = 3
 SEED = 0
 # Figures that are drawn at a time, and at most; so a long series gets fewer permutations.
 BLOCK = 200_000
-MOST_DRAWN = 2_000_000
+MOST_DRAWN = 1_000_000
 # Permutations: of which so many are expected beyond the threshold, and how many are enough to see
 # that a series is far from it.
 BEYOND = 40
@@ -101,9 +101,14 @@ def _scores(part: Floats) -> Floats:
     """Normal scores of the ranks, with mean 0; equal figures have equal scores."""
     _, places, counts = np.unique(part, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
-    quantile = NormalDist().inv_cdf
-    scores = np.array([quantile(rank / (len(part) + 1)) for rank in ranks])[places]
+    scores = _normal_scores(ranks.tobytes(), len(part))[places]
     return scores - scores.mean()
+
+
+@lru_cache(maxsize=256)
+def _normal_scores(ranks: bytes, count: int) -> Floats:
+    quantile = NormalDist().inv_cdf
+    return np.array([quantile(rank / (count + 1)) for rank in np.frombuffer(ranks).tolist()])
 
 
 def _statistics(scores: Floats) -> Floats:
