@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="WHEN",
-        help="only runs since a date, such as 2026-01-31, or since so many days ago: 90d",
+        help="only runs since a date (in UTC), such as 2026-01-31, or since so many days ago: 90d",
     )
     parser.add_argument(
         "--confidence",
@@ -146,9 +145,11 @@ def _since(text: str | None) -> float | None:
         return None
     if days := re.fullmatch(r"(\d{1,6})d", text):
         return time.time() - 86400 * int(days[1])
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError) as error:
+    from ..records.history_update import seconds
+
+    moment = seconds(text)
+    if moment is None:
         raise UsageError(
             f"--since '{text}' is not a time; give a date such as 2026-01-31, or days such as 90d"
-        ) from error
+        )
+    return moment

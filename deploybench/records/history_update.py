@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,47 +35,53 @@ Ratio = Callable[[CaseRecord, CaseRecord], float]
 def update(index: sqlite3.Connection, storage: Path, ratio: Ratio) -> None:
     """Bring the index up to date with the files."""
     known = {
-        path: (stat, digest)
-        for path, *stat, digest in index.execute(
+        path: (state, digest)
+        for path, *state, digest in index.execute(
             "SELECT path, size, mtime_ns, ctime_ns, inode, read_ns, digest FROM files"
         )
     }
     there = dict(_files(storage))
     gone = known.keys() - there.keys()
     index.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in gone])
-    for path, stat in there.items():
+    for path, state in there.items():
         (*before, read_ns), digest = known.get(path, ([None], None))
-        if before == stat and max(stat[1], stat[2]) + TICK_NS < read_ns:
+        if before == state and max(state[1], state[2]) + TICK_NS < read_ns:
             continue
-        _enter(index, storage / os.fsdecode(path), path, stat, digest, ratio)
+        _enter(index, storage / os.fsdecode(path), path, state, digest, ratio)
 
 
 def _files(storage: Path) -> Iterator[tuple[bytes, list[int]]]:
     """The files that may be saved runs, where pytest-benchmark looks for them, with their state."""
     with os.scandir(storage) as entries:
-        folders = []
+        here = list(entries)
+    folders = [entry for entry in here if entry.is_dir()]
+    for prefix, entries in [("", here), *((f"{each.name}/", _within(each)) for each in folders)]:
         for entry in entries:
-            if entry.is_dir():
-                folders.append(entry)
-            elif entry.name.endswith(".json"):
-                yield os.fsencode(entry.name), _state(entry)
-    for folder in folders:
-        with os.scandir(folder.path) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json") and entry.is_file():
-                    yield os.fsencode(f"{folder.name}/{entry.name}"), _state(entry)
+            if entry.name.endswith(".json") and (state := _state(entry)):
+                yield os.fsencode(prefix + entry.name), state
+
+
+def _within(folder: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder.path) as entries:
+        yield from entries
 
 
 def _state(entry: os.DirEntry[str]) -> list[int]:
-    stat = entry.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & (2**63 - 1)]
+    """What changes with the content of a file; empty for what is none, or no longer there."""
+    try:
+        state = entry.stat()
+    except FileNotFoundError:
+        return []
+    if not stat.S_ISREG(state.st_mode):
+        return []
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino & (2**63 - 1)]
 
 
 def _enter(
     index: sqlite3.Connection,
     path: Path,
     key: bytes,
-    stat: Sequence[int],
+    state: Sequence[int],
     known: bytes | None,
     ratio: Ratio,
 ) -> None:
@@ -94,7 +101,7 @@ def _enter(
         index.execute(
             "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, read_ns = ?"
             " WHERE path = ?",
-            [*stat, read_ns, key],
+            [*state, read_ns, key],
         )
         return
     run: RunRecord | None = None
@@ -102,10 +109,10 @@ def _enter(
     if not problem:
         run, about, problem = _parse(content, path)
     index.execute("DELETE FROM files WHERE path = ?", [key])
-    row = [key, *stat, read_ns, digest, run is not None, printable(problem)]
+    row = [key, *state, read_ns, digest, run is not None, printable(problem)]
     index.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     if run is not None:
-        _enter_run(index, key, digest, run, about, stat[1] / 1e9, ratio)
+        _enter_run(index, key, digest, run, about, state[1] / 1e9, ratio)
 
 
 def _parse(content: bytes, path: Path) -> tuple[RunRecord | None, dict[str, Any], str]:
@@ -140,14 +147,14 @@ def _enter_run(
     name = _text(commit.get("id"))
     if name in ("unversioned", "unknown"):
         name = None
-    moment = _seconds(about.get("datetime"))
+    moment = seconds(about.get("datetime"))
     row = (
         key,
         run.identity or digest.hex(),
         modified if moment is None else moment,
         run.version,
         name,
-        _seconds(commit.get("time")) if name else None,
+        seconds(commit.get("time")) if name else None,
         _text(commit.get("branch")) if name else None,
         bool(commit.get("dirty")),
         len(run.cases),
@@ -227,7 +234,7 @@ def _text(given: Any) -> str | None:
     return printable(given) if isinstance(given, str) and given.strip() else None
 
 
-def _seconds(given: Any) -> float | None:
+def seconds(given: Any) -> float | None:
     """A time in ISO 8601 as seconds since 1970; without a zone, it is in UTC."""
     try:
         moment = datetime.fromisoformat(given)

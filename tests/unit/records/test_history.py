@@ -207,7 +207,7 @@ def test_a_run_that_is_there_twice_counts_once(storage):
     (storage / "copy.json").write_bytes(path.read_bytes())
     content = json.loads(path.read_bytes())
     content["benchmarks"].pop()
-    (storage / "begun.json").write_text(json.dumps(content))
+    (storage / "incomplete.json").write_text(json.dumps(content))
     assert latencies(load(storage)) == ALL
 
 
@@ -237,6 +237,8 @@ def test_what_cannot_be_read_is_named_and_left_out(storage):
     (storage / "newer.json").write_text(
         json.dumps({"machine_info": {"deploybench": {"format": 99, "version": "9.0"}}})
     )
+    (storage / "link.json").symlink_to(storage / "nothing")
+    (storage / "folder.json").mkdir()
     (storage / "theirs.json").write_text(json.dumps({"machine_info": {}, "benchmarks": []}))
     found = load(storage)
     assert latencies(found) == ALL
