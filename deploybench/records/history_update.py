@@ -55,8 +55,8 @@ def _files(storage: Path) -> Iterator[tuple[bytes, list[int]]]:
     with os.scandir(storage) as entries:
         here = list(entries)
     folders = [entry for entry in here if entry.is_dir()]
-    for prefix, entries in [("", here), *((f"{each.name}/", _within(each)) for each in folders)]:
-        for entry in entries:
+    for prefix, listed in [("", here), *((f"{each.name}/", _within(each)) for each in folders)]:
+        for entry in listed:
             if entry.name.endswith(".json") and (state := _state(entry)):
                 yield os.fsencode(prefix + entry.name), state
 
