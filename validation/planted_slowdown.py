@@ -140,8 +140,8 @@ def look(folder: Path) -> None:
     found = trends.trends(history.load(folder / ".benchmarks", trends.ratio).cells)
     backend = next(trend for trend in found if trend.cell.backend == "planted")
     ratios = [point.ratio or 1.0 for point in backend.points]
-    middle = len(ratios) // 2
     slow = git(folder, "log", "--format=%H", "--max-count=1", "--", "site/planted_backend.py")
+    middle = [point.run.commit for point in backend.points].index(slow)
     print(f"planted in run {middle + 1}, commit {slow[:12]}, as one block of the model twice")
     for trend in found:
         for step in trend.steps:

@@ -108,7 +108,7 @@ def _change(trend: Trend, step: Step) -> str:
     word = "slower" if step.is_slower else "faster"
     beside = " relative to eager" if step.measure == RATIO else ""
     line = (
-        f"{trend.cell.model}, {trend.title}: {word} by {step.effect}{beside} "
+        f"{trend.cell.model}, {trend.title}, {word}: {step.effect}{beside} "
         f"since {_named(points[step.index].run)}; before it, {_named(points[step.before].run)}"
     )
     if step.earliest < step.latest:

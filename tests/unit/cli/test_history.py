@@ -39,7 +39,7 @@ def test_the_first_slow_commit_is_named_with_its_size(storage, capsys):
     assert [row[-1] for row in rows] == ["-", "slower"]
     assert rows[0][2:5] == ["40", "2026-01-02", "2026-02-10"]
     words = " ".join(out.split())
-    assert f"{MODEL}, {CPP}: slower by +1" in words
+    assert f"{MODEL}, {CPP}, slower: +1" in words
     assert f"relative to eager since commit {recorded.commit(21)[:12]} (run 0021_run" in words
     assert f"before it, commit {recorded.commit(20)[:12]}" in words
     assert max(map(len, out.splitlines())) <= 100
