@@ -164,3 +164,17 @@ def test_long_names_are_folded_into_the_width(tmp_path, capsys):
     header, _, *lines = out.splitlines()[: 2 + 6]
     width = header.index("Backend")
     assert "".join(line[:width].strip() for line in lines) == name
+
+
+def test_a_backend_that_fails_now_is_named(tmp_path, capsys):
+    recorded.save(tmp_path, 1, {"eager": 1, "cpp": 1})
+    path = recorded.save(tmp_path, 2, {"eager": 1})
+    content = json.loads(path.read_text())
+    failed = {"model": MODEL, "column": CPP, "reason": "different class", "kind": "wrong"}
+    content["deploybench"]["failed"] = [failed]
+    path.write_text(json.dumps(content))
+    words = " ".join(printed(capsys, str(tmp_path)).split())
+    named = f"commit {recorded.commit(2)[:12]} (run 0002_run, 2026-01-03)"
+    assert words.endswith(f"{MODEL}, {CPP}: wrong in {named}: different class")
+    recorded.save(tmp_path, 3, {"eager": 1, "cpp": 1})
+    assert "newest run" not in printed(capsys, str(tmp_path))
