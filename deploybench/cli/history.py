@@ -29,10 +29,11 @@ examples:
   {command} --model resnet --backend "cpp or onnx"
   {command} --since 90d --format csv -o history.csv
 
-One row per model and backend. A change is a step that is too large and lasts too long
-for chance. It is looked for in the ratio to eager in the same process, which what the
-machine does to both does not change; where there is no ratio, in the latency. Where the
-machine or the versions changed, the figures before and after are not compared.
+One row per model and backend; `*` marks a disturbed figure. A change is a step that is
+too large and lasts too long for chance. It is looked for in the ratio to eager in the
+same process, which what the machine does to both does not change; where there is no
+ratio, in the latency. Where the machine or the versions changed, the figures before and
+after are not compared.
 
 An index beside the runs makes this quick. It can be removed at any time.
 
@@ -86,6 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"{arguments.confidence} is not a confidence; use for example 0.95")
     storage = store.folder(arguments.storage)
+    _require_no_run(arguments.output, storage)
     recorded = history.load(
         storage, trends.ratio, _wanted(arguments), _since(arguments.since), arguments.rebuild
     )
@@ -104,6 +106,13 @@ def main(arguments: argparse.Namespace) -> None:
         **continuous.FORMATS,
     }
     _runs.write(formats[arguments.format](found), arguments.output)
+
+
+def _require_no_run(output: Path | None, storage: Path) -> None:
+    """Raise UsageError if the output would replace a file that may be a saved run."""
+    may_be = output is not None and output.suffix == ".json" and output.exists()
+    if output is not None and may_be and storage.resolve() in output.resolve().parents:
+        raise UsageError(f"{output} is a file of the saved runs; name another file")
 
 
 def _width() -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from ..analysis.interval import WIDEST, Effect
+from ..analysis.labels import DISTURBED
 from ..analysis.trends import LATENCY, RATIO, Break, Step, Trend
 from ..records.history import Point, Run
 
@@ -54,13 +55,14 @@ def _row(trend: Trend) -> tuple[str, ...]:
     slower = sum(step.is_slower for step in named)
     counts = [(slower, "slower"), (len(named) - slower, "faster")]
     times = [point.run.time for point in trend.points]
+    mark = DISTURBED if any(point.disturbed for point in latest) else ""
     return (
         trend.cell.model,
         trend.title,
         str(len(trend.points)),
         _day(min(times)),
         _day(max(times)),
-        f"{median(point.latency_ms for point in latest):.2f}",
+        f"{median(point.latency_ms for point in latest):.2f}{mark}",
         f"{median(ratios):.3f}" if ratios else "-",
         ", ".join(f"{count} {word}" for count, word in counts if count) or "-",
     )

@@ -137,6 +137,16 @@ def test_what_cannot_be_used_is_one_line(storage, capsys, words, message):
     assert len(error.splitlines()) == 1
 
 
+def test_a_saved_run_is_never_written_over(tmp_path, capsys):
+    path = recorded.save(tmp_path, 1, {"eager": 1})
+    before = path.read_bytes()
+    words = ["history", f"--storage={tmp_path}", "--format=json"]
+    assert cli.main([*words, f"--output={path}"]) == 2
+    assert "is a file of the saved runs; name another file" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert cli.main([*words, f"--output={tmp_path / 'out.json'}"]) == 0
+
+
 def test_a_damaged_run_is_named_and_left_out(tmp_path, capsys):
     recorded.save(tmp_path, 1, {"eager": 1})
     (tmp_path / "broken.json").write_text("{")
