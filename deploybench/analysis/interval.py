@@ -64,19 +64,19 @@ def runs_to_settle(effect: Effect, limit: float, confidence: float) -> int:
     beyond = abs(effect.estimate) > limit
     enough = abs(effect.estimate) if beyond else limit - abs(effect.estimate)
     import numpy as np
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     # All at once: computing one quantile at a time would take longer than everything else.
     runs = np.arange(min(effect.runs) + 1, MOST_RUNS + 1)
-    widths = t.ppf((1 + confidence) / 2, 2 * (runs - 1)) * effect.deviation * np.sqrt(2 / runs)
+    widths = stdtrit(2 * (runs - 1), (1 + confidence) / 2) * effect.deviation * np.sqrt(2 / runs)
     sufficient = runs[widths < enough]
     return int(sufficient[0]) if len(sufficient) else MOST_RUNS + 1
 
 
 def _half_width(variances: Sequence[float], runs: Sequence[int], confidence: float) -> float:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     errors = [spread / count for spread, count in zip(variances, runs, strict=True)]
     squares = [error**2 / (count - 1) for error, count in zip(errors, runs, strict=True)]
     freedom = sum(errors) ** 2 / sum(squares)
-    return float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(sum(errors))
+    return float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(sum(errors))

@@ -58,15 +58,21 @@ def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:
     have it. Raises FileError for a name without a match, and UsageError for a storage that is not a
     folder.
     """
-    folder = storage.removeprefix("file://")
-    if "://" in folder:
-        raise UsageError(f"storage '{storage}' is not a folder; give a folder, or file://FOLDER")
+    there = folder(storage)
     # By their real paths, so that a run given twice in two ways is not counted as two processes.
     found: dict[Path, Path] = {}
     for name in names:
-        for path in _find(name, Path(folder)):
+        for path in _find(name, there):
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def folder(storage: str) -> Path:
+    """The folder that --storage means. Raises UsageError for another place, such as a server."""
+    path = storage.removeprefix("file://")
+    if "://" in path:
+        raise UsageError(f"storage '{storage}' is not a folder; give a folder, or file://FOLDER")
+    return Path(path)
 
 
 def _find(name: str, folder: Path) -> list[Path]:
