@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import BackendUnavailable
-from .build import build_target, ensure_runner
+from . import build
 from .tools import package_folder
 
 TARGET = "torchvision_operators"
@@ -19,7 +19,7 @@ def ensure_operators() -> None:
     linked = next((path for path in sorted(folder.glob("_C*.so"))), None)
     if linked is None:
         raise BackendUnavailable(f"{folder} has no library of operators: install it from a wheel")
-    library = ensure_runner().with_name(LIBRARY)
+    library = build.ensure_runner().with_name(LIBRARY)
     # All that it contains is the path of the other one.
     if not (library.exists() and f"{linked}\0".encode() in library.read_bytes()):
-        build_target(TARGET, TORCHVISION_LIBRARY=linked)
+        build.build_target(TARGET, TORCHVISION_LIBRARY=linked)

@@ -48,7 +48,9 @@ class Workbench:
                 plan.keep.mkdir(parents=True, exist_ok=True)
             self._temporary = TemporaryFolder()
         except OSError as error:
-            raise FileError(f"no folder for exported files: {error}; make room for one") from error
+            raise FileError(
+                f"'{error.filename}': {error.strerror}; no folder for exported files can be made"
+            ) from error
         self._backends: dict[str, Backend] = {}
         self._unusable: dict[str, DeploybenchError] = {}
         self.not_released: list[str] = []

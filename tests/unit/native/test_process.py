@@ -333,14 +333,17 @@ def test_bench_prints_a_log_that_merges(run_program, tmp_path):
         (["bench", "{model}", "--device", "gpu"], 1, "unknown device 'gpu'"),
         (["infer", "{model}", "{short}"], 1, "bytes, which is not a square image"),
         (["infer", "{model}", "{folder}/none.dat"], 1, "none.dat: cannot be read"),
-        (["infer", "{model}", "{image}", "--labels", "{short}"], 1, "labels, but the model has 12"),
+        (["infer", "{model}", "{image}", "--labels", "{few}"], 1, "labels, but the model has 12"),
+        (["infer", "{model}", "{image}", "--labels", "{short}"], 1, "has control characters"),
     ],
 )
 def test_bad_arguments_end_in_one_line(run_program, image, tmp_path, arguments, code, words):
     model = save(Chooses(), tmp_path / "chooses.ts")
     short = tmp_path / "short.ts"
     short.write_bytes(model.read_bytes()[:333])
-    places = {"model": model, "image": image, "short": short, "folder": tmp_path}
+    few = tmp_path / "few.txt"
+    few.write_text("one\ntwo\n")
+    places = {"model": model, "image": image, "short": short, "few": few, "folder": tmp_path}
     ran = run_program(*(argument.format(**places) for argument in arguments))
     assert ran.returncode == code
     assert words in ran.stderr

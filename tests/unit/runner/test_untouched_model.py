@@ -12,6 +12,7 @@ from deploybench import Model, backends, settings
 from deploybench.backends.base import Backend
 from deploybench.backends.session import InProcessSession
 from deploybench.errors import BackendFailed, BackendUnavailable
+from deploybench.formats import torchscript
 from deploybench.machine.interference import Watch
 from deploybench.models.weights import RANDOM
 from deploybench.runner.prepared_model import Plan
@@ -69,13 +70,13 @@ def compare(bench, names):
 def test_an_export_that_scales_the_model_is_never_right_in_any_order(
     bench, monkeypatch, order, factor
 ):
-    save = torch.jit.save
+    save = torchscript._save
 
     def scale_and_save(program, path):
         scale_head(program, factor)
         save(program, path)
 
-    monkeypatch.setattr(torch.jit, "save", scale_and_save)
+    monkeypatch.setattr(torchscript, "_save", scale_and_save)
     for name, outcome in compare(bench, order).items():
         if name == "eager":
             assert outcome.failure is None
