@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,13 @@ from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
 from ..files import replacing
+
+
+def json_path(given: Any) -> Path | None:
+    """The file of --benchmark-json; versions before 5.3 of pytest-benchmark open it at once."""
+    if not given:
+        return None
+    return Path(given if isinstance(given, str | os.PathLike) else given.name)
 
 
 class WholeFile(type(Path())):  # type: ignore[misc] # the class of this system's paths
@@ -41,7 +49,8 @@ class Written:
 
     def _save_json(self, content: object) -> None:
         """What pytest-benchmark does for --benchmark-json."""
-        path, log = Path(self._benchmarks.json), self._benchmarks.logger
+        path, log = json_path(self._benchmarks.json), self._benchmarks.logger
+        assert path is not None
         text = safe_dumps(content, ensure_ascii=True, indent=4).encode()
         if path.exists() and not path.is_file():
             path.write_bytes(text)  # such as /dev/stdout, which cannot be replaced or read back

@@ -102,8 +102,8 @@ def test_the_library_is_linked_once_and_again_for_another_torchvision(monkeypatc
         linked.append(TORCHVISION_LIBRARY)
         (tmp_path / operators.LIBRARY).write_bytes(b"ELF" + str(linked[-1]).encode() + b"\0")
 
-    monkeypatch.setattr(operators, "ensure_runner", lambda: tmp_path / "model_runner")
-    monkeypatch.setattr(operators, "build_target", link)
+    monkeypatch.setattr(native_build, "ensure_runner", lambda: tmp_path / "model_runner")
+    monkeypatch.setattr(native_build, "build_target", link)
     for name in ("_C.so", "_C.so", "_C_stable.so"):
         for old in tmp_path.glob("_C*"):
             old.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
@@ -110,6 +111,12 @@ def test_of_an_animation_or_of_pages_the_first_is_taken_and_said(opened, name):
 
 @pytest.mark.parametrize("mode", ["1", "YCbCr", "CMYK"])
 def test_other_modes_become_rgb(opened, mode):
+    file = io.BytesIO()
+    PICTURE.convert(mode).save(file, "tiff")
+    try:
+        Image.open(file).load()
+    except OSError:
+        pytest.skip("this version of Pillow does not read the file that it wrote")
     found, said = opened(PICTURE.convert(mode), "other.tif")
     assert np.abs(found.astype(int) - np.asarray(PICTURE.convert(mode).convert("RGB"))).max() <= 4
     assert bool(said) == (mode == "CMYK")

@@ -74,7 +74,9 @@ def test_a_profile_goes_on_behind_what_was_timed_and_lacks_it(nothing_in_force, 
     found = profiler.Profile()
     found.runcall(both)
     names = {name for _, _, name in pstats.Stats(found).stats}
-    assert {"both", "after"} <= names
+    # From Python 3.12 on, the profiler in C forgets what was under way when it was paused.
+    lost = {"both"} if profiler is cProfile and sys.version_info >= (3, 12) else set()
+    assert {"both", "after"} - lost <= names
     assert "timed" not in names
 
 

@@ -36,7 +36,7 @@ def test_generate_ts_writes_files_that_load_and_answer(tmp_path):
     assert path.name == f"{MODEL}.ts"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logits = torch.jit.load(str(path))(images.batch(224, 2))
+        logits = torch.jit.load(str(path), map_location="cpu")(images.batch(224, 2))
     assert logits.shape == (2, 1000)
     assert not torch.equal(logits[0], logits[1])
 
