@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from . import checkpoint
 from .pooling import by_batch_size, distinguished
 from .reading import read
 from .record import RunRecord
+
+LATEST = "latest"
 
 
 def load(names: Iterable[str], storage: str = ".benchmarks") -> list[RunRecord]:
@@ -55,7 +58,8 @@ def find(names: Iterable[str], storage: str = ".benchmarks") -> list[Path]:
 
     pytest-benchmark itself looks up numbers, globs and PLATFORM/GLOB, as its `compare` does, over
     all platforms. A name given to --benchmark-save, or a glob over such names, means all runs that
-    have it. Raises FileError for a name without a match, and UsageError for a storage that is not a
+    have it. If none has it, `latest` and -1 mean the run saved last, -2 the one before, and so on.
+    Raises FileError for a name without a match, and UsageError for a storage that is not a
     folder.
     """
     there = folder(storage)
@@ -95,10 +99,22 @@ def _find(name: str, folder: Path) -> list[Path]:
             for path in stored
             if fnmatchcase(path.stem.partition("_")[2], name)
         ]
+        matches = matches or _by_age(stored, name)
         if matches and name:  # an empty name, such as an unset variable, would match all runs
             return matches
     there = ", ".join(dict.fromkeys(path.stem for path in stored)) or "none"
     raise FileError(f"'{name}' is neither a file nor a run in {folder}; the runs there: {there}")
+
+
+def _by_age(stored: Sequence[Path], name: str) -> list[Path]:
+    """The run that `latest`, -1, -2 and so on mean: the last one, the one before it.
+
+    By the time when its file was written, since the numbers begin again on each platform.
+    """
+    back = 1 if name == LATEST else int(name[1:]) if re.fullmatch(r"-[0-9]{1,4}", name) else 0
+    if not 0 < back <= len(stored):
+        return []
+    return [sorted(stored, key=lambda path: (path.stat().st_mtime_ns, path.name))[-back]]
 
 
 def _query(storage: Any, name: str) -> list[Path]:
