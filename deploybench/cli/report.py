@@ -13,14 +13,17 @@ NAME = "report"
 SUMMARY = "Show saved runs on one page: what to ship, plots, costs and the machine."
 GROUP = READ
 EXAMPLE = "run1 run2 -o report.html"
-FORMATS = ("html",)
+FORMATS = ("html", "markdown")
 EPILOG = """\
 examples:
   {command} run1 run2 -o report.html
   {command} change-* --baseline main-* -o report.html
 
+  {command} change-* --baseline main-* --format markdown
+
 The page is one file, which needs no network. It opens in any browser, and can be printed
-or sent by mail. With --baseline it also shows the verdicts of the gate.
+or sent by mail. With --baseline it also shows the verdicts of the gate. Markdown is a summary of
+at most 60,000 bytes, for a pull request.
 
 exit codes:
   0 done, whatever the verdicts are
@@ -49,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Write the page."""
     from ..analysis import overview
-    from ..report import page
+    from ..report import page, summary
 
     runs, baseline = store.load_sides((arguments.run, arguments.baseline), arguments.storage)
     store.require_other(arguments.output, (*runs, *baseline))
-    render = {"html": page.render}[arguments.format]
+    render = {"html": page.render, "markdown": summary.render}[arguments.format]
     _runs.write(render(overview.of(runs, baseline)), arguments.output)

@@ -15,29 +15,31 @@ def gate_report(report: Report, everything: bool = False) -> str:
     """The counts, then a table of the cells that are not the same, or of all cells."""
     cells = shown(report, everything)
     lines = [f"**{counts(report)}**", ""]
-    lines += [f"Not comparable, since these differ: {_code(each)}\n" for each in report.differences]
+    lines += [f"Not comparable, since these differ: {code(each)}\n" for each in report.differences]
     if cells:
-        lines += [_line(HEADER), _line(["---"] * len(HEADER))]
-        lines += [_line(_escaped(cell)) for cell in cells]
+        lines += [line(HEADER), line(["---"] * len(HEADER))]
+        lines += [line(_escaped(cell)) for cell in cells]
     return "\n".join(lines) + "\n"
 
 
-def _line(fields: Iterable[str]) -> str:
+def line(fields: Iterable[str]) -> str:
+    """One row of a table."""
     return f"| {' | '.join(fields)} |"
 
 
 def _escaped(cell: Cell) -> list[str]:
     """The fields of a cell; text from a run is shown as it is, whatever is in it."""
     model, column, baseline, candidate, effect, verdict, note = row(cell)
-    return [_text(model), _text(column), baseline, candidate, effect, verdict, _text(note)]
+    return [text(model), text(column), baseline, candidate, effect, verdict, text(note)]
 
 
-def _text(given: str) -> str:
+def text(given: str) -> str:
+    """`given` as it is, whatever is in it."""
     # No underscores: within a word they mean nothing, and names are full of them.
     return re.sub(r"([\\`|\[*~])", r"\\\1", html.escape(printable(given), quote=False))
 
 
-def _code(given: str) -> str:
+def code(given: str) -> str:
     """`given` between more backticks than it has in a row."""
     given = printable(given)
     fence = "`" * (1 + max(map(len, re.findall("`+", given)), default=0))

@@ -1,0 +1,123 @@
+"""All results as one short text in Markdown, for a pull request or the summary of a CI job.
+
+GitHub takes comments of up to 65,536 characters. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..analysis.cells import TIMED, Cell
+from ..analysis.labels import DISTURBED
+from ..analysis.overview import Overview
+from ..analysis.regression import INCONCLUSIVE, NOT_COMPARABLE, SAME, VERDICTS, Report
+from . import numbers, sentences
+from .markdown import code, line, text
+from .rows import HEADER, counts, row
+
+LIMIT = 60_000
+"""The most bytes of a summary, so that others can add a heading or a link to it."""
+SHARE_OF_CHANGED = 0.7
+"""How much of the limit the cells that changed may take, so that some of the rest is always there.
+"""
+CONSTANT = (SAME, INCONCLUSIVE, NOT_COMPARABLE)
+"""The verdicts of cells of which no change is known."""
+
+Rows = Sequence[Sequence[str]]
+
+
+def render(overview: Overview) -> str:
+    """The verdicts, the cells that changed and what to ship; then, folded, all other cells."""
+    parts = []
+    if overview.gate is not None:
+        parts.append(_verdicts(overview.gate))
+    parts += [_answer(overview), _troubles(overview)]
+    if overview.gate is not None:
+        changed = [cell for cell in _by_verdict(overview.gate) if cell.verdict not in CONSTANT]
+        rest = [cell for cell in _by_verdict(overview.gate) if cell.verdict in CONSTANT]
+        room = int(SHARE_OF_CHANGED * LIMIT) - _size(parts)
+        parts.insert(1, _table(HEADER, [_texts(row(cell)) for cell in changed], room))
+        parts.append(
+            _folded("All other cells", HEADER, [_texts(row(cell)) for cell in rest], parts)
+        )
+    title = "Median latency in milliseconds"
+    parts.append(_folded(title, *_latencies(overview), parts))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _verdicts(report: Report) -> str:
+    lines = [f"**{counts(report)}**"]
+    lines += [f"Not comparable, since these differ: {code(each)}" for each in report.differences]
+    return "\n\n".join(lines)
+
+
+def _by_verdict(report: Report) -> list:
+    return sorted(report.cells, key=lambda cell: VERDICTS.index(cell.verdict))
+
+
+def _answer(overview: Overview) -> str:
+    found = []
+    for answer in overview.answers:
+        headline = sentences.headline(answer)
+        ship = f"**Ship {text(headline.backend)}.** " if headline.backend else ""
+        label = f"{text(answer.label.strip())}: " if answer.label else ""
+        found.append(f"{label}{ship}{text(headline.words)}")
+    return "\n\n".join([*found, text(sentences.checked(overview))])
+
+
+def _troubles(overview: Overview) -> str:
+    found = sentences.troubles(overview)
+    lines = [
+        f"- {each.kind}: {text(sentences.through(overview, each))}: "
+        f"{text(sentences.several(each.models))}. {text(each.reason)}"
+        for each in found[: sentences.MOST_NAMES]
+    ]
+    more = len(found) - len(lines)
+    return "\n".join([*lines, *([f"- and {more} more reasons"] if more > 0 else [])])
+
+
+def _latencies(overview: Overview) -> tuple[list[str], Rows]:
+    header = ["Model", *(text(column.title) for column in overview.columns)]
+    rows = [
+        [text(model), *(_latency(cell) for cell in overview.row(model))]
+        for model in overview.models
+    ]
+    return header, rows
+
+
+def _latency(cell: Cell) -> str:
+    if cell.state != TIMED:
+        return cell.state if cell.failures else "-"
+    mark = f"\\{DISTURBED}" if cell.disturbed else ""
+    return f"{numbers.significant(cell.latency_ms)}{mark}"
+
+
+def _folded(title: str, header: Sequence[str], rows: Rows, before: Sequence[str]) -> str:
+    """A table that a click unfolds, as long as there is room behind `before`."""
+    if not rows:
+        return ""
+    table = _table(header, rows, LIMIT - _size(before) - 200)
+    return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
+
+
+def _table(header: Sequence[str], rows: Rows, room: int) -> str:
+    """The table, and how many rows are left out because they need more than `room` bytes."""
+    if not rows:
+        return ""
+    lines = [line(header), line(["---"] * len(header))]
+    shown = 0
+    while shown < len(rows) and _size([*lines, line(rows[shown])]) <= room:
+        lines.append(line(rows[shown]))
+        shown += 1
+    left_out = len(rows) - shown
+    if left_out:
+        lines += ["", f"{left_out} more rows are only in the page and the runs."]
+    return "\n".join(lines if shown else lines[-1:])
+
+
+def _texts(fields: Iterable[str]) -> list[str]:
+    return [text(field) for field in fields]
+
+
+def _size(parts: Iterable[str]) -> int:
+    return sum(len(part.encode()) + 2 for part in parts)
