@@ -73,7 +73,7 @@ class ByPosition(Tiny):
 class ByMates(Tiny):
     def forward(self, x: Tensor) -> Tensor:
         logits = super().forward(x)
-        return logits - 0.1 * logits.mean(dim=0)
+        return logits - 0.5 * logits.mean(dim=0)  # a GPU may round by a tenth
 
 
 class ChangesInput(Tiny):
