@@ -23,6 +23,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(reader):
         (2, "", "one line\nand another\n"),
         (0, "a\x1b[31m\n", ""),
     ],
+    ids=["a bug", "a trace", "a warning", "two lines", "an escape code"],
 )
 def test_the_fuzz_finds_what_it_looks_for(code, out, err):
     assert fuzz_verdicts.of_ending(code, out, err)
