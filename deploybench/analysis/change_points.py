@@ -84,7 +84,7 @@ def _split(
         return []
     share = false_alarms * len(part) / total
     scores = _scores(part)
-    index = _best_split(part)
+    index = int(_best_splits(part))
     largest = float(_statistics(scores).max()) * math.sqrt(_independent_share(part, index))
     p_value = _p_value(scores, largest, share)
     if p_value > share:
@@ -121,12 +121,13 @@ def _statistics(scores: Floats) -> Floats:
     return np.abs(sums, out=sums) / np.sqrt(variance)
 
 
-def _best_split(part: Floats) -> int:
-    """The split that leaves the least sum of squares."""
-    centred = part - part.mean()
-    sums = np.cumsum(centred)[FEWEST - 1 : len(part) - FEWEST]
-    before = np.arange(FEWEST, len(part) - FEWEST + 1)
-    return FEWEST + int(np.argmax(sums**2 / (before * (len(part) - before))))
+def _best_splits(figures: Floats) -> npt.NDArray[np.intp]:
+    """The split that leaves the least sum of squares, along the last axis."""
+    count = figures.shape[-1]
+    sums = np.cumsum(figures - figures.mean(axis=-1, keepdims=True), axis=-1)
+    sums = sums[..., FEWEST - 1 : count - FEWEST]
+    before = np.arange(FEWEST, count - FEWEST + 1)
+    return FEWEST + np.argmax(sums**2 / (before * (count - before)), axis=-1)
 
 
 def _independent_share(part: Floats, index: int) -> float:
@@ -186,11 +187,7 @@ def _where(part: Floats, index: int, confidence: float) -> tuple[int, int]:
     sides = part[left_out:index], part[index : index + NEAREST]
     random = np.random.default_rng(SEED)
     drawn = np.concatenate([random.choice(side, (REDRAWN, len(side))) for side in sides], axis=1)
-    count = drawn.shape[1]
-    sums = np.cumsum(drawn - drawn.mean(axis=1, keepdims=True), axis=1)
-    before = np.arange(FEWEST, count - FEWEST + 1)
-    sums = sums[:, FEWEST - 1 : count - FEWEST]
-    places = FEWEST + np.argmax(sums**2 / (before * (count - before)), axis=1)
+    places = _best_splits(drawn)
     tail = (1 - confidence) / 2
     low, high = np.quantile(places, [tail, 1 - tail], method="nearest")
     return min(left_out + int(low), index), max(left_out + int(high), index)
