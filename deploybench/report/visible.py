@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import printable
+
 
 def visible(text: str) -> str:
     """The text in one line; characters that cannot be seen, or turn the text around, as escapes."""
-    joined = " ".join(text.split())
-    if joined.isprintable():
-        return joined
-    return "".join(each if each.isprintable() else _escape(each) for each in joined)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    return printable(" ".join(text.split()))
