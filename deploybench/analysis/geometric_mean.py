@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 
 from ..records.record import CaseRecord
+from .interval import quantile
 from .paired_ratios import beside, round_figures
 from .speedup import Speedup
 
@@ -62,9 +63,7 @@ def _by_models(
 def _with_interval(
     middle: float, error: float, freedom: float, units: int, confidence: float, disturbed: bool
 ) -> Speedup:
-    from scipy.stats import t
-
-    half = float(t.ppf((1 + confidence) / 2, freedom)) * error
+    half = float(quantile(freedom, confidence)) * error
     return Speedup(
         math.exp(middle), math.exp(middle - half), math.exp(middle + half), units, disturbed
     )

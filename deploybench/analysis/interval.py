@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
+from typing import Any
 
 # Two processes may agree to the last digit by chance; no cell is known more precisely than this.
 LEAST_DEVIATION = 0.001
@@ -64,19 +65,26 @@ def runs_to_settle(effect: Effect, limit: float, confidence: float) -> int:
     beyond = abs(effect.estimate) > limit
     enough = abs(effect.estimate) if beyond else limit - abs(effect.estimate)
     import numpy as np
-    from scipy.special import stdtrit
 
     # All at once: computing one quantile at a time would take longer than everything else.
     runs = np.arange(min(effect.runs) + 1, MOST_RUNS + 1)
-    widths = stdtrit(2 * (runs - 1), (1 + confidence) / 2) * effect.deviation * np.sqrt(2 / runs)
+    widths = quantile(2 * (runs - 1), confidence) * effect.deviation * np.sqrt(2 / runs)
     sufficient = runs[widths < enough]
     return int(sufficient[0]) if len(sufficient) else MOST_RUNS + 1
 
 
-def _half_width(variances: Sequence[float], runs: Sequence[int], confidence: float) -> float:
+def quantile(freedom: Any, confidence: float) -> Any:
+    """The half width, in standard errors, of Student's interval with that many degrees of freedom.
+
+    freedom: a number or an array. scipy.special is imported in a fraction of scipy.stats' time.
+    """
     from scipy.special import stdtrit
 
+    return stdtrit(freedom, (1 + confidence) / 2)
+
+
+def _half_width(variances: Sequence[float], runs: Sequence[int], confidence: float) -> float:
     errors = [spread / count for spread, count in zip(variances, runs, strict=True)]
     squares = [error**2 / (count - 1) for error, count in zip(errors, runs, strict=True)]
     freedom = sum(errors) ** 2 / sum(squares)
-    return float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(sum(errors))
+    return float(quantile(freedom, confidence)) * math.sqrt(sum(errors))

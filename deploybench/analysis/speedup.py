@@ -22,6 +22,7 @@ from statistics import fmean, geometric_mean, median, stdev
 from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from ..settings import BASELINE
+from .interval import quantile
 from .labels import DISTURBED, labels, place
 from .paired_ratios import beside, round_figures
 
@@ -172,9 +173,7 @@ def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) 
         middle = median(units)
     if len(units) < 2:
         return Speedup(math.exp(middle), None, None, len(units), *marks)
-    from scipy.stats import t
-
-    quantile = float(t.ppf((1 + confidence) / 2, len(units) - 1))
-    half = widening * quantile * stdev(units) / math.sqrt(len(units))
+    errors = float(quantile(len(units) - 1, confidence))
+    half = widening * errors * stdev(units) / math.sqrt(len(units))
     low, high = math.exp(max(middle - half, -LARGEST)), math.exp(min(middle + half, LARGEST))
     return Speedup(math.exp(middle), low, high, len(units), *marks)
