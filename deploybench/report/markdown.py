@@ -14,12 +14,18 @@ from .rows import HEADER, counts, row, shown
 def gate_report(report: Report, everything: bool = False) -> str:
     """The counts, then a table of the cells that are not the same, or of all cells."""
     cells = shown(report, everything)
-    lines = [f"**{counts(report)}**", ""]
-    lines += [f"Not comparable, since these differ: {code(each)}\n" for each in report.differences]
+    paragraphs = [f"{each}\n" for each in heading(report)]
+    table = []
     if cells:
-        lines += [line(HEADER), line(["---"] * len(HEADER))]
-        lines += [line(_escaped(cell)) for cell in cells]
-    return "\n".join(lines) + "\n"
+        table = [line(HEADER), line(["---"] * len(HEADER))]
+        table += [line(escaped_row(cell)) for cell in cells]
+    return "\n".join([*paragraphs, *table]) + "\n"
+
+
+def heading(report: Report) -> list[str]:
+    """The counts, and how the conditions of the two sides differ, a paragraph each."""
+    differing = [f"Not comparable, since these differ: {code(each)}" for each in report.differences]
+    return [f"**{counts(report)}**", *differing]
 
 
 def line(fields: Iterable[str]) -> str:
@@ -27,7 +33,7 @@ def line(fields: Iterable[str]) -> str:
     return f"| {' | '.join(fields)} |"
 
 
-def _escaped(cell: Cell) -> list[str]:
+def escaped_row(cell: Cell) -> list[str]:
     """The fields of a cell; text from a run is shown as it is, whatever is in it."""
     model, column, baseline, candidate, effect, verdict, note = row(cell)
     return [text(model), text(column), baseline, candidate, effect, verdict, text(note)]

@@ -10,16 +10,15 @@ from collections.abc import Iterable, Sequence
 from ..analysis.cells import TIMED, Cell
 from ..analysis.labels import DISTURBED
 from ..analysis.overview import Overview
-from ..analysis.regression import INCONCLUSIVE, NOT_COMPARABLE, SAME, VERDICTS, Report
+from ..analysis.regression import INCONCLUSIVE, NOT_COMPARABLE, SAME, VERDICTS
 from . import numbers, sentences
-from .markdown import code, line, text
-from .rows import HEADER, counts, row
+from .markdown import escaped_row, heading, line, text
+from .rows import HEADER
 
 LIMIT = 60_000
 """The most bytes of a summary, so that others can add a heading or a link to it."""
 SHARE_OF_CHANGED = 0.7
-"""How much of the limit the cells that changed may take, so that some of the rest is always there.
-"""
+"""The most that the cells that changed may take of it, so that there is room for others."""
 CONSTANT = (SAME, INCONCLUSIVE, NOT_COMPARABLE)
 """The verdicts of cells of which no change is known."""
 
@@ -28,31 +27,18 @@ Rows = Sequence[Sequence[str]]
 
 def render(overview: Overview) -> str:
     """The verdicts, the cells that changed and what to ship; then, folded, all other cells."""
-    parts = []
+    parts = [_answer(overview), _troubles(overview)]
     if overview.gate is not None:
-        parts.append(_verdicts(overview.gate))
-    parts += [_answer(overview), _troubles(overview)]
-    if overview.gate is not None:
-        changed = [cell for cell in _by_verdict(overview.gate) if cell.verdict not in CONSTANT]
-        rest = [cell for cell in _by_verdict(overview.gate) if cell.verdict in CONSTANT]
-        room = int(SHARE_OF_CHANGED * LIMIT) - _size(parts)
-        parts.insert(1, _table(HEADER, [_texts(row(cell)) for cell in changed], room))
-        parts.append(
-            _folded("All other cells", HEADER, [_texts(row(cell)) for cell in rest], parts)
-        )
+        verdicts = heading(overview.gate)
+        cells = sorted(overview.gate.cells, key=lambda cell: VERDICTS.index(cell.verdict))
+        changed = [escaped_row(cell) for cell in cells if cell.verdict not in CONSTANT]
+        others = [escaped_row(cell) for cell in cells if cell.verdict in CONSTANT]
+        room = int(SHARE_OF_CHANGED * LIMIT) - _size([*verdicts, *parts])
+        parts = [*verdicts, _table(HEADER, changed, room), *parts]
+        parts.append(_folded("All other cells", HEADER, others, parts))
     title = "Median latency in milliseconds"
     parts.append(_folded(title, *_latencies(overview), parts))
     return "\n\n".join(filter(None, parts)) + "\n"
-
-
-def _verdicts(report: Report) -> str:
-    lines = [f"**{counts(report)}**"]
-    lines += [f"Not comparable, since these differ: {code(each)}" for each in report.differences]
-    return "\n\n".join(lines)
-
-
-def _by_verdict(report: Report) -> list:
-    return sorted(report.cells, key=lambda cell: VERDICTS.index(cell.verdict))
 
 
 def _answer(overview: Overview) -> str:
@@ -113,10 +99,6 @@ def _table(header: Sequence[str], rows: Rows, room: int) -> str:
     if left_out:
         lines += ["", f"{left_out} more rows are only in the page and the runs."]
     return "\n".join(lines if shown else lines[-1:])
-
-
-def _texts(fields: Iterable[str]) -> list[str]:
-    return [text(field) for field in fields]
 
 
 def _size(parts: Iterable[str]) -> int:
