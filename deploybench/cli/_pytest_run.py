@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import time
 from collections.abc import Sequence
 from itertools import takewhile
@@ -107,10 +106,4 @@ def run(file: Path, words: Sequence[str]) -> tuple[int, Path | None]:
 
     saved = Saved()
     given = [*ALONE, f"--rootdir={Path.cwd()}", *DEFAULTS, *words, str(file)]
-    # pytest would take the exception of run_command for a failure of one test.
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        code = int(pytest.main(given, plugins=[saved]))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return code, saved.path()
+    return int(pytest.main(given, plugins=[saved])), saved.path()
