@@ -116,6 +116,7 @@ def checkout(tmp_path_factory) -> Checkout:
     module = torchvision_zoo.build("resnet18")
     weights.apply(module, torchvision_zoo.model("resnet18"), weights.parse("random"), seed=7)
     torch.save(module.state_dict(), folder / "my_weights" / "resnet18.pth")
+    torch.save({"model_ema": module.state_dict()}, folder / "checkpoint.pth")
     return Checkout(folder)
 
 
