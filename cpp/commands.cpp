@@ -21,7 +21,8 @@ constexpr int64_t kMostShown = 5;
 constexpr int64_t kFewestForNote = 10;  // of few classes, an unsure model says about the same
 constexpr double kSumTolerance = 1e-3;  // of a sum of 1 after rounding to half precision
 
-// Whether a label could move the cursor or colour the terminal; a tab is text.
+// Whether a label could move the cursor, colour the terminal or turn the order of letters; a tab is
+// text.
 bool has_control_codes(const std::string& label) {
   for (size_t index = 0; index < label.size(); ++index) {
     const auto byte = static_cast<unsigned char>(label[index]);
@@ -29,6 +30,11 @@ bool has_control_codes(const std::string& label) {
     // U+0080 to U+009F in UTF-8.
     if (byte == 0xc2 && index + 1 < label.size() &&
         static_cast<unsigned char>(label[index + 1]) < 0xa0)
+      return true;
+    // U+202A to U+202E, and U+2066 to U+2069.
+    const std::string mark = label.substr(index, 3);
+    if (("\xe2\x80\xaa" <= mark && mark <= "\xe2\x80\xae") ||
+        ("\xe2\x81\xa6" <= mark && mark <= "\xe2\x81\xa9"))
       return true;
   }
   return false;

@@ -24,7 +24,7 @@ def of_ending(code: int | None, out: str, err: str) -> str:
         return f"on the terminal: {err.strip()[:300]}"
     if code == 2 and (out or len(err.splitlines()) != 1):
         return f"not refused in one line: {err.strip()[:300]!r}"
-    if not all(each.isprintable() or each == "\n" for each in out + err):
+    if not all(each.isprintable() or each in "\n\t" for each in out + err):
         return f"unprintable: {(out + err)[:300]!r}"
     return ""
 

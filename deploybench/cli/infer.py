@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import backends, options
-from ..errors import UsageError
+from ..errors import UsageError, printable
 from ..models import Model, labels, torchvision_zoo, weights, zoos
 from ..nested import flatten
 from ..settings import BASELINE
@@ -96,7 +96,9 @@ def main(arguments: argparse.Namespace) -> None:
         print(FLAT, file=sys.stderr)
     titles = _labels(model, len(probabilities))
     for value, index in zip(*probabilities.topk(min(5, len(titles))), strict=True):
-        print(f"{titles[index]} {100 * value:.2f}%")
+        # A tab is text; what else a terminal does not print is shown by its number.
+        title = "\t".join(printable(part) for part in str(titles[index]).split("\t"))
+        print(f"{title} {100 * value:.2f}%")
 
 
 def _probabilities(output: object, model: Model) -> Tensor:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ..errors import FileError, UsageError
 
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that change the order in which a terminal shows the letters after them."""
+
 
 def read(given: str) -> tuple[str, ...]:
     """The lines of a file of labels, whatever its line ends, with or without a byte order mark.
@@ -36,8 +39,12 @@ def require(labels: Sequence[str], what: str) -> None:
     for number, label in enumerate(labels, start=1):
         if not str(label).strip():
             raise FileError(f"line {number} of {what} is empty; write one label in each line")
-        if any(unicodedata.category(each) == "Cc" and each != "\t" for each in str(label)):
+        if any(_controls(each) for each in str(label)):
             raise FileError(f"line {number} of {what} has control characters; use plain text")
+
+
+def _controls(letter: str) -> bool:
+    return letter in TURNING or (unicodedata.category(letter) == "Cc" and letter != "\t")
 
 
 def require_count(held: int, classes: int, what: str) -> None:

@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from . import torch_files
+
 # Objects that are only data, so that torch may be told to open them.
 DATA = ("argparse.Namespace", "pathlib.", "numpy.", "collections.", "datetime.")
 MODULES = ("model", "ema", "state_dict", "net", "network", "module")
@@ -90,7 +92,7 @@ def _look_into(path: Path, names: list[str]) -> tuple[Any, list[str]]:
         stand_ins: list[Any] = [(type("Inert", (Inert,), {"name": each}), each) for each in names]
         try:
             with torch.serialization.safe_globals(stand_ins):
-                return torch.load(path, map_location="cpu", weights_only=True), names
+                return torch_files.load(path), names
         except Exception as error:
             more = [name for name in named(error) if name not in names]
             if not more:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError, first_line
-from . import refused_objects
+from . import refused_objects, torch_files
 
 SAFETENSORS = "safetensors"
 AGAIN = "download or copy it again"
@@ -46,12 +46,10 @@ def read(path: Path) -> Any:
 
     Raises FileError with what the file is and what to do if it cannot be read as one.
     """
-    import torch
-
     if require_weights(path) == SAFETENSORS:
         return _safetensors(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch_files.load(path)
     except Exception as error:
         # torch's unpickler may raise any error for bytes that are not a checkpoint.
         if names := refused_objects.named(error):

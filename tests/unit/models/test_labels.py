@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,6 +43,8 @@ def test_line_ends_and_byte_order_marks_are_no_part_of_labels(read, content):
         (b"one\x07\n", "line 1 of .* has control characters"),
         (b"one\x0ctwo\n", "line 1 of .* has control characters"),
         (b"\xc2\x9b31m\n", "line 1 of .* has control characters"),
+        ("a\u202eb\n".encode(), "line 1 of .* has control characters"),
+        ("one\n\u2066b\n".encode(), "line 2 of .* has control characters"),
         (b"\xff\xfeo\0n\0", "cannot be read"),
     ],
 )
@@ -81,3 +84,12 @@ def test_infer_prints_the_labels_of_a_file(capsys, tmp_path):
     assert cli.main([*words, "--input=3x32x32", f"--labels={path}"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert {line.rpartition(" ")[0] for line in printed} <= {f"thing {i}" for i in range(10)}
+
+
+def test_what_a_terminal_does_not_print_is_shown_by_its_number(capsys, tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("".join(f"thing\t{number}\u200b\ufffe\n" for number in range(10)))
+    words = ["infer", "tests/unit/tiny.py:Tiny", str(images.PHOTOGRAPH), "--device=cpu"]
+    assert cli.main([*words, "--input=3x32x32", f"--labels={path}"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert re.fullmatch(r"thing\t\d\\u200b\\ufffe [\d.]+%", line)

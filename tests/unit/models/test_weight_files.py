@@ -191,3 +191,10 @@ def test_objects_of_a_program_are_saved_by_that_program(tmp_path, content, name,
     assert name in said
     assert "in the program that wrote it: " + line in said
     assert "add_safe_globals" not in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_warnings_of_torch_stay_away_from_the_user(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"sparse": torch.ones(3).to_sparse()}, path)
+    assert list(weight_files.read(path)) == ["sparse"]

@@ -143,6 +143,8 @@ def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
         (b"one\n\ntwo\n", "line 2 is empty"),
         (b"one\n\x1b[31mtwo\n", "line 2 has control characters"),
         (b"one\n\xc2\x9b31mtwo\n", "line 2 has control characters"),
+        ("a\u202eb\ntwo\n".encode(), "line 1 has control characters"),
+        ("one\n\u2069b\n".encode(), "line 2 has control characters"),
         (b"one\n", "has 1 labels, but the model has 2 classes"),
     ],
 )
