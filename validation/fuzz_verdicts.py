@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 CODES = (0, 1, 2, 3, 4)
-NO_FIGURE = re.compile(r"(?<![\w.])[-+]?(nan|inf|infinity)(?![\w.])", re.IGNORECASE)
+NO_FIGURE = re.compile(r"(?<![\w.+-])[-+]?(nan|inf|infinity)(?![\w.])", re.IGNORECASE)
 BELOW_ZERO = re.compile(r"(?:^|;)-\d")
 FORMULA = re.compile(r"\s*[=+@\"]|\s*-.")
 PIPE = re.compile(r"(?<!\\)\|")
@@ -50,8 +50,8 @@ def of_report(words: Sequence[str], out: str, folder: Path) -> str:
         return wrong
     if not out:
         return "nothing printed"
-    # A model or a column may be called nan.
-    fields = [line.partition(" " if form != "csv" else ";")[2] for line in out.splitlines()[1:]]
+    # A model or a column may be called nan, and a name may have spaces.
+    fields = [line.partition("  " if form != "csv" else ";")[2] for line in out.splitlines()[1:]]
     return "a figure that is none" if any(map(NO_FIGURE.search, fields)) else ""
 
 

@@ -34,4 +34,7 @@ def test_the_fuzz_finds_figures_that_are_none(tmp_path):
     assert fuzz_verdicts.of_report(["table", "--csv"], "Model;A\nx;nan\n", tmp_path)
     assert fuzz_verdicts.of_report(["table", "--csv"], "Model;A\n=x;1.00\n", tmp_path)
     assert not fuzz_verdicts.of_report(["table", "--csv"], "Model;A\nx;1.00*\n", tmp_path)
+    assert fuzz_verdicts.of_report(["table"], "Model    A  B\na nan  1  +inf%\n", tmp_path)
+    assert not fuzz_verdicts.of_report(["table"], "Model    A\na nan  1.00\n", tmp_path)
+    assert not fuzz_verdicts.of_report(["tab_perf"], "Model  Backend\nx  C+inf+\n", tmp_path)
     assert fuzz_verdicts.of_inference([], "label nan%\n", tmp_path)
