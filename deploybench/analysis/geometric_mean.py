@@ -14,7 +14,7 @@ from statistics import fmean, median, stdev
 
 from ..records.record import CaseRecord
 from .interval import quantile
-from .paired_ratios import beside, round_figures
+from .paired_ratios import Units, beside, round_figures
 from .speedup import Speedup
 
 Pair = tuple[CaseRecord, CaseRecord]
@@ -41,23 +41,17 @@ def _by_models(
     models: Sequence[Sequence[Sequence[float]]], confidence: float, disturbed: bool
 ) -> Speedup:
     """From the interval of each model, over its processes, or over the rounds of its only one."""
-    middles, variances, freedoms = [], [], []
-    for processes in models:
-        alone = len(processes) == 1
-        units = list(processes[0]) if alone else [median(rounds) for rounds in processes]
-        middles.append(median(units) if alone else fmean(units))
-        if len(units) > 1:
-            # A median varies sqrt(pi / 2) times as much as a mean: see speedup.py.
-            widening = math.pi / 2 if alone else 1.0
-            variances.append(widening * stdev(units) ** 2 / len(units))
-            freedoms.append(len(units) - 1)
-    if len(variances) < len(models):
-        return Speedup(math.exp(fmean(middles)), None, None, 1, disturbed)
+    units = [Units.of(processes) for processes in models]
+    middle = fmean(each.middle for each in units)
+    freedoms = [len(each.figures) - 1 for each in units]
+    if not all(freedoms):
+        return Speedup(math.exp(middle), None, None, 1, disturbed)
+    variances = [each.error**2 for each in units]
     squares = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
     freedom = sum(variances) ** 2 / sum(squares) if any(squares) else 1.0
     error = math.sqrt(sum(variances)) / len(models)
     least = min(freedoms) + 1
-    return _with_interval(fmean(middles), error, freedom, least, confidence, disturbed)
+    return _with_interval(middle, error, freedom, least, confidence, disturbed)
 
 
 def _with_interval(

@@ -17,14 +17,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from statistics import fmean, geometric_mean, median, stdev
+from statistics import geometric_mean, median
 
 from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from ..settings import BASELINE
 from .interval import quantile
 from .labels import DISTURBED, labels, place
-from .paired_ratios import beside, round_figures
+from .paired_ratios import Units, beside, round_figures
 
 HOLDS_ONE = "~"
 AGAIN = "measure again"
@@ -165,15 +165,10 @@ def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) 
     disturbed = any(case.disturbed for pair in pairs for case in pair)
     eager, other = (median(case.latency_ms for case in side) for side in zip(*pairs, strict=True))
     marks = disturbed, eager / other
-    if len(processes) > 1:
-        units, widening = [median(ratios) for ratios in processes], 1.0
-        middle = fmean(units)
-    else:
-        units, widening = list(processes[0]), math.sqrt(math.pi / 2)
-        middle = median(units)
-    if len(units) < 2:
-        return Speedup(math.exp(middle), None, None, len(units), *marks)
-    errors = float(quantile(len(units) - 1, confidence))
-    half = widening * errors * stdev(units) / math.sqrt(len(units))
+    units = Units.of(processes)
+    middle, count = units.middle, len(units.figures)
+    if count < 2:
+        return Speedup(math.exp(middle), None, None, count, *marks)
+    half = float(quantile(count - 1, confidence)) * units.error
     low, high = math.exp(max(middle - half, -LARGEST)), math.exp(min(middle + half, LARGEST))
-    return Speedup(math.exp(middle), low, high, len(units), *marks)
+    return Speedup(math.exp(middle), low, high, count, *marks)

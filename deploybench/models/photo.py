@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from ..errors import FileError
+from ..errors import FileError, first_line
 
 BOMB = 1000
 """Pixels for each byte of a file, beyond which a large image is not a photo."""
@@ -65,7 +65,7 @@ def open_photo(path: Path | str, say: Say = to_stderr) -> Image.Image:
     except Exception as error:
         # Of a damaged file, Pillow's readers raise whatever they happen to run into.
         raise FileError(
-            f"{name} cannot be read ({_first_line(error)}); give an image file, for example a JPEG"
+            f"{name} cannot be read ({first_line(error)}); give an image file, for example a JPEG"
         ) from error
     for note in notes:
         say(f"{name} {note}")
@@ -85,10 +85,6 @@ def _quiet_libraries() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _require_photo(file: Image.Image, size: int, name: str) -> None:

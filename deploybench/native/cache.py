@@ -53,9 +53,15 @@ def cache_target(source: Path, name: str, needs: Mapping[str, Path]) -> None:
     folder = cached_runner(source).parent
     stamp, library = folder / f"{name}.built-from", f"lib{name}.so"
     built_from = repr([(key, str(path), path.stat().st_mtime_ns) for key, path in needs.items()])
+
+    def is_current() -> bool:
+        return (folder / library).exists() and stamp.exists() and stamp.read_text() == built_from
+
+    # Asked before anything is written, as the program is: the folder may be read-only.
+    if is_current():
+        return
     with building.one_at_a_time(folder):
-        is_current = stamp.exists() and stamp.read_text() == built_from
-        if is_current and (folder / library).exists():
+        if is_current():
             return
         definitions = building.definitions_of(building.find_torch())
         definitions |= {key: str(path) for key, path in needs.items()}

@@ -164,6 +164,8 @@ def require_loadable(config: pytest.Config) -> None:
         raise UsageError(
             f"--benchmark-compare {compared} is no file; give a file, or the number of a saved run"
         )
+    if reason := _json(config):
+        raise UsageError(f"--benchmark-json cannot be used: {reason}")
 
 
 def _is_file(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ import pytest
 
 from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
-from ..records.record import Notice
 from ..tasks.agreement import UNDECIDED
 from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
@@ -73,15 +72,14 @@ def workbench(
     request: pytest.FixtureRequest, run_options: RunOptions, check_inputs: int
 ) -> Iterator[Workbench]:
     """The workbench that opens models through backends; one for each folder of tests."""
-    from ..runner.workbench import Workbench
+    from ..runner.workbench import Workbench, recorded
 
     with of_the_whole_run(request.config):
         opened = Workbench(replace(run_options, inputs=check_inputs).plan())
     saving = request.config.stash[SAVING]
     with opened as bench:
         yield bench
-    said = [Notice(**asdict(notice)) for notice in bench.notices()]
-    saving.notices = [*saving.notices, *said]
+    saving.notices = [*saving.notices, *recorded(bench.notices())]
 
 
 @pytest.fixture(scope="package")

@@ -35,7 +35,7 @@ from ..records.record import (
     RunRecord,
 )
 from . import TIMED
-from .writing import Written, json_path
+from .writing import Written
 
 
 @dataclass
@@ -174,11 +174,6 @@ def pytest_configure(config: pytest.Config) -> None:
             checkpoint.lock(resumed)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-    named = json_path(option.benchmark_json)
-    if named and not named.parent.is_dir():
-        raise pytest.UsageError(
-            f"--benchmark-json '{named}': there is no folder {named.parent}; create it first"
-        )
     name = (option.benchmark_save or "run") if saves else ""
     config.stash[SAVING] = Saving(storage, name, resumed)
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import FileError
+from ..errors import FileError, printable
 from .history_index import with_index
-from .history_update import Ratio, printable, update
+from .history_update import Ratio, update
 from .record import Value
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from ..errors import FileError
+from ..errors import FileError, printable
 from .pooling import SHOWN, by_batch_size
 from .record import CaseRecord, FailedCase, RunRecord, Value
 
@@ -220,14 +220,6 @@ def _id(index: sqlite3.Connection, table: str, values: Sequence[Any]) -> int:
     marks = ", ".join("?" for _ in names)
     entered = index.execute(f"INSERT INTO {table} VALUES (NULL, {marks})", values)
     return int(entered.lastrowid or 0)
-
-
-def printable(text: str) -> str:
-    """`text` without what a terminal would take for more than text, such as escape codes."""
-    if text.isprintable():
-        return text
-    clean = text.encode(errors="replace").decode()
-    return "".join(each if each.isprintable() else "?" for each in clean)
 
 
 def _text(given: Any) -> str | None:

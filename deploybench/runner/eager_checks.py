@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import DeploybenchError, UsageError, first_line
 from ..nested import concatenate, flatten, map_tensors
 from ..settings import Settings, calling
-from ..tasks.agreement import PLAUSIBLE_ERROR
+from ..tasks.reference import PLAUSIBLE_ERROR
 
 INPUTS = 4
 """How many inputs are called alone and in one batch, if the run has as many."""

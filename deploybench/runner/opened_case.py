@@ -9,7 +9,7 @@ from typing import Any
 from .. import batches
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
-from ..errors import WrongAnswer, release_frames
+from ..errors import BackendFailed, WrongAnswer, first_line, release_frames
 from ..machine import allocator, cpus
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
@@ -18,6 +18,10 @@ from ..timing.protocol import Protocol, stopwatch
 from . import cold_start
 from .cold_start import ColdStart
 from .prepared_model import PreparedModel
+
+# How a file says that it takes the batch size of its export alone, or that there is no room for
+# more: in a library's words, so by the kind of the error.
+REFUSALS = (RuntimeError, ValueError, IndexError, AssertionError, MemoryError, BackendFailed)
 
 
 class OpenedCase:
@@ -81,7 +85,8 @@ class OpenedCase:
         """Judge the session's answers to all the model's inputs, in batches of `batch_size`.
 
         What takes any batch size is also judged with all inputs in one batch: a batch of one cannot
-        show that the rows of a batch are mixed up.
+        show that the rows of a batch are mixed up. A session that refuses so many, and answers its
+        own batch size as before, is judged by that alone. Raises BackendFailed for any other error.
         """
         self.calls_made += batches.size(self.prepared.inputs) // batch_size
         with self.prepared.lent_to(self.backend.name):
@@ -94,16 +99,28 @@ class OpenedCase:
             return agreement
         if count == batch_size:
             return agreement
+        together = f"with all {count} inputs in one batch"
         try:
-            whole = self.prepared.judge(session, count)
+            self.prepared.reference(count)  # there may be no room for it either
+            outputs = self.prepared.outputs(session, count)
         except Exception as error:
-            # A file may hold the batch size of its export after all, and then takes no other one.
+            reason = f"{together}: {first_line(error)}"
             release_frames(error)
-            return agreement
+            if isinstance(error, REFUSALS) and self._still_answers(session, batch_size):
+                return agreement
+            raise BackendFailed(reason) from error
+        whole = self.prepared.judge_outputs(session, outputs, count)
         self.calls_made += 1
-        if whole.agrees:
-            return agreement
-        return replace(whole, reason=f"with all {count} inputs in one batch: {whole.reason}")
+        return whole if whole.agrees else replace(whole, reason=f"{together}: {whole.reason}")
+
+    def _still_answers(self, session: Session, batch_size: int) -> bool:
+        """Whether the first batch still gets the right answer."""
+        try:
+            output = session.predict(self.prepared.batches(batch_size)[0])
+        except Exception as error:
+            release_frames(error)
+            return False
+        return self.prepared.judge_rows(session, output, batch_size, slice(batch_size)).agrees
 
     def check_before_save(self, batch_size: int) -> Agreement | None:
         """Judge the exported program as it was in memory; None if there was none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,12 +189,17 @@ class PreparedModel:
 
     def judge(self, session: Session, batch_size: int) -> Agreement:
         """Judge the outputs of `session` for all inputs, in batches of `batch_size`."""
+        return self.judge_outputs(session, self.outputs(session, batch_size), batch_size)
+
+    def outputs(self, session: Session, batch_size: int) -> list[Any]:
+        """What `session` answers to all inputs, in batches of `batch_size`."""
+        return [session.predict(batch) for batch in self.batches(batch_size)]
+
+    def judge_outputs(self, session: Session, outputs: Sequence[Any], batch_size: int) -> Agreement:
+        """Judge the outputs of `session` for all batches."""
         reference = self.reference(batch_size)
-        outputs = [
-            self._named(session, session.predict(batch), batch_size)
-            for batch in self.batches(batch_size)
-        ]
-        return self.task.judge(self._join(outputs), reference)
+        named = [self._named(session, output, batch_size) for output in outputs]
+        return self.task.judge(self._join(named), reference)
 
     def judge_rows(self, session: Session, output: Any, batch_size: int, rows: slice) -> Agreement:
         """Judge one output of `session`, for some of the inputs."""

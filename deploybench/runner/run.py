@@ -36,7 +36,7 @@ from ..timing.roofline import Peak
 from .fingerprint import Value, fingerprint
 from .options import RunOptions
 from .scheduler import Outcome, Scheduler
-from .workbench import Workbench
+from .workbench import Workbench, recorded
 
 Case = tuple[Model, str, int]
 """Model, backend and batch size."""
@@ -171,7 +171,7 @@ class Run:
 
     def recorded_notices(self) -> tuple[records.Notice, ...]:
         """The notices about the machine and the weights, for the record."""
-        return tuple(records.Notice(**asdict(notice)) for notice in self.notices)
+        return recorded(self.notices)
 
     def recorded_noise(self) -> records.Noise:
         """The noise of the machine, for the record."""

@@ -6,9 +6,9 @@ So a run over all models needs no more memory or disk space than its largest mod
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import TracebackType
 
 import torch
@@ -27,6 +27,7 @@ from ..errors import (
 from ..machine import allocator
 from ..machine.notices import Notice
 from ..models import Model, weights
+from ..records import record as records
 from ..temporary import TemporaryFolder
 from .opened_case import OpenedCase
 from .prepared_model import Plan, PreparedModel
@@ -202,6 +203,11 @@ class Workbench:
                 self._release(name, backend.close)
         self._temporary.empty()
         allocator.release()
+
+
+def recorded(notices: Iterable[Notice]) -> tuple[records.Notice, ...]:
+    """The notices, for the record."""
+    return tuple(records.Notice(**asdict(notice)) for notice in notices)
 
 
 @contextmanager

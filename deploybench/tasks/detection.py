@@ -14,22 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .agreement import (
-    DIFFERENT,
-    EQUAL_WITHIN_ROUNDING,
-    ERROR_LIMIT,
-    EXACT,
-    Agreement,
-    TensorReference,
-)
-from .boxes import BOXES, LABELS, SCORES, Found, match, matched, only, overlap, per_input, unmatched
+from .agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT, Agreement
+from .boxes import BOXES, LABELS, SCORES, Found, match, matched, only, per_input, unmatched
+from .reference import ERROR_LIMIT, TensorReference
+from .selection import Selection
 from .task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-AT_THE_LIMIT = 1e-3
-"""How far two boxes' overlap may be from the limit of suppression for rounding to decide."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +54,8 @@ class DetectionReference:
 class Detection(Task):
     """For each input a dict of boxes [k, 4], labels [k], scores [k], and more with a row per box.
 
-    What a detector does to its boxes explains why one may be missing; each may be left out, and no
-    box may then be missing for that reason. score_threshold: it keeps boxes with higher scores.
-    most: it keeps so many of them per input. suppression: the overlap above which the box with the
-    lower score of two is dropped.
+    score_threshold, most, suppression: what the detector does to its boxes, as in Selection; each
+    may be left out, and no box may then be missing for that reason.
     """
 
     name: ClassVar[str] = "detection"
@@ -76,9 +66,7 @@ class Detection(Task):
         most: int | None = None,
         suppression: float | None = None,
     ) -> None:
-        self.score_threshold = score_threshold
-        self.most = most
-        self.suppression = suppression
+        self.selection = Selection(score_threshold, most, suppression)
 
     def join(self, outputs: Sequence[Any]) -> Any:
         """The detections of all inputs, one after the other."""
@@ -171,37 +159,20 @@ class Detection(Task):
             ):
                 for box in left[side]:
                     rivals = only(other, left[1 - side])
-                    if not self._explained(own, box, other, rivals, limit):
+                    if not self.selection.explains(own, box, other, rivals, limit):
                         return (
                             f"box {box} of input {row}, label {int(own[LABELS][box])} with score "
                             f"{own[SCORES][box].item():.6g}, {what}"
                         )
         return ""
 
-    def _explained(self, own: Found, box: int, other: Found, rivals: Found, limit: float) -> bool:
-        """Whether rounding alone can have given one side this box and not the other.
-
-        rivals: the boxes of the other side without a partner.
-        """
-        score = own[SCORES][box].item()
-        if self.score_threshold is not None and abs(score - self.score_threshold) <= limit:
-            return True
-        if self.most is not None and max(len(own[BOXES]), len(other[BOXES])) >= self.most:
-            lowest = min(own[SCORES].min().item(), other[SCORES].min().item())
-            if score - lowest <= 2 * limit:
-                return True
-        return self.suppression is not None and (
-            _is_suppressed(own, box, own, self.suppression, limit)
-            or _is_suppressed(own, box, other, self.suppression, limit)
-            or _is_rivalled(own, box, rivals, self.suppression, limit)
-        )
-
     def _smallest_gap(self, reference: DetectionReference) -> float | None:
         """How far the closest score is from the threshold, in units; None without a threshold."""
-        if self.score_threshold is None or not reference.tensors:
+        threshold = self.selection.score_threshold
+        if threshold is None or not reference.tensors:
             return None
         gaps = [
-            (each[SCORES].double() - self.score_threshold).abs().min().item()
+            (each[SCORES].double() - threshold).abs().min().item()
             for each in reference.expected
             if len(each[SCORES])
         ]
@@ -224,22 +195,6 @@ def _alike(one: Found, other: Found, tensors: Mapping[str, TensorReference]) -> 
         and bool(((tensor.double() - other[name].double()).abs() <= tensors[name].told_apart).all())
         for name, tensor in one.items()
     )
-
-
-def _is_suppressed(own: Found, box: int, by: Found, overlap_limit: float, limit: float) -> bool:
-    """Whether a box of `by` with a higher score overlaps this one as much as the limit."""
-    shares = overlap(only(own, [box]), by)[0]
-    alike = by[LABELS] == own[LABELS][box]
-    higher = by[SCORES].double() >= own[SCORES][box].double() - limit
-    return bool((alike & higher & ((shares - overlap_limit).abs() <= AT_THE_LIMIT)).any())
-
-
-def _is_rivalled(own: Found, box: int, rivals: Found, overlap_limit: float, limit: float) -> bool:
-    """Whether one of `rivals` has the same score: of the two, either may suppress the other."""
-    shares = overlap(only(own, [box]), rivals)[0]
-    alike = rivals[LABELS] == own[LABELS][box]
-    tied = (rivals[SCORES].double() - own[SCORES][box].double()).abs() <= 2 * limit
-    return bool((alike & tied & (shares > overlap_limit)).any())
 
 
 def _malformed(found: Sequence[Found], reference: DetectionReference) -> str:

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from .agreement import Reference, TensorReference, indistinct_classes
+from .agreement import indistinct_classes
+from .reference import Reference, TensorReference
 from .task import Task
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..nested import concatenate
+from .reference import Reference
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .agreement import Agreement, Reference
+    from .agreement import Agreement
 
 
 class Task:
@@ -37,8 +38,6 @@ class Task:
 
         tolerance: the largest distance that is allowed; None for ERROR_LIMIT times eager's own.
         """
-        from .agreement import Reference
-
         return Reference.of(expected, eager, tolerance)
 
     def rows(self, reference: Any, rows: slice) -> Any:

@@ -1,9 +1,10 @@
-"""The compiled backend: its answer, what it leaves behind, what it says where it cannot compile."""
+"""What Inductor compiles here: its answer, what is left behind, and where it cannot compile."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,16 @@ from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
-NAME = "compiled"
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
+each_backend = pytest.mark.parametrize("name", ["compiled", "max-autotune"])
+
+
+def each_marked(compiled: Sequence[pytest.MarkDecorator] = ()) -> pytest.MarkDecorator:
+    """Each backend; what max-autotune compiles takes minutes."""
+    marks = {"compiled": compiled, "max-autotune": [pytest.mark.sweep]}
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=given) for name, given in marks.items()]
+    )
 
 
 class Small(torch.nn.Module):
@@ -36,8 +45,8 @@ class Keyed(torch.nn.Module):
         return {}[batch.shape[0]]
 
 
-def make():
-    backend = backends.registry()[NAME](settings.resolve("cpu"))
+def make(name):
+    backend = backends.registry()[name](settings.resolve("cpu"))
     backend.require()
     return backend
 
@@ -50,14 +59,14 @@ def temporary(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.slow
-def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
+@each_marked([pytest.mark.slow])
+def test_it_answers_each_input_and_leaves_nothing_behind(temporary, name):
     module = Small().eval()
     state = {name: each.clone() for name, each in module.state_dict().items()}
     batches = [torch.randn(2, 3, 9, 9) for _ in range(2)]
     # Twice: what the first has removed must not be what the second relies on.
     for _ in range(2):
-        backend = make()
+        backend = make(name)
         try:
             session = backend.load(module, None)
             answers = [session.predict((batch,)) for batch in batches]
@@ -74,8 +83,9 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary):
     assert torch._inductor.config.freezing is False
 
 
-def test_on_a_cpu_weights_are_frozen():
-    backend, module, batch = make(), Small().eval(), torch.randn(2, 3, 9, 9)
+@each_marked()
+def test_on_a_cpu_weights_are_frozen(name):
+    backend, module, batch = make(name), Small().eval(), torch.randn(2, 3, 9, 9)
     try:
         session = backend.load(module, None)
         first = session.predict((batch,)).clone()
@@ -89,7 +99,7 @@ def test_on_a_cpu_weights_are_frozen():
 
 
 def test_each_model_is_compiled_with_an_empty_cache(temporary):
-    backend, batch = make(), torch.randn(2, 3, 9, 9)
+    backend, batch = make("compiled"), torch.randn(2, 3, 9, 9)
     try:
         first = backend.load(Small().eval(), None)
         answer = first.predict((batch,)).clone()
@@ -106,16 +116,18 @@ def test_each_model_is_compiled_with_an_empty_cache(temporary):
         backend.close()
 
 
-def test_several_at_once_put_the_cache_back(monkeypatch):
+@each_backend
+def test_several_at_once_put_the_cache_back(monkeypatch, name):
     monkeypatch.setenv(CACHE, "before")
-    first, second = make(), make()
+    first, second = make(name), make(name)
     first.close()
     second.close()
     assert os.environ[CACHE] == "before"
 
 
-def test_what_cannot_be_compiled_fails_in_one_line():
-    backend = make()
+@each_backend
+def test_what_cannot_be_compiled_fails_in_one_line(name):
+    backend = make(name)
     try:
         session = backend.load(Keyed().eval(), None)
         session.put((torch.zeros(1, 3),))
@@ -127,16 +139,17 @@ def test_what_cannot_be_compiled_fails_in_one_line():
         backend.close()
 
 
-def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
+@each_backend
+def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary, name):
     monkeypatch.setenv("PATH", str(temporary))
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(BackendUnavailable, match=r"there is no C\+\+ compiler: install one"):
-        make()
+        make(name)
     assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
 
 
-@pytest.mark.slow
-def test_resnet18_gives_eagers_answer():
+@each_marked([pytest.mark.slow])
+def test_resnet18_gives_eagers_answer(name):
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
-    with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), NAME) as case:
+    with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), name) as case:
         assert case.check(1).agrees

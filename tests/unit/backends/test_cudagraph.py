@@ -7,8 +7,7 @@ import torch
 
 from deploybench import backends, settings
 from deploybench.errors import BackendUnavailable
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here")
+from tests.unit.gpu import needs_gpu
 
 
 def make(device):

@@ -12,6 +12,7 @@ import pytest
 from deploybench import __version__, cli
 from deploybench.cli import _parsers
 from deploybench.cli._subcommands import GROUPS, subcommands
+from tests.unit.python_process import run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {
@@ -21,15 +22,7 @@ NAMES = {
 
 
 def python(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_python(words, ROOT, {**os.environ, **environment})
 
 
 def test_every_subcommand_is_found():

@@ -6,13 +6,13 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from deploybench.cli import _pytest_run, bench
+from tests.unit.python_process import run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT / "tests" / "unit" / "data"
@@ -62,15 +62,7 @@ def command(tmp_path):
     environment.pop("PYTEST_ADDOPTS", None)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "deploybench", *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_python(["-m", "deploybench", *words], tmp_path, environment)
 
     return run
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from deploybench.models import state_digest as subject
 from deploybench.models.state_digest import state_digest
+from tests.unit.gpu import needs_gpu
 
 
 class Net(nn.Module):
@@ -183,7 +184,7 @@ def test_a_tensor_with_gaps_in_memory_and_one_number_seen_many_times_can_be_dige
     assert state_digest(module) != before
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
 def test_a_module_on_a_gpu_has_a_digest_that_changes(net):
     net = net.cuda()
     before = state_digest(net)

@@ -1,4 +1,4 @@
-"""TorchScript files for the tests of the C++ program."""
+"""TorchScript files for the tests of the C++ program, and a call of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 
 import torch
+
+from deploybench.native.process import Runner
 
 
 class Plain(torch.nn.Module):
@@ -35,3 +37,11 @@ def save(module: torch.nn.Module, path: Path) -> Path:
         warnings.simplefilter("ignore")
         torch.jit.script(module.eval()).save(str(path))
     return path
+
+
+def called(runner: Runner, module: torch.nn.Module, folder: Path, inputs: object) -> Runner:
+    """The runner, after one call of the module with these inputs."""
+    runner.load(save(module, folder / "called.ts"))
+    runner.put(inputs)
+    runner.run(1)
+    return runner

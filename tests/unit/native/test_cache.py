@@ -131,6 +131,21 @@ def test_another_library_is_put_beside_the_program_and_built_again_for_another_r
     assert len(builds(source)) == 3
 
 
+def test_what_is_current_is_used_where_nothing_can_be_written_or_locked(source, monkeypatch):
+    runtime = source.parent / "openvino"
+    runtime.mkdir()
+    cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+
+    def refuse(folder):
+        raise PermissionError(f"{folder} cannot be written")
+
+    monkeypatch.setattr(native_build, "one_at_a_time", refuse)
+    cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+    native_build.ensure_runner(source).with_name("libopenvino_program.so").unlink()
+    with pytest.raises(PermissionError):
+        cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+
+
 def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it(source):
     (source.parent / "cache").write_text("a file where the folder should be")
     with pytest.raises(BackendUnavailable, match=r"cache/.* cannot be written .*DEPLOYBENCH_CACHE"):

@@ -29,6 +29,13 @@ class Gives(torch.nn.Module):
         return self.output + 0 * x.sum()
 
 
+class Chooses(torch.nn.Module):
+    """An image classifier of any size: the mean of each channel, repeated."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=(2, 3)).repeat(1, 4)
+
+
 def run_program(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(ensure_runner()), *map(str, arguments)],
@@ -179,3 +186,69 @@ def test_a_photo_that_was_prepared_for_another_model_is_refused(tmp_path, beside
         assert ran.stdout.splitlines()[0] == "88.08% 1"
     else:
         assert f"but the model takes '{said}'" in refused(ran)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "image.dat"
+    pixels = torch.zeros(3, 8, 8)
+    pixels[1], pixels[2] = 1.0, -1.0
+    pixels.numpy().tofile(path)
+    return path
+
+
+def test_infer_prints_five_percentages(image, tmp_path):
+    model = save(Chooses(), tmp_path / "chooses.ts")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("".join(f"class {index}\n" for index in range(12)))
+    ran = run_program("infer", model, image, "--labels", labels)
+    assert ran.returncode == 0
+    lines = ran.stdout.splitlines()
+    assert len(lines) == 5
+    assert {line.split("% ")[1] for line in lines[:4]} == {f"class {n}" for n in (1, 4, 7, 10)}
+    assert lines[0].startswith("16.63% ")
+
+
+def test_bench_prints_a_log_that_merges(tmp_path):
+    model = save(Chooses(), tmp_path / "chooses.ts")
+    ran = run_program("bench", model, "--rounds", "7", "--size", "8", "--threads", "1")
+    assert ran.returncode == 0
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "#head;TorchScript (C++)"
+    assert "cpu, 1 threads, batch size 1" in lines[1]
+    assert "7 calls" in lines[2]
+    name, _, milliseconds = lines[3].partition(";")
+    assert name == f"#{model}"
+    assert float(milliseconds) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "a command is missing"),
+        (["dance"], 2, "unknown command 'dance'"),
+        (["infer", "{model}"], 2, "infer needs another argument"),
+        (["bench", "{model}", "--rounds", "0"], 2, "'0' is not a positive whole number"),
+        (["bench", "{model}", "--speed", "9"], 2, "unknown option '--speed'"),
+        (["bench", "{folder}/none.ts"], 1, "none.ts does not exist"),
+        (["bench", "{short}"], 1, "short.ts is not a complete TorchScript file"),
+        (["bench", "{model}", "--device", "cuda:42"], 1, "device 'cuda:42' does not exist"),
+        (["bench", "{model}", "--device", "gpu"], 1, "unknown device 'gpu'"),
+        (["infer", "{model}", "{short}"], 1, "bytes, which is not a square image"),
+        (["infer", "{model}", "{folder}/none.dat"], 1, "none.dat: cannot be read"),
+        (["infer", "{model}", "{image}", "--labels", "{few}"], 1, "labels, but the model has 12"),
+        (["infer", "{model}", "{image}", "--labels", "{short}"], 1, "has control characters"),
+    ],
+)
+def test_bad_arguments_end_in_one_line(image, tmp_path, arguments, code, words):
+    model = save(Chooses(), tmp_path / "chooses.ts")
+    short = tmp_path / "short.ts"
+    short.write_bytes(model.read_bytes()[:333])
+    few = tmp_path / "few.txt"
+    few.write_text("one\ntwo\n")
+    places = {"model": model, "image": image, "short": short, "few": few, "folder": tmp_path}
+    ran = run_program(*(argument.format(**places) for argument in arguments))
+    assert ran.returncode == code
+    assert words in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.startswith("model_runner: ")

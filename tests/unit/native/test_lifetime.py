@@ -12,11 +12,13 @@ import time
 
 import pytest
 import torch
+from torch import Tensor
 
 from deploybench import settings
 from deploybench.errors import BackendFailed
 from deploybench.native.build import ensure_runner, find_compiler
 from deploybench.native.process import Runner
+from tests.unit.gpu import needs_gpu
 from tests.unit.native.scripted import NeverEnds, Plain, save
 
 CPU = settings.resolve("cpu")
@@ -135,3 +137,93 @@ def test_a_request_that_an_alarm_cuts_off_ends_the_process(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         runner._request("time", "5")
     assert runner._process.poll() is not None
+
+
+class Wide(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(12, 2**25)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)[:, :10]
+
+
+@needs_gpu
+def test_memory_of_the_gpu_goes_back_with_the_model(tmp_path):
+    def free() -> int:
+        return torch.cuda.mem_get_info()[0]
+
+    model = save(Wide().cuda(), tmp_path / "wide.ts")
+    small = save(Plain().cuda(), tmp_path / "small.ts")
+    with Runner(ensure_runner(), settings.resolve("cuda")) as runner:
+        # CUDA's context and the libraries' own workspaces stay for the life of the process.
+        runner.load(small)
+        runner.put(torch.zeros(1, 12))
+        runner.run(1)
+        runner.unload()
+        before = free()
+        runner.load(model)
+        runner.put(torch.zeros(1, 12))
+        runner.run(1)
+        held = before - free()
+        assert held > 2**30
+        runner.unload()
+        assert before - free() < held / 4
+
+
+def test_a_process_that_hangs_is_ended_at_the_deadline(program, tmp_path):
+    with Runner(program, CPU, deadline=2) as runner:
+        runner.load(save(NeverEnds(), tmp_path / "never.ts"))
+        runner.put(torch.zeros(1, 3, 2, 2))
+        with pytest.raises(BackendFailed, match="did not answer 'run' within 2 s and was ended"):
+            runner.run(1)
+        assert not runner.alive
+        with pytest.raises(ProcessLookupError):
+            os.kill(runner.pid, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_process_that_dies_is_reported_with_its_signal(runner, number):
+    os.kill(runner.pid, number)
+    with pytest.raises(BackendFailed, match=f"was ended by {number.name} during 'run'"):
+        runner.run(1)
+    assert not runner.alive
+
+
+def test_last_words_are_passed_on(tmp_path):
+    program = tmp_path / "dying"
+    program.write_text("#!/bin/sh\necho 'first' >&2; echo 'out of cheese' >&2; exit 7\n")
+    program.chmod(0o755)
+    with pytest.raises(BackendFailed, match=r"exit code 7 .* last words: out of cheese"):
+        Runner(program, CPU)
+
+
+def test_nothing_is_left_behind(program, tmp_path, monkeypatch):
+    monkeypatch.setattr("deploybench.native.process._memory_folder", lambda: str(tmp_path))
+    with Runner(program, CPU) as runner:
+        assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(runner.pid, 0)
+
+
+def test_the_process_does_not_outlive_its_parent(program):
+    code = (
+        "import os, pathlib\n"
+        "from deploybench import settings\n"
+        "from deploybench.native.process import Runner\n"
+        f"r = Runner(pathlib.Path({str(program)!r}), settings.resolve('cpu'))\n"
+        "print(r.pid, flush=True); os._exit(1)"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    child = int(parent.stdout)
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("the C++ process outlived its parent by 10 s")

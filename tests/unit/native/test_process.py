@@ -3,71 +3,25 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from deploybench import settings
 from deploybench.errors import BackendFailed
 from deploybench.machine import cpus
-from deploybench.native.build import ensure_runner
 from deploybench.native.process import Runner, scrubbed_environment
+from tests.unit.native.scripted import Plain, called, save
 
 CPU = settings.resolve("cpu")
-
-
-class Plain(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = torch.nn.Linear(12, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear(x.flatten(1))
 
 
 class GivesTuple(Plain):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.linear(x.flatten(1)), x
-
-
-class NeverEnds(Plain):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        while bool((x == x).all()):
-            x = x + 1
-        return x
-
-
-class Chooses(torch.nn.Module):
-    """An image classifier of any size: the mean of each channel, repeated."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean(dim=(2, 3)).repeat(1, 4)
-
-
-def save(module: torch.nn.Module, path) -> str:
-    torch.manual_seed(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.script(module.eval()).save(str(path))
-    return path
-
-
-@pytest.fixture(scope="session")
-def program():
-    return ensure_runner()
-
-
-@pytest.fixture
-def runner(program):
-    with Runner(program, CPU, deadline=60) as started:
-        yield started
 
 
 def test_logits_are_pythons_to_the_bit(runner, tmp_path):
@@ -174,64 +128,6 @@ def test_after_an_error_the_process_serves_on(runner, tmp_path):
     assert runner.output().shape == (1, 10)
 
 
-def test_a_process_that_hangs_is_ended_at_the_deadline(program, tmp_path):
-    with Runner(program, CPU, deadline=2) as runner:
-        runner.load(save(NeverEnds(), tmp_path / "never.ts"))
-        runner.put(torch.zeros(1, 3, 2, 2))
-        with pytest.raises(BackendFailed, match="did not answer 'run' within 2 s and was ended"):
-            runner.run(1)
-        assert not runner.alive
-        with pytest.raises(ProcessLookupError):
-            os.kill(runner.pid, 0)
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_process_that_dies_is_reported_with_its_signal(runner, number):
-    os.kill(runner.pid, number)
-    with pytest.raises(BackendFailed, match=f"was ended by {number.name} during 'run'"):
-        runner.run(1)
-    assert not runner.alive
-
-
-def test_last_words_are_passed_on(tmp_path):
-    program = tmp_path / "dying"
-    program.write_text("#!/bin/sh\necho 'first' >&2; echo 'out of cheese' >&2; exit 7\n")
-    program.chmod(0o755)
-    with pytest.raises(BackendFailed, match=r"exit code 7 .* last words: out of cheese"):
-        Runner(program, CPU)
-
-
-def test_nothing_is_left_behind(program, tmp_path, monkeypatch):
-    monkeypatch.setattr("deploybench.native.process._memory_folder", lambda: str(tmp_path))
-    with Runner(program, CPU) as runner:
-        assert len(list(tmp_path.iterdir())) == 1
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(ProcessLookupError):
-        os.kill(runner.pid, 0)
-
-
-def test_the_process_does_not_outlive_its_parent(program):
-    code = (
-        "import os, pathlib\n"
-        "from deploybench import settings\n"
-        "from deploybench.native.process import Runner\n"
-        f"r = Runner(pathlib.Path({str(program)!r}), settings.resolve('cpu'))\n"
-        "print(r.pid, flush=True); os._exit(1)"
-    )
-    parent = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    child = int(parent.stdout)
-    for _ in range(100):
-        try:
-            os.kill(child, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    pytest.fail("the C++ process outlived its parent by 10 s")
-
-
 def test_the_environment_is_scrubbed(monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
     monkeypatch.setenv("LD_PRELOAD", "other.so")
@@ -269,88 +165,6 @@ def test_the_process_starts_with_the_mask_of_the_run_and_says_it_back(program, m
         os.sched_setaffinity(0, ours)
 
 
-@pytest.fixture
-def run_program(program):
-    def run(*arguments) -> subprocess.CompletedProcess[str]:
-        command = [str(program), *map(str, arguments)]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=scrubbed_environment(),
-        )
-
-    return run
-
-
-@pytest.fixture
-def image(tmp_path):
-    path = tmp_path / "image.dat"
-    pixels = torch.zeros(3, 8, 8)
-    pixels[1], pixels[2] = 1.0, -1.0
-    pixels.numpy().tofile(path)
-    return path
-
-
-def test_infer_prints_five_percentages(run_program, image, tmp_path):
-    model = save(Chooses(), tmp_path / "chooses.ts")
-    labels = tmp_path / "labels.txt"
-    labels.write_text("".join(f"class {index}\n" for index in range(12)))
-    ran = run_program("infer", model, image, "--labels", labels)
-    assert ran.returncode == 0
-    lines = ran.stdout.splitlines()
-    assert len(lines) == 5
-    assert {line.split("% ")[1] for line in lines[:4]} == {f"class {n}" for n in (1, 4, 7, 10)}
-    assert lines[0].startswith("16.63% ")
-
-
-def test_bench_prints_a_log_that_merges(run_program, tmp_path):
-    model = save(Chooses(), tmp_path / "chooses.ts")
-    ran = run_program("bench", model, "--rounds", "7", "--size", "8", "--threads", "1")
-    assert ran.returncode == 0
-    lines = ran.stdout.splitlines()
-    assert lines[0] == "#head;TorchScript (C++)"
-    assert "cpu, 1 threads, batch size 1" in lines[1]
-    assert "7 calls" in lines[2]
-    name, _, milliseconds = lines[3].partition(";")
-    assert name == f"#{model}"
-    assert float(milliseconds) > 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        ([], 2, "a command is missing"),
-        (["dance"], 2, "unknown command 'dance'"),
-        (["infer", "{model}"], 2, "infer needs another argument"),
-        (["bench", "{model}", "--rounds", "0"], 2, "'0' is not a positive whole number"),
-        (["bench", "{model}", "--speed", "9"], 2, "unknown option '--speed'"),
-        (["bench", "{folder}/none.ts"], 1, "none.ts does not exist"),
-        (["bench", "{short}"], 1, "short.ts is not a complete TorchScript file"),
-        (["bench", "{model}", "--device", "cuda:42"], 1, "device 'cuda:42' does not exist"),
-        (["bench", "{model}", "--device", "gpu"], 1, "unknown device 'gpu'"),
-        (["infer", "{model}", "{short}"], 1, "bytes, which is not a square image"),
-        (["infer", "{model}", "{folder}/none.dat"], 1, "none.dat: cannot be read"),
-        (["infer", "{model}", "{image}", "--labels", "{few}"], 1, "labels, but the model has 12"),
-        (["infer", "{model}", "{image}", "--labels", "{short}"], 1, "has control characters"),
-    ],
-)
-def test_bad_arguments_end_in_one_line(run_program, image, tmp_path, arguments, code, words):
-    model = save(Chooses(), tmp_path / "chooses.ts")
-    short = tmp_path / "short.ts"
-    short.write_bytes(model.read_bytes()[:333])
-    few = tmp_path / "few.txt"
-    few.write_text("one\ntwo\n")
-    places = {"model": model, "image": image, "short": short, "few": few, "folder": tmp_path}
-    ran = run_program(*(argument.format(**places) for argument in arguments))
-    assert ran.returncode == code
-    assert words in ran.stderr
-    assert len(ran.stderr.splitlines()) == 1
-    assert ran.stderr.startswith("model_runner: ")
-
-
 def test_an_input_of_another_dtype_than_asked_for_is_refused(runner, tmp_path):
     runner.load(save(Plain(), tmp_path / "plain.ts"))
     with pytest.raises(BackendFailed, match="an input is float16 instead of float32"):
@@ -361,3 +175,16 @@ def test_without_a_gpu_there_is_no_graph_and_no_memory_of_it(runner, tmp_path):
     with pytest.raises(BackendFailed, match="a CUDA graph needs a GPU"):
         runner.load(save(Plain(), tmp_path / "plain.ts"), as_graph=True)
     assert runner.peak_device_bytes() == 0
+
+
+class Prints(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        print("error\tthis is a model speaking")
+        return self.linear(x)
+
+
+def test_a_model_that_prints_does_not_corrupt_the_replies(runner, tmp_path):
+    called(runner, Prints(), tmp_path, torch.zeros(2, 12))
+    assert runner.output().shape == (2, 10)
+    assert len(runner.timed(3)) == 3
+    assert "this is a model speaking" in runner._last_words()

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.unit.plugin import MODEL, ROOT, clean_environment
+from tests.unit.python_process import run_python
 
 # By its name: imported here, it would put the faults into the registry of every other test.
 PLANT = "tests.unit.plugin.plant"
@@ -20,16 +20,8 @@ def with_faults(modules) -> Run:
     environment = {**clean_environment(), "PYTHONPATH": f"{modules}{os.pathsep}{ROOT}"}
 
     def run(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pytest", "-p", PLANT, "-p", "no:cacheprovider"]
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=ROOT,
-            env={**environment, **extra},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        command = ["-m", "pytest", "-p", PLANT, "-p", "no:cacheprovider"]
+        return run_python([*command, *arguments], ROOT, {**environment, **extra})
 
     return run
 

@@ -12,7 +12,12 @@ from pytest_benchmark import plugin as pytest_benchmark
 
 from deploybench.errors import UsageError
 from deploybench.plugin import benchmark_options
-from deploybench.plugin.benchmark_options import CHECKS, require_grouping, require_usable
+from deploybench.plugin.benchmark_options import (
+    CHECKS,
+    require_grouping,
+    require_loadable,
+    require_usable,
+)
 from deploybench.plugin.writing import json_path
 from deploybench.records import reading
 from tests.unit.plugin import ROOT
@@ -121,6 +126,16 @@ def test_an_option_that_means_nothing_is_refused_in_one_line(words, tmp_path, mo
     assert line.startswith(f"{words[0]} cannot be used on timed tests: ")
     assert REFUSED[words] in line
     assert "\n" not in line
+
+
+def test_a_file_that_cannot_be_written_is_refused_with_or_without_timed_tests(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    require_loadable(Options("--benchmark-json", "run.json"))
+    for word, reason in (("absent/run.json", "create this folder"), (".", "the name of a file")):
+        with pytest.raises(UsageError, match=f"^--benchmark-json cannot be used: .*{reason}"):
+            require_loadable(Options("--benchmark-json", word))
 
 
 @pytest.mark.parametrize("option", sorted(set(WORKS) - {"--benchmark-compare-fail"}))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -15,6 +13,7 @@ from deploybench.plugin.scheduling import models_by_case, scope
 from deploybench.runner.options import RunOptions
 from tests.unit.own_models import BAD, WHAT_IS_SAID
 from tests.unit.plugin import ROOT
+from tests.unit.python_process import run_python
 
 HERE = "tests.unit.own_models"
 
@@ -24,19 +23,11 @@ def run_in(tmp_path):
     """A function that runs the suite's pytest from another folder."""
 
     def run(*arguments, test="tests/perf"):
-        command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pytest.ini")]
+        command = ["-m", "pytest", "-c", str(ROOT / "pytest.ini")]
         command += [f"--rootdir={ROOT}", "-p", "no:cacheprovider", str(ROOT / test)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         environment.pop("CI", None)
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_python([*command, *arguments], tmp_path, environment)
 
     return run
 

@@ -253,7 +253,7 @@ def test_names_that_would_control_a_terminal_are_harmless(tmp_path):
     about = {"id": "abc\x1b[31m", "time": "never", "branch": "a\nb", "dirty": False}
     recorded.save(tmp_path, 1, {"eager": 1}, about)
     (point,) = load(tmp_path).cells[0].points
-    assert (point.run.commit, point.run.branch) == ("abc?[31m", "a?b")
+    assert (point.run.commit, point.run.branch) == (r"abc\x1b[31m", r"a\nb")
 
 
 def test_a_failed_case_is_known_by_its_run(tmp_path):
@@ -266,7 +266,7 @@ def test_a_failed_case_is_known_by_its_run(tmp_path):
     eager, cpp = load(tmp_path).cells
     assert eager.failures == ()
     (failure,) = cpp.failures
-    assert (failure.run.name, failure.kind, failure.reason) == ("0002_run", "wrong", "a?b")
+    assert (failure.run.name, failure.kind, failure.reason) == ("0002_run", "wrong", r"a\nb")
 
 
 def test_only_what_is_wanted_and_recent_is_returned(storage):

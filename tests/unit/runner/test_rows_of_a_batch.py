@@ -10,6 +10,7 @@ import torch
 from deploybench import settings
 from deploybench.backends import base, registry
 from deploybench.backends.session import InProcessSession
+from deploybench.errors import BackendFailed
 from deploybench.models.weights import RANDOM
 from deploybench.runner import run as runs
 from deploybench.runner.opened_case import OpenedCase
@@ -38,15 +39,33 @@ class Mixes(base.Backend):
 
 
 class OnlyOne(Mixes):
-    """Takes the batch size of its export alone."""
+    """Takes the batch size of its export alone; `after` is what any call gives from then on."""
+
+    error: Exception = RuntimeError("the batch size must be 1")
 
     def load(self, module, artifact):
+        refused = []
+
         def forward(x):
             if len(x) > 1:
-                raise RuntimeError("the batch size must be 1")
-            return module(x)
+                refused.append(x)
+                raise self.error
+            return self.after(module(x)) if refused else module(x)
 
         return InProcessSession(forward, self.settings)
+
+    def after(self, output):
+        return output
+
+
+class Dies(OnlyOne):
+    def after(self, output):
+        raise RuntimeError("the process has ended")
+
+
+class Forgets(OnlyOne):
+    def after(self, output):
+        return torch.zeros_like(output)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +93,20 @@ def test_rows_that_are_mixed_up_are_different(bench, how):
 
 def test_what_fixes_its_batch_size_is_checked_with_that_alone(bench):
     assert checked(bench, OnlyOne(bench.plan.settings)).agrees
+
+
+@pytest.mark.parametrize("backend", [Dies, Forgets])
+def test_a_refused_batch_that_breaks_the_session_fails_the_case(bench, backend):
+    with pytest.raises(BackendFailed, match=r"^with all 2 inputs in one batch: .* must be 1$"):
+        checked(bench, backend(bench.plan.settings))
+
+
+def test_an_error_that_no_batch_size_explains_fails_the_case(bench):
+    backend = OnlyOne(bench.plan.settings)
+    backend.error = KeyError("cheese")
+    words = "^with all 2 inputs in one batch: KeyError: 'cheese'$"
+    with pytest.raises(BackendFailed, match=words):
+        checked(bench, backend)
 
 
 @pytest.mark.parametrize("backend", ["eager", "scripted", "traced", "frozen", "optimized"])

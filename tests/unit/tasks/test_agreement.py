@@ -8,15 +8,13 @@ import torch
 from deploybench.tasks.agreement import (
     DIFFERENT,
     EQUAL_WITHIN_ROUNDING,
-    ERROR_LIMIT,
     EXACT,
     UNDECIDED,
     Agreement,
-    Reference,
-    TensorReference,
 )
 from deploybench.tasks.agreement import judge as judge_any
 from deploybench.tasks.classification import Classification
+from deploybench.tasks.reference import ERROR_LIMIT, Reference, TensorReference
 
 INPUTS, CLASSES = 4, 100
 

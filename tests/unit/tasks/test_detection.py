@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from deploybench.nested import flatten
-from deploybench.tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, ERROR_LIMIT, EXACT
+from deploybench.tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 from deploybench.tasks.detection import Detection
+from deploybench.tasks.reference import ERROR_LIMIT
 
 TASK = Detection(score_threshold=0.05, most=8, suppression=0.5)
 COUNTS = (6, 3, 0)

@@ -10,14 +10,8 @@ from deploybench.errors import UsageError
 from deploybench.models.weights import RANDOM
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
-from deploybench.tasks.agreement import (
-    DIFFERENT,
-    EQUAL_WITHIN_ROUNDING,
-    ERROR_LIMIT,
-    EXACT,
-    Reference,
-    judge,
-)
+from deploybench.tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT, judge
+from deploybench.tasks.reference import ERROR_LIMIT, Reference
 
 from ..tiny import WITH_DICT
 
