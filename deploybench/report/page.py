@@ -7,12 +7,8 @@ style attributes and no handlers in the markup, and whatever a name contains sta
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..analysis import percentiles
@@ -20,49 +16,51 @@ from ..analysis.cells import TIMED
 from ..analysis.overview import Overview
 from ..analysis.regression import INCONCLUSIVE, SAME, Report
 from ..analysis.regression import Cell as Verdict
-from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences
+from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences, template
 from .costs_table import CostsTable
 from .heat import Heat
-from .visible import visible
 
-FOLDER = Path(__file__).parent / "page"
 # With more verdicts than this, those that call for nothing are only in the table.
 MOST_VERDICTS = 150
 
 
 def render(overview: Overview) -> str:
     """The page."""
-    style, script = (_asset(name) for name in ("style.css", "page.js"))
+    style, script = (template.asset(name) for name in ("style.css", "page.js"))
     timed = [
         cell for model in overview.models for cell in overview.row(model) if cell.state == TIMED
     ]
     drawn = {cell.column for cell in timed}
-    text = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            overview=overview,
-            policy=_policy(style, script),
-            style=style,
-            script=script,
-            data=embedded(page_data.of(overview)),
-            heat=Heat.of(overview),
-            timed=timed,
-            drawn_columns=[column for column in overview.columns if column in drawn],
-            costs=CostsTable.of(timed),
-            gate=_gate(overview.gate, overview) if overview.gate else None,
-            axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
-            most_verdicts=MOST_VERDICTS,
-            most_calls=cost_plots.most_calls(overview),
-            least={
-                percentiles.name(share): percentiles.least_samples(share)
-                for share in percentiles.SHARES
-                if share > 0.5
-            },
-        )
+    text = template.render(
+        "page.html",
+        overview=overview,
+        policy=template.policy(style, script),
+        style=style,
+        script=script,
+        data=embedded(page_data.of(overview)),
+        heat=Heat.of(overview),
+        timed=timed,
+        drawn_columns=[column for column in overview.columns if column in drawn],
+        costs=CostsTable.of(timed),
+        gate=_gate(overview.gate, overview) if overview.gate else None,
+        axis=plots.verdict_axis(overview.gate.cells) if overview.gate else None,
+        most_verdicts=MOST_VERDICTS,
+        most_calls=cost_plots.most_calls(overview),
+        least={
+            percentiles.name(share): percentiles.least_samples(share)
+            for share in percentiles.SHARES
+            if share > 0.5
+        },
+        plots=plots,
+        cost_plots=cost_plots,
+        numbers=numbers,
+        sentences=sentences,
+        repeat=repeat,
+        verdict_counts=rows.counts,
+        verdict_row=rows.row,
+        verdict_header=rows.HEADER,
     )
-    # A name may contain what no encoding has, such as half of a surrogate pair.
-    return _without_optional_ends(text).encode("utf-8", "replace").decode("utf-8")
+    return _without_optional_ends(text)
 
 
 def _without_optional_ends(text: str) -> str:
@@ -82,50 +80,6 @@ def embedded(data: object) -> Markup:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _asset(name: str) -> Markup:
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_final,
-    )
-    environment.globals.update(
-        plots=plots,
-        cost_plots=cost_plots,
-        numbers=numbers,
-        sentences=sentences,
-        repeat=repeat,
-        verdict_counts=rows.counts,
-        verdict_row=rows.row,
-        verdict_header=rows.HEADER,
-    )
-    return environment
-
-
-def _final(value: object) -> object:
-    """What is written for a value of a template."""
-    if isinstance(value, Markup):
-        return value
-    return visible(value) if isinstance(value, str) else numbers.NONE if value is None else value
 
 
 def _gate(report: Report, overview: Overview) -> dict[str, list[Verdict]]:
