@@ -94,10 +94,11 @@ def test_two_versions_of_what_both_ran_on_are_not_comparable(save):
 
 
 def test_nothing_that_could_be_decided_is_5_and_one_decided_cell_is_enough(save):
-    assert judge(save("b")[:1], save("c")[:1]).returncode == 5
-    baseline, candidate = save("d", models=MODELS[:1]), save("e", 1.0001, models=MODELS[:1])
-    alone = [save(side, models=MODELS)[:1] for side in ("f", "g")]
-    assert judge(baseline + alone[0], candidate + alone[1]).returncode == 0
+    alone = [save(f"{side}1", factor, MODELS[1:])[:1] for side, factor in (("b", 1), ("c", 1.01))]
+    assert judge(*alone).returncode == 5
+    decided = [save(side, factor, MODELS[:1]) for side, factor in (("b", 1), ("c", 1.0001))]
+    ran = judge(*(first + second for first, second in zip(alone, decided, strict=True)))
+    assert (ran.returncode, ran.stdout.endswith("1 inconclusive, 1 same\n")) == (0, True)
 
 
 def test_a_missing_cell_is_4(save):
