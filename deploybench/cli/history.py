@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, UsageError
 from ..report.formats import HISTORY
@@ -17,6 +17,7 @@ from . import _runs, _terminal
 from ._subcommands import READ
 
 if TYPE_CHECKING:
+    from ..analysis.trends import Trend
     from ..records.history import Cell
 
 NAME = "history"
@@ -73,16 +74,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the history."""
-    from ..analysis import trends
-    from ..records import history, store
+    from ..records import store
 
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"{arguments.confidence} is not a confidence; use for example 0.95")
     storage = store.folder(arguments.storage)
-    _require_no_run(arguments.output, storage)
-    recorded = history.load(
-        storage, trends.ratio, _wanted(arguments), _since(arguments.since), arguments.rebuild
+    require_no_run(arguments.output, storage)
+    chosen = found(
+        storage,
+        arguments.confidence,
+        wanted=_wanted(arguments),
+        since=_since(arguments.since),
+        rebuild=arguments.rebuild,
     )
+    text = HISTORY[arguments.format](chosen, _terminal.view(arguments.output))
+    _runs.write(text, arguments.output)
+
+
+def found(storage: Path, confidence: float = 0.95, **which: Any) -> list[Trend]:
+    """The trends of the runs in a folder. which: of them, as for records.history.load.
+
+    Names the files that cannot be read on stderr. Raises FileError if no run is left.
+    """
+    from ..analysis import trends
+    from ..records import history
+
+    recorded = history.load(storage, trends.ratio, **which)
     for problem in recorded.problems:
         print(f"left out: {problem}", file=sys.stderr)
     if not recorded.cells:
@@ -90,12 +107,10 @@ def main(arguments: argparse.Namespace) -> None:
             f"{storage} has no saved run that fits; save one with `deploybench bench`, or give "
             "another --storage, --model, --backend or --since"
         )
-    found = trends.trends(recorded.cells, arguments.confidence)
-    text = HISTORY[arguments.format](found, _terminal.view(arguments.output))
-    _runs.write(text, arguments.output)
+    return trends.trends(recorded.cells, confidence)
 
 
-def _require_no_run(output: Path | None, storage: Path) -> None:
+def require_no_run(output: Path | None, storage: Path) -> None:
     """Raise UsageError if the output would replace a file that may be a saved run."""
     may_be = output is not None and output.suffix == ".json" and output.exists()
     if output is not None and may_be and storage.resolve() in output.resolve().parents:

@@ -25,8 +25,8 @@ MOST_BREAKS = 10
 
 def table(trends: Sequence[Trend]) -> Table:
     """The cells, then every change of the code, of the machine and of the conditions."""
-    code = [_change(trend, step) for trend in trends for step in trend.named]
-    other = [_change(trend, step) for trend in trends for step in _not_named(trend)]
+    code = [change(trend, step) for trend in trends for step in trend.named]
+    other = [change(trend, step) for trend in trends for step in _not_named(trend)]
     breaks = _breaks(trends)
     shown = breaks[-MOST_BREAKS:]
     if len(breaks) > MOST_BREAKS:
@@ -60,8 +60,8 @@ def _row(trend: Trend) -> tuple[str, ...]:
         trend.cell.model,
         trend.title,
         str(len(trend.points)),
-        _day(min(times)),
-        _day(max(times)),
+        day(min(times)),
+        day(max(times)),
         f"{median(point.latency_ms for point in latest):.2f}{mark}",
         f"{median(ratios):.3f}" if ratios else "-",
         ", ".join(f"{count} {word}" for count, word in counts if count) or "-",
@@ -74,7 +74,7 @@ def _not_named(trend: Trend) -> list[Step]:
     return [step for step in trend.steps if step not in named]
 
 
-def _change(trend: Trend, step: Step) -> str:
+def change(trend: Trend, step: Step) -> str:
     """A step in words, with the first run after it and the last one before."""
     points = trend.points
     word = "slower" if step.is_slower else "faster"
@@ -92,9 +92,9 @@ def _change(trend: Trend, step: Step) -> str:
 def _named(run: Run) -> str:
     """A run with its commit."""
     if run.commit is None:
-        return f"run {run.name} ({_day(run.time)})"
+        return f"run {run.name} ({day(run.time)})"
     changed = " with changes" if run.dirty else ""
-    return f"commit {run.commit[:12]}{changed} (run {run.name}, {_day(run.time)})"
+    return f"commit {run.commit[:12]}{changed} (run {run.name}, {day(run.time)})"
 
 
 def _breaks(trends: Sequence[Trend]) -> list[str]:
@@ -117,7 +117,8 @@ def _failing(trend: Trend) -> str:
     return f"{trend.cell.model}, {trend.title}: {newest.kind} in {_named(newest.run)}: {reason}"
 
 
-def _day(seconds: float) -> str:
+def day(seconds: float) -> str:
+    """The date of a time since 1970."""
     return _moment(seconds)[:10]
 
 

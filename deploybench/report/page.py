@@ -8,6 +8,7 @@ style attributes and no handlers in the markup, and whatever a name contains sta
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -16,7 +17,8 @@ from ..analysis.cells import TIMED
 from ..analysis.overview import Overview
 from ..analysis.regression import INCONCLUSIVE, SAME, Report
 from ..analysis.regression import Cell as Verdict
-from . import cost_plots, numbers, page_data, plots, repeat, rows, sentences, template
+from ..analysis.trends import Trend
+from . import cost_plots, history_page, numbers, page_data, plots, repeat, rows, sentences, template
 from .costs_table import CostsTable
 from .heat import Heat
 
@@ -24,14 +26,14 @@ from .heat import Heat
 MOST_VERDICTS = 150
 
 
-def render(overview: Overview) -> str:
-    """The page."""
+def render(overview: Overview, trends: Sequence[Trend] = ()) -> str:
+    """The page. trends: also shown, if there are any."""
     style, script = (template.asset(name) for name in ("style.css", "page.js"))
     timed = [
         cell for model in overview.models for cell in overview.row(model) if cell.state == TIMED
     ]
     drawn = {cell.column for cell in timed}
-    text = template.render(
+    return template.render(
         "page.html",
         overview=overview,
         policy=template.policy(style, script),
@@ -51,6 +53,8 @@ def render(overview: Overview) -> str:
             for share in percentiles.SHARES
             if share > 0.5
         },
+        history=history_page.shown(trends) if trends else None,
+        row_titles=history_page.ROW,
         plots=plots,
         cost_plots=cost_plots,
         numbers=numbers,
@@ -60,18 +64,6 @@ def render(overview: Overview) -> str:
         verdict_row=rows.row,
         verdict_header=rows.HEADER,
     )
-    return _without_optional_ends(text)
-
-
-def _without_optional_ends(text: str) -> str:
-    """The page without end tags that HTML lets one leave out, which large tables are full of.
-
-    No text of the page can contain a tag, since all text is escaped.
-    """
-    for end in ("</th>", "</td>"):
-        text = text.replace(f"{end}<td", "<td").replace(f"{end}<th", "<th")
-        text = text.replace(f"{end}</tr>", "</tr>")
-    return text.replace("</tr>\n<tr", "\n<tr")
 
 
 def embedded(data: object) -> Markup:

@@ -26,6 +26,11 @@ class Section:
     title: str
     lines: tuple[str, ...]
 
+    @property
+    def heading(self) -> str:
+        """Its title as a heading."""
+        return f"{self.title[:1].upper()}{self.title[1:].rstrip(':')}"
+
 
 @dataclass(frozen=True)
 class Table:

@@ -26,8 +26,20 @@ def render(name: str, **values: object) -> str:
         .get_template(name)
         .render(**{"style": style, "policy": policy(style), **values})
     )
+    text = _without_optional_ends(text)
     # A name may contain what no encoding has, such as half of a surrogate pair.
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _without_optional_ends(text: str) -> str:
+    """The page without end tags that HTML lets one leave out, which large tables are full of.
+
+    No text of the page can contain a tag, since all text is escaped.
+    """
+    for end in ("</th>", "</td>"):
+        text = text.replace(f"{end}<td", "<td").replace(f"{end}<th", "<th")
+        text = text.replace(f"{end}</tr>", "</tr>")
+    return text.replace("</tr>\n<tr", "\n<tr")
 
 
 def asset(name: str) -> Markup:
