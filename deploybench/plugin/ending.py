@@ -20,31 +20,39 @@ FIGURE, RATIO = 13, 10
 SMALL = {"rounds": 8, "outliers": 10, "iterations": 12}
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Fold the reasons of failures that have no traceback, after all others have seen them."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, object, object]:
+    """Fold the reasons of failures, and have pytest-benchmark print no more columns than fit.
+
+    Columns that somebody chose are all printed.
+    """
+    width = width_of(terminalreporter)
+    for outcome in ("failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            fold_reason(report, width)
+    session = getattr(config, "_benchmarksession", None)
+    if session is not None and config.stash.get(TIMED, {}):
+        if given(config, "--benchmark-columns") is None:
+            session.columns = fitting(session, width)
+        display = session.display
+        session.display = lambda reporter: display(Folding(reporter))
+    return (yield)
+
+
+def fold_reason(report: Any, width: int) -> None:
+    """Fold the reason of a failure, if it has no traceback; a command stays whole."""
     trace = getattr(report.longrepr, "reprtraceback", None)
     for entry in getattr(trace, "reprentries", ()):
         if getattr(entry, "style", None) == "value":
             entry.lines = [
                 part
                 for line in entry.lines
-                for part in ([line] if line.startswith(COMMAND) else folded(line, 100).splitlines())
+                for part in (
+                    [line] if line.startswith(COMMAND) else folded(line, width).splitlines()
+                )
             ]
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Generator[None, object, object]:
-    """Have pytest-benchmark print no more columns than fit, unless somebody chose them."""
-    session = getattr(config, "_benchmarksession", None)
-    if session is not None and config.stash.get(TIMED, {}):
-        if given(config, "--benchmark-columns") is None:
-            session.columns = fitting(session, width_of(terminalreporter))
-        display = session.display
-        session.display = lambda reporter: display(Folding(reporter))
-    return (yield)
 
 
 def fitting(session: Any, width: int) -> Sequence[str]:
