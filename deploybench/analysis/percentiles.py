@@ -15,6 +15,7 @@ Mathematical Statistics 12).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 CONFIDENCE = 0.99
@@ -43,3 +44,18 @@ def claimed(samples: Sequence[float], share: float, confidence: float = CONFIDEN
 def name(share: float) -> str:
     """How the percentile of a share is called: "p99" for 0.99."""
     return f"p{100 * share:g}"
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """The percentiles of some samples, in their unit; None with too few samples to claim it."""
+
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Percentiles:
+        """Those of `samples`, such as the samples_ms of a case."""
+        return cls(*(claimed(samples, share) for share in SHARES))

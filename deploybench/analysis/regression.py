@@ -64,13 +64,19 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """3: not comparable; 4: missing, wrong, failed or no cells; 1: slower; 0: otherwise."""
+        """What a CI job ends with.
+
+        3: not comparable; 4: missing, wrong, failed or no cells; 1: slower; 5: every cell that is
+        on both sides is inconclusive; 0: otherwise.
+        """
         counts = self.counts
         if counts[NOT_COMPARABLE]:
             return 3
         if counts[MISSING] or counts[WRONG] or counts[FAILED] or not set(counts) - {NEW}:
             return 4
-        return 1 if counts[SLOWER] else 0
+        if counts[SLOWER]:
+            return 1
+        return 0 if set(counts) - {NEW, INCONCLUSIVE} else 5
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from ..records import store
-from ..report import article_csv
 from . import _runs
 
 EPILOG = """\
@@ -65,14 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the CSV."""
+    from ..report import article_csv, of_runs
+
     runs = store.load(arguments.run, arguments.storage)
     store.require_other(arguments.output, runs)
     if arguments.costs:
-        rows = _runs.all_costs(runs, arguments.decimals)
+        table = of_runs.all_costs(runs, arguments.decimals)
     elif arguments.floor:
-        rows = _runs.floors(runs, arguments.decimals)
+        table = of_runs.floors(runs, arguments.decimals)
     elif arguments.speedup:
-        rows = _runs.speedups(runs)
+        table = of_runs.speedups(runs)
     else:
-        rows = _runs.latencies(runs, arguments.decimals)
-    _runs.write(article_csv.to_csv(rows), arguments.output)
+        table = of_runs.latencies(runs, arguments.decimals)
+    _runs.write(article_csv.write(table), arguments.output)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .. import __version__
 from ._subcommands import GROUPS, Subcommand, subcommands
+from ._terminal import has_colour
 
 PROGRAM = "deploybench"
 Formatter = type[argparse.HelpFormatter]
@@ -17,7 +16,7 @@ Formatter = type[argparse.HelpFormatter]
 
 def formatter() -> Formatter:
     """With colour on a terminal if rich-argparse is installed; plain otherwise."""
-    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+    if not has_colour():
         return argparse.RawDescriptionHelpFormatter
     try:
         from rich_argparse import RawDescriptionRichHelpFormatter

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..files import replacing
 from ..records import store
 from ..records.record import RunRecord
-from ..report import article_csv
+from ..report.formats import TABLES, Writer
+from . import _terminal
 
-Rows = list[list[str]]
+if TYPE_CHECKING:
+    from ..report.tables import Table
+
 WHICH = (
     "a saved run: a path, or a number, name or glob as for `pytest-benchmark compare`; "
     "or the path of a log in the article's #head; format"
@@ -50,56 +54,46 @@ def add_table(parser: argparse.ArgumentParser, decimals: bool = True) -> None:
     parser.add_argument("run", nargs="+", metavar="RUN", help=WHICH)
     if decimals:
         add_decimals(parser)
+    add_format(parser)
     parser.add_argument(
-        "--csv", action="store_true", help="as CSV with semicolons, instead of a text table"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write it there, not to stdout"
+        "--csv", action="store_const", const="csv", dest="format", help="like --format csv"
     )
     add_storage(parser)
 
 
-def latencies(runs: Sequence[RunRecord], decimals: int = 2) -> Rows:
-    """Models by backends: the median latency, or images per second."""
-    from ..analysis import table
-
-    return table.to_rows(table.merge(runs), table.disturbed(runs), decimals)
-
-
-def floors(runs: Sequence[RunRecord], decimals: int) -> Rows:
-    """The same, as multiples of the roofline bound."""
-    from ..analysis import roofline_bound
-
-    return roofline_bound.to_rows(runs, decimals)
-
-
-def speedups(runs: Sequence[RunRecord]) -> Rows:
-    """The speed-up of each backend against eager, with its interval."""
-    from ..analysis import speedup
-
-    return speedup.to_rows(speedup.compare(runs), speedup.without_baseline(runs))
-
-
-def all_costs(runs: Sequence[RunRecord], decimals: int) -> Rows:
-    """What each case costs beside its calls."""
-    from ..analysis import costs
-
-    return costs.to_rows(runs, decimals)
+def add_format(
+    parser: argparse.ArgumentParser,
+    formats: Mapping[str, Writer] = TABLES,
+    output: bool = True,
+    more: str = "",
+) -> None:
+    """Add the format of what is printed. output: also the file that it goes to."""
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default="text",
+        metavar="FORMAT",
+        help=f"{', '.join(formats)} (default: text){more}",
+    )
+    if output:
+        parser.add_argument(
+            "-o", "--output", type=Path, metavar="FILE", help="write it there, not to stdout"
+        )
 
 
 def write_table(
-    arguments: argparse.Namespace, table_of: Callable[[Sequence[RunRecord]], Rows]
+    arguments: argparse.Namespace, table_of: Callable[[Sequence[RunRecord]], Table]
 ) -> None:
     """Read the runs, and print or write their table."""
     runs = store.load(arguments.run, arguments.storage)
     store.require_other(arguments.output, runs)
-    rows = table_of(runs)
-    if arguments.csv:
-        write(article_csv.to_csv(rows), arguments.output)
-        return
-    from ..report.text import layout
+    show(table_of(runs), arguments)
 
-    write(layout(rows), arguments.output)
+
+def show(table: Table, arguments: argparse.Namespace) -> None:
+    """Print or write a table in the format that was asked for."""
+    output = getattr(arguments, "output", None)
+    write(TABLES[arguments.format](table, _terminal.view(output)), output)
 
 
 def write(text: str, output: Path | None) -> None:

@@ -7,6 +7,7 @@ import argparse
 from .. import backends, options
 from ..errors import BackendUnavailable, DeploybenchError
 from ..settings import Settings
+from . import _runs
 from ._subcommands import HERE
 
 NAME = "backends"
@@ -21,6 +22,7 @@ The last column says "ready", or why not and the command that mends it. The firs
 this builds the C++ program. `*` marks the backends that run by default."""
 
 TITLES = ("Backend", "Title", "File", "Here")
+READY = "ready"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=options.DEVICE.metavar,
         help=f"{options.DEVICE.help} (default: auto)",
     )
+    _runs.add_format(parser, output=False)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -43,14 +46,29 @@ def main(arguments: argparse.Namespace) -> None:
     names = backends.select(arguments.backends)
     device = options.DEVICE.value(arguments.device)
 
+    from ..report.tables import Table
     from ..settings import resolve
 
     settings = resolve(device)
-    rows = [TITLES, *(_row(backends.registry()[name], settings) for name in names)]
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    for *fields, last in rows:
-        cells = [field.ljust(width) for field, width in zip(fields, widths, strict=True)]
-        print("  ".join([*cells, last]))
+    rows = [_row(backends.registry()[name], settings) for name in names]
+    table = Table.of(
+        [TITLES, *rows],
+        words=frozenset(TITLES[1:]),
+        title=f"Backends on {settings.device}",
+        data=[_data(*row) for row in rows],
+    )
+    _runs.show(table, arguments)
+
+
+def _data(name: str, title: str, suffix: str, verdict: str) -> dict[str, object]:
+    return {
+        "backend": name.removesuffix("*"),
+        "title": title,
+        "default": name.endswith("*"),
+        "file": None if suffix == "-" else suffix,
+        "ready": verdict == READY,
+        "reason": None if verdict == READY else verdict,
+    }
 
 
 def _row(kind: type[backends.Backend], settings: Settings) -> tuple[str, str, str, str]:
@@ -72,4 +90,4 @@ def _verdict(kind: type[backends.Backend], settings: Settings) -> str:
         return f"broken: {' '.join(str(error).split()) or type(error).__name__}"
     finally:
         backend.close()
-    return "ready"
+    return READY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import _pytest_run, _runs
+from . import _pytest_run, _terminal
 from ._subcommands import MEASURE
 
 NAME = "bench"
@@ -49,11 +49,9 @@ def main(arguments: argparse.Namespace) -> int:
     if saved is None:
         return code
     from ..records import store
-    from ..report.text import layout
+    from ..report import of_runs, terminal
 
-    unit = "median latency in milliseconds"
-    if arguments.metric == "throughput":
-        unit = "median images per second"
-    print(f"\n{layout(_runs.latencies(store.load([str(saved)])))}")
-    print(f"{unit}; saved: {saved}")
+    table = of_runs.latencies(store.load([str(saved)]))
+    print(f"\n{terminal.write(table, _terminal.view())}")
+    print(f"{table.title}; saved: {saved}")
     return code

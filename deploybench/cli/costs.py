@@ -28,4 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the table."""
-    _runs.write_table(arguments, partial(_runs.all_costs, decimals=arguments.decimals))
+    from ..report import of_runs
+
+    _runs.write_table(arguments, partial(of_runs.all_costs, decimals=arguments.decimals))

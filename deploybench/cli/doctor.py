@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..installation import cache_folder, is_checkout
 from ..native import build
+from . import _runs, _terminal
 from ._subcommands import HERE
+
+if TYPE_CHECKING:
+    from ..machine.finding import Finding
+    from ..report.tables import Table
 
 NAME = "doctor"
 SUMMARY = "Say what of this machine disturbs measurements, and what to do about it."
@@ -34,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="exit code 1 if there is something to look at"
     )
+    _runs.add_format(parser, output=False)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -47,11 +56,29 @@ def main(arguments: argparse.Namespace) -> int:
         "ninja": partial(build.build_tool, "ninja"),
     }
     found = doctor.examine(Place(), tools, _folders())
-    for finding in found:
-        print(finding.line())
     count = sum(finding.verdict == LOOK for finding in found)
-    print(f"{len(found)} findings, {count} to look at")
+    summary = f"{len(found)} findings, {count} to look at"
+    if arguments.format == "text":
+        for finding in found:
+            print(textwrap.fill(finding.line(), _terminal.width(), subsequent_indent=" " * 11))
+        print(summary)
+    else:
+        _runs.show(_table(found, summary), arguments)
     return int(arguments.strict and count > 0)
+
+
+def _table(found: Sequence[Finding], summary: str) -> Table:
+    from ..report.tables import Table
+
+    titles = ("Subject", "Verdict", "Seen", "What to do")
+    rows = [(each.subject, each.verdict, each.seen, each.remedy or "-") for each in found]
+    return Table.of(
+        [titles, *rows],
+        words=frozenset(titles[1:]),
+        title="What disturbs measurements here",
+        notes=(summary,),
+        data=[asdict(each) for each in found],
+    )
 
 
 def _folders() -> dict[str, Path]:

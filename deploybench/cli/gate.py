@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..records import store
-from . import _runs
+from ..report.formats import GATE
+from . import _runs, _terminal
 from ._subcommands import READ
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ exit codes:
   1 something slower
   2 an argument or a run cannot be used
   3 not comparable
-  4 missing, wrong or failed cells, or nothing to judge"""
+  4 missing, wrong or failed cells, or nothing to judge
+  5 not one cell could be decided: all are inconclusive, so save more runs"""
 
 
 def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
@@ -64,8 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
 
 def add_judgement(parser: argparse.ArgumentParser) -> None:
     """Add what says how two sides are judged, and how the report is written."""
-    from ..report.formats import FORMATS
-
     parser.add_argument(
         "--tolerance", metavar="SHARE", help="how much slower a cell may get (default: 5%%)"
     )
@@ -84,13 +84,8 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
         help="the probability that the report calls no unchanged cell slower or faster "
         "(default: 0.95)",
     )
-    parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="of the report (default: text)"
-    )
+    _runs.add_format(parser, GATE)
     parser.add_argument("--all", action="store_true", help="also list the cells that are the same")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the report there, not to stdout"
-    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -117,9 +112,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 def write(report: Report, arguments: argparse.Namespace) -> int:
     """Print or write the report in its format, and return its exit code."""
-    from ..report.formats import FORMATS
-
-    _runs.write(FORMATS[arguments.format](report, arguments.all), arguments.output)
+    text = GATE[arguments.format](report, arguments.all, _terminal.view(arguments.output))
+    _runs.write(text, arguments.output)
     return report.exit_code
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, UsageError
-from . import _runs
+from ..report.formats import HISTORY
+from . import _runs, _terminal
 from ._subcommands import READ
 
 if TYPE_CHECKING:
+    from ..analysis.trends import Trend
     from ..records.history import Cell
 
 NAME = "history"
@@ -40,8 +41,6 @@ An index beside the runs makes this quick. It can be removed at any time.
 exit codes:
   0 done
   2 an argument or the storage cannot be used"""
-FORMATS = ("text", "csv", "json", "github-action-benchmark", "bencher")
-WIDTH = 100
 FILTER = 'which: a part of a name or a glob; also with "and", "or" and "not", as for pytest\'s -k'
 
 
@@ -61,36 +60,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="the probability that no change is named if nothing changed (default: 0.95)",
     )
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="text",
-        help="csv and json have every run; the other two have the latest figures for the "
-        "services of these names (default: text)",
+    _runs.add_format(
+        parser,
+        HISTORY,
+        more="; csv and json have every run, and the last two the latest figures for the services "
+        "of these names",
     )
     parser.add_argument(
         "--rebuild", action="store_true", help="make the index anew from the saved runs"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write it there, not to stdout"
     )
     _runs.add_storage(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the history."""
-    from ..analysis import trends
-    from ..records import history, store
-    from ..report import continuous
-    from ..report import history as report
+    from ..records import store
 
     if not 0 < arguments.confidence < 1:
         raise UsageError(f"{arguments.confidence} is not a confidence; use for example 0.95")
     storage = store.folder(arguments.storage)
-    _require_no_run(arguments.output, storage)
-    recorded = history.load(
-        storage, trends.ratio, _wanted(arguments), _since(arguments.since), arguments.rebuild
+    require_no_run(arguments.output, storage)
+    chosen = found(
+        storage,
+        arguments.confidence,
+        wanted=_wanted(arguments),
+        since=_since(arguments.since),
+        rebuild=arguments.rebuild,
     )
+    text = HISTORY[arguments.format](chosen, _terminal.view(arguments.output))
+    _runs.write(text, arguments.output)
+
+
+def found(storage: Path, confidence: float = 0.95, **which: Any) -> list[Trend]:
+    """The trends of the runs in a folder. which: of them, as for records.history.load.
+
+    Names the files that cannot be read on stderr. Raises FileError if no run is left.
+    """
+    from ..analysis import trends
+    from ..records import history
+
+    recorded = history.load(storage, trends.ratio, **which)
     for problem in recorded.problems:
         print(f"left out: {problem}", file=sys.stderr)
     if not recorded.cells:
@@ -98,26 +107,14 @@ def main(arguments: argparse.Namespace) -> None:
             f"{storage} has no saved run that fits; save one with `deploybench bench`, or give "
             "another --storage, --model, --backend or --since"
         )
-    found = trends.trends(recorded.cells, arguments.confidence)
-    formats: dict[str, Callable[..., str]] = {
-        "text": lambda trends: report.text(trends, _width()),
-        "csv": report.as_csv,
-        "json": report.as_json,
-        **continuous.FORMATS,
-    }
-    _runs.write(formats[arguments.format](found), arguments.output)
+    return trends.trends(recorded.cells, confidence)
 
 
-def _require_no_run(output: Path | None, storage: Path) -> None:
+def require_no_run(output: Path | None, storage: Path) -> None:
     """Raise UsageError if the output would replace a file that may be a saved run."""
     may_be = output is not None and output.suffix == ".json" and output.exists()
     if output is not None and may_be and storage.resolve() in output.resolve().parents:
         raise UsageError(f"{output} is a file of the saved runs; name another file")
-
-
-def _width() -> int:
-    """The width of the terminal; otherwise, a fixed one."""
-    return shutil.get_terminal_size((WIDTH, 1)).columns if sys.stdout.isatty() else WIDTH
 
 
 def _wanted(arguments: argparse.Namespace) -> Callable[[Cell], bool]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .. import options
-from . import _own_models
+from . import _own_models, _runs
 from ._subcommands import HERE
+
+if TYPE_CHECKING:
+    from ..report.tables import Table
 
 NAME = "models"
 SUMMARY = "List the models that --models names."
@@ -30,18 +35,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", action="store_true", help="also the shape of one input; this imports PyTorch"
     )
+    _runs.add_format(parser, output=False)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the names, and the shapes if they are asked for."""
     spec = options.MODELS.default or "" if arguments.models is None else arguments.models
     models = _own_models.select(spec, arguments)
-    if not arguments.sizes:
-        print("\n".join(model.name for model in models))
+    sizes = {model.name: _shapes(model.batch(1)) for model in models} if arguments.sizes else {}
+    if arguments.format != "text":
+        _runs.show(_table([model.name for model in models], sizes), arguments)
         return
-    width = max(len(model.name) for model in models)
+    # One name a line, without a heading, so that a shell can use them.
+    width = max(len(model.name) for model in models) if sizes else 0
     for model in models:
-        print(f"{model.name:<{width}}  {_shapes(model.batch(1))}")
+        print(f"{model.name:<{width}}  {sizes.get(model.name, '')}".rstrip())
+
+
+def _table(names: Sequence[str], sizes: Mapping[str, str]) -> Table:
+    from ..report.tables import Table
+
+    header = ["Model", *(["Input"] if sizes else [])]
+    rows = [[name, *([sizes[name]] if sizes else [])] for name in names]
+    data = [{"model": name, **({"input": sizes[name]} if sizes else {})} for name in names]
+    return Table.of([header, *rows], words=frozenset({"Input"}), title="Models", data=data)
 
 
 def _shapes(inputs: object) -> str:

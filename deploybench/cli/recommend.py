@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..records import store
 from . import _runs
 from ._subcommands import READ
 
@@ -27,14 +26,12 @@ exit codes:
 def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
     """Add the arguments. like: the command whose help says how a run is named."""
     parser.add_argument("run", nargs="+", metavar="RUN", help=f"a saved run, as for {like}")
+    _runs.add_format(parser)
     _runs.add_storage(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print one line per model and a summary."""
-    from ..analysis import recommendation
+    """Print or write the choices for each model, and a summary."""
+    from ..report import of_runs
 
-    found = recommendation.recommend(store.load(arguments.run, arguments.storage))
-    for each in found:
-        print(each.line())
-    print(recommendation.summary(found))
+    _runs.write_table(arguments, of_runs.recommended)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..records import store
-from . import _runs
+from ..report.formats import HISTORY
+from . import _runs, _terminal
 from ._subcommands import READ
+
+if TYPE_CHECKING:
+    from ..analysis.trends import Trend
 
 NAME = "report"
 SUMMARY = "Show saved runs on one page: what to ship, plots, costs and the machine."
@@ -18,12 +25,13 @@ EPILOG = """\
 examples:
   {command} run1 run2 -o report.html
   {command} change-* --baseline main-* -o report.html
-
   {command} change-* --baseline main-* --format markdown
+  {command} --history -o history.html
 
 The page is one file, which needs no network. It opens in any browser, and can be printed
-or sent by mail. With --baseline it also shows the verdicts of the gate. Markdown is a summary of
-at most 60,000 bytes, for a pull request.
+or sent by mail. With --baseline it also shows the verdicts of the gate, and with --history
+how the figures of all saved runs went over time, and the first commit that made one slower.
+Markdown is a summary of at most 60,000 bytes, for a pull request.
 
 exit codes:
   0 done, whatever the verdicts are
@@ -32,7 +40,13 @@ exit codes:
 
 def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
     """Add the arguments. like: the command whose help says how a run is named."""
-    parser.add_argument("run", nargs="+", metavar="RUN", help=_runs.WHICH)
+    parser.add_argument("run", nargs="*", metavar="RUN", help=_runs.WHICH)
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="also plot all saved runs of the storage over time, with their changes; without RUN, "
+        "nothing else",
+    )
     parser.add_argument(
         "--baseline",
         nargs="+",
@@ -51,10 +65,44 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the page."""
+    if not arguments.run:
+        _write_history(arguments)
+        return
     from ..analysis import overview
     from ..report import page, summary
 
     runs, baseline = store.load_sides((arguments.run, arguments.baseline), arguments.storage)
     store.require_other(arguments.output, (*runs, *baseline))
-    render = {"html": page.render, "markdown": summary.render}[arguments.format]
-    _runs.write(render(overview.of(runs, baseline)), arguments.output)
+    found = overview.of(runs, baseline)
+    trends = _trends(arguments) if arguments.history else []
+    if arguments.format == "html":
+        text = page.render(found, trends)
+    else:
+        text = "\n".join([summary.render(found), *([_as_markdown(trends)] if trends else [])])
+    _runs.write(text, arguments.output)
+
+
+def _write_history(arguments: argparse.Namespace) -> None:
+    """Write the page, or the Markdown, of the history alone."""
+    if not arguments.history:
+        raise UsageError("give the runs to report, such as latest, or --history for all of them")
+    if arguments.baseline:
+        raise UsageError("--baseline judges runs; give them before it")
+    from ..report import history_page
+
+    trends = _trends(arguments)
+    is_page = arguments.format == "html"
+    _runs.write(history_page.render(trends) if is_page else _as_markdown(trends), arguments.output)
+
+
+def _as_markdown(trends: Sequence[Trend]) -> str:
+    return HISTORY["markdown"](trends, _terminal.view(None))
+
+
+def _trends(arguments: argparse.Namespace) -> list[Trend]:
+    """The trends of the storage. Raises FileError if it has no run."""
+    from . import history
+
+    storage = store.folder(arguments.storage)
+    history.require_no_run(arguments.output, storage)
+    return history.found(storage)

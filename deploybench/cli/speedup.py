@@ -26,4 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the table."""
-    _runs.write_table(arguments, _runs.speedups)
+    from ..report import of_runs
+
+    _runs.write_table(arguments, of_runs.speedups)

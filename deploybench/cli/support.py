@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import backends, options
+from ..errors import printable
 from ..files import replacing
 from ..machine import cpus, packages
+from ..report.formats import TABLES
 from ..runner import support
 from ..runner.support import Finding, Survey
-from . import _own_models
+from . import _own_models, _terminal
 from ._subcommands import DEPLOY
+
+if TYPE_CHECKING:
+    from ..report.tables import Table
 
 NAME = "support"
 SUMMARY = "Check every model through every backend, and write a page of the answers."
@@ -31,10 +41,13 @@ exit codes:
   2 an argument or a file cannot be used"""
 
 
+MARKDOWN = "markdown"
+
+
 def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> None:
     """Add the arguments.
 
-    callables: also the options of models that are callables.
+    callables: also what tools/support.py does not have: models that are callables, and formats.
     """
     parser.add_argument(
         "--models",
@@ -84,6 +97,14 @@ def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> No
         metavar="FILE",
         help="the page to write (default: support.md)",
     )
+    if callables:
+        parser.add_argument(
+            "--format",
+            choices=TABLES,
+            default=MARKDOWN,
+            metavar="FORMAT",
+            help=f"of the page: {', '.join(TABLES)} (default: {MARKDOWN})",
+        )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -100,6 +121,7 @@ def main(arguments: argparse.Namespace) -> int:
     }
     due = {reference: wanted for reference, wanted in due.items() if wanted}
     left = sum(map(len, due.values()))
+    write = partial(write_page, found, arguments.output, getattr(arguments, "format", MARKDOWN))
 
     def note(reference: str, backend: str, finding: Finding) -> None:
         nonlocal left
@@ -107,12 +129,13 @@ def main(arguments: argparse.Namespace) -> int:
         left -= 1
         found.findings[model, backend] = finding
         found.save(arguments.findings)
-        write_page(found, arguments.output)
+        write()
         words = ": ".join(filter(None, (finding.outcome, finding.reason)))
-        print(f"[{left} left] {model:<20} {backend:<15} {words}", flush=True)
+        line = printable(f"[{left} left] {model:<20} {backend:<15} {words}")
+        print(textwrap.fill(line, _terminal.width(), subsequent_indent="    "), flush=True)
 
     support.survey(due, worker_arguments(arguments, processes), arguments.deadline, note, processes)
-    write_page(found, arguments.output)
+    write()
     wrong = sum(
         found.findings[model, name].outcome == support.DIFFERENT
         for model in models
@@ -122,11 +145,52 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def write_page(found: Survey, path: Path) -> None:
+def write_page(found: Survey, path: Path, form: str = MARKDOWN) -> None:
     """Write the page of all findings so far."""
+    names = list(backends.registry())
+    if form == MARKDOWN:
+        page = support.to_markdown(found, names)
+    else:
+        page = TABLES[form](_table(found, names), _terminal.view(path))
     with replacing(path) as unfinished:
-        page = support.to_markdown(found, list(backends.registry()))
         unfinished.write_text(page, encoding="utf-8")
+
+
+def _table(found: Survey, names: Sequence[str]) -> Table:
+    """Models by backends, and why a cell is not right; as data, every finding."""
+    from ..report.tables import Section, Table
+
+    findings = found.findings
+    shown = [name for name in names if any(backend == name for _, backend in findings)]
+    rows = [
+        [
+            model,
+            *(
+                findings[model, name].outcome if (model, name) in findings else "-"
+                for name in shown
+            ),
+        ]
+        for model in sorted({model for model, _ in findings})
+    ]
+    reasons = tuple(
+        f"{model}, {name}: {finding.outcome}: {finding.reason}"
+        for (model, name), finding in sorted(findings.items())
+        if finding.reason
+    )
+    return Table.of(
+        [["Model", *shown], *rows],
+        words=frozenset(shown),
+        title="Which backend gives which model's answer",
+        notes=tuple(f"{name}: {value}" for name, value in found.conditions.items()),
+        sections=(Section("why:", reasons),) if reasons else (),
+        data={
+            "conditions": found.conditions,
+            "findings": [
+                {"model": model, "backend": name, **asdict(finding)}
+                for (model, name), finding in sorted(findings.items())
+            ],
+        },
+    )
 
 
 def worker_arguments(arguments: argparse.Namespace, processes: int) -> list[str]:

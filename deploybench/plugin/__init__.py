@@ -21,11 +21,11 @@ from . import neighbours, whole_run
 from .benchmark_options import require_loadable
 from .given_options import TEXTS, PytestOptions, read_options
 from .ordering import keep_together
-from .progress import Progress
+from .progress import PROGRESS, Progress
 
 pytest_plugins = [
     f"deploybench.plugin.{name}"
-    for name in ("fixtures", "saving", "signals", "comparing", "whole_run")
+    for name in ("fixtures", "saving", "signals", "comparing", "whole_run", "ending")
 ]
 
 
@@ -206,7 +206,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     whole_run.require_a_run(session, cases)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if cases and reporter and not session.config.option.collectonly:
-        session.config.pluginmanager.register(Progress(reporter, cases))
+        bound = session.config.getoption("benchmark_max_time")
+        progress = Progress(reporter, cases, float(bound))
+        session.config.stash[PROGRESS] = progress
+        session.config.pluginmanager.register(progress)
 
 
 @pytest.hookimpl(wrapper=True)

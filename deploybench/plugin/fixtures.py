@@ -12,13 +12,14 @@ import pytest
 
 from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
+from ..runner.progress import silent
 from ..tasks.agreement import UNDECIDED
 from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
 from .comparing import require_same_conditions
 from .neighbours import given
-from .progress import LATENCY_PROPERTY
+from .progress import LATENCY_PROPERTY, PROGRESS
 from .replay import replay
 from .saving import SAVING
 from .whole_run import of_the_whole_run
@@ -121,7 +122,9 @@ class TimedRuns:
             with of_the_whole_run(self._config):
                 from ..runner.run import Run
 
-                run = Run(options, cases, saving.taken_over, saving.put)
+                progress = self._config.stash.get(PROGRESS, None)
+                tell = progress.tell if progress else silent
+                run = Run(options, cases, saving.taken_over, saving.put, tell)
                 require_same_conditions(self._config, run.conditions)
                 self._ends.enter_context(run)
                 if not self._runs:

@@ -35,6 +35,7 @@ from ..records.record import (
     RunRecord,
 )
 from . import TIMED
+from .folding import folded, width_of
 from .writing import Written
 
 
@@ -292,4 +293,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if notices:
         terminalreporter.section("notices")
         for notice in notices:
-            terminalreporter.write_line(notice.line())
+            terminalreporter.write_line(folded(notice.line(), width_of(terminalreporter)))

@@ -7,11 +7,17 @@ import re
 from collections.abc import Sequence
 
 from ..errors import FileError, printable
+from .tables import Table, View
 
 # What makes a spreadsheet take a field for a formula, or for the start of a quoted one, also after
 # spaces and in the wide letters of East Asian input. A dash alone is a cell without a figure.
 FORMULA = re.compile(r"\s*[=+\-@\"\uff1d\uff0b\uff0d\uff20]")
 NOTHING = "-"
+
+
+def write(table: Table, view: View | None = None) -> str:
+    """A table in the same form."""
+    return to_csv([table.header, *table.rows])
 
 
 def to_csv(rows: Sequence[Sequence[str]]) -> str:
@@ -22,8 +28,12 @@ def to_csv(rows: Sequence[Sequence[str]]) -> str:
 
 def _field(text: str) -> str:
     """`text` as a field: an apostrophe has a spreadsheet show a formula instead of following it."""
-    quote = "'" if text != NOTHING and FORMULA.match(text) else ""
-    return quote + printable(text).replace(";", "\\u003b")
+    return printable(guarded(text) or "").replace(";", "\\u003b")
+
+
+def guarded(text: str | None) -> str | None:
+    """`text`, which a spreadsheet then takes for what it is."""
+    return f"'{text}" if text and text != NOTHING and FORMULA.match(text) else text
 
 
 def parse_csv(text: str, name: str) -> list[list[str]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from ..analysis.trends import Trend
 from ..records.history import Point
+from .tables import View
 
 NANOSECONDS = 1e6
 
 
-def github_action_benchmark(trends: Sequence[Trend]) -> str:
+def github_action_benchmark(trends: Sequence[Trend], view: View | None = None) -> str:
     """An array for github-action-benchmark's tool customSmallerIsBetter.
 
     range: half the distance between the extremes of several processes of the latest commit, or
@@ -29,7 +30,7 @@ def github_action_benchmark(trends: Sequence[Trend]) -> str:
     return json.dumps(found, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def bencher(trends: Sequence[Trend]) -> str:
+def bencher(trends: Sequence[Trend], view: View | None = None) -> str:
     """An object in the Bencher Metric Format. Its latency is in nanoseconds, as it is there."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for trend in trends:
@@ -72,9 +73,3 @@ def _extra(trend: Trend) -> str:
             f"processes: {count}",
         ]
     )
-
-
-FORMATS: dict[str, Callable[[Sequence[Trend]], str]] = {
-    "github-action-benchmark": github_action_benchmark,
-    "bencher": bencher,
-}

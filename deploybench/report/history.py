@@ -1,4 +1,4 @@
-"""The trends of saved runs as text, as CSV, and as JSON. Imports no torch."""
+"""The trends of saved runs as a table, as CSV, and as JSON. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from ..analysis.interval import WIDEST, Effect
 from ..analysis.labels import DISTURBED
 from ..analysis.trends import LATENCY, RATIO, Break, Step, Trend
 from ..records.history import Point, Run
+from .article_csv import guarded
+from .tables import Section, Table, View
 
 HEADER = ("Model", "Backend", "Runs", "First", "Last", "Latest ms", "x eager", "Changes")
-NARROWEST = 60
-GAP = 2
 # Many machines that take turns change the conditions with every run.
 MOST_BREAKS = 10
 
 
-def text(trends: Sequence[Trend], width: int = 100) -> str:
-    """A table of the cells, then every change of the code, of the machine and of the conditions."""
-    parts = [_table([_row(trend) for trend in trends], max(width, NARROWEST))]
-    code = [_change(trend, step) for trend in trends for step in trend.named]
-    parts.append("\nchanges:\n" if code else "\nno changes\n")
-    parts += [_wrapped(line, width) for line in code]
-    other = [_change(trend, step) for trend in trends for step in _not_named(trend)]
-    if other:
-        parts.append(
-            "\nof the latency alone; the machine, or what eager shares, may have changed:\n"
-        )
-        parts += [_wrapped(line, width) for line in other]
+def table(trends: Sequence[Trend]) -> Table:
+    """The cells, then every change of the code, of the machine and of the conditions."""
+    code = [change(trend, step) for trend in trends for step in trend.named]
+    other = [change(trend, step) for trend in trends for step in _not_named(trend)]
     breaks = _breaks(trends)
-    if breaks:
-        parts.append("\nconditions changed, and figures before and after are not compared:\n")
-        parts += [_wrapped(line, width) for line in breaks[-MOST_BREAKS:]]
-        if len(breaks) > MOST_BREAKS:
-            parts.append(f"  and {len(breaks) - MOST_BREAKS} times before that\n")
+    shown = breaks[-MOST_BREAKS:]
+    if len(breaks) > MOST_BREAKS:
+        shown.append(f"and {len(breaks) - MOST_BREAKS} times before that")
     failing = [_failing(trend) for trend in trends if trend.is_failing]
-    if failing:
-        parts.append("\nwithout a figure in the newest run:\n")
-        parts += [_wrapped(line, width) for line in failing]
-    return "".join(parts)
+    sections = (
+        ("changes:", code),
+        ("of the latency alone; the machine, or what eager shares, may have changed:", other),
+        ("conditions changed, and figures before and after are not compared:", shown),
+        ("without a figure in the newest run:", failing),
+    )
+    return Table.of(
+        [HEADER, *map(_row, trends)],
+        names=2,
+        words=frozenset({"First", "Last", "Changes"}),
+        title="History",
+        notes=() if code else ("no changes",),
+        sections=tuple(Section(title, tuple(lines)) for title, lines in sections if lines),
+    )
 
 
 def _row(trend: Trend) -> tuple[str, ...]:
@@ -60,42 +60,12 @@ def _row(trend: Trend) -> tuple[str, ...]:
         trend.cell.model,
         trend.title,
         str(len(trend.points)),
-        _day(min(times)),
-        _day(max(times)),
+        day(min(times)),
+        day(max(times)),
         f"{median(point.latency_ms for point in latest):.2f}{mark}",
         f"{median(ratios):.3f}" if ratios else "-",
         ", ".join(f"{count} {word}" for count, word in counts if count) or "-",
     )
-
-
-def _table(rows: Sequence[Sequence[str]], width: int) -> str:
-    """The rows below HEADER; the two columns of names are folded to fit the width."""
-    lines = [HEADER, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = width - sum(widths[2:]) - GAP * (len(widths) - 1)
-    if sum(widths[:2]) > room:
-        widths[0] = min(widths[0], max(room // 3, room - widths[1]))
-        widths[1] = min(widths[1], max(room - widths[0], 12))
-    out = [_line(HEADER, widths), "-" * (sum(widths) + GAP * (len(widths) - 1))]
-    for row in rows:
-        folded = [textwrap.wrap(row[place], widths[place]) or [""] for place in (0, 1)]
-        for number in range(max(map(len, folded))):
-            names = [part[number] if number < len(part) else "" for part in folded]
-            rest = row[2:] if number == 0 else [""] * (len(row) - 2)
-            out.append(_line([*names, *rest], widths))
-    return "".join(f"{line.rstrip()}\n" for line in out)
-
-
-def _line(fields: Sequence[str], widths: Sequence[int]) -> str:
-    left = {0, 1, 3, 4, len(fields) - 1}
-    return (" " * GAP).join(
-        field.ljust(width) if place in left else field.rjust(width)
-        for place, (field, width) in enumerate(zip(fields, widths, strict=True))
-    )
-
-
-def _wrapped(line: str, width: int) -> str:
-    return textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    ") + "\n"
 
 
 def _not_named(trend: Trend) -> list[Step]:
@@ -104,7 +74,7 @@ def _not_named(trend: Trend) -> list[Step]:
     return [step for step in trend.steps if step not in named]
 
 
-def _change(trend: Trend, step: Step) -> str:
+def change(trend: Trend, step: Step) -> str:
     """A step in words, with the first run after it and the last one before."""
     points = trend.points
     word = "slower" if step.is_slower else "faster"
@@ -122,9 +92,9 @@ def _change(trend: Trend, step: Step) -> str:
 def _named(run: Run) -> str:
     """A run with its commit."""
     if run.commit is None:
-        return f"run {run.name} ({_day(run.time)})"
+        return f"run {run.name} ({day(run.time)})"
     changed = " with changes" if run.dirty else ""
-    return f"commit {run.commit[:12]}{changed} (run {run.name}, {_day(run.time)})"
+    return f"commit {run.commit[:12]}{changed} (run {run.name}, {day(run.time)})"
 
 
 def _breaks(trends: Sequence[Trend]) -> list[str]:
@@ -147,7 +117,8 @@ def _failing(trend: Trend) -> str:
     return f"{trend.cell.model}, {trend.title}: {newest.kind} in {_named(newest.run)}: {reason}"
 
 
-def _day(seconds: float) -> str:
+def day(seconds: float) -> str:
+    """The date of a time since 1970."""
     return _moment(seconds)[:10]
 
 
@@ -162,7 +133,7 @@ COLUMNS = (
 )
 
 
-def as_csv(trends: Sequence[Trend]) -> str:
+def as_csv(trends: Sequence[Trend], view: View | None = None) -> str:
     """A row for each cell in each run, with semicolons like the other tables.
 
     latency_change, ratio_change: the size of the change that begins with this run, as a share.
@@ -179,11 +150,11 @@ def as_csv(trends: Sequence[Trend]) -> str:
             broken = breaks.get(index)
             writer.writerow(
                 [
-                    *(cell.model, cell.backend, trend.title, run.path, _moment(run.time)),
-                    *(run.commit, made, run.branch, int(run.dirty)),
+                    *map(guarded, (cell.model, cell.backend, trend.title, run.path)),
+                    *(_moment(run.time), run.commit, made, guarded(run.branch), int(run.dirty)),
                     *(point.latency_ms, point.low_ms, point.high_ms, point.ratio, point.calls),
                     int(point.disturbed),
-                    ", ".join(broken.differences) if broken else "",
+                    guarded(", ".join(broken.differences)) if broken else "",
                     *(_share(steps.get((measure, index))) for measure in (LATENCY, RATIO)),
                 ]
             )
@@ -194,7 +165,7 @@ def _share(step: Step | None) -> float | None:
     return None if step is None else math.expm1(step.effect.estimate)
 
 
-def as_json(trends: Sequence[Trend]) -> str:
+def as_json(trends: Sequence[Trend], view: View | None = None) -> str:
     """Every trend in full; null if unknown."""
     document = {"cells": [_trend(trend) for trend in trends]}
     return json.dumps(document, indent=2, allow_nan=False) + "\n"

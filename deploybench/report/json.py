@@ -1,4 +1,4 @@
-"""The gate's report as JSON, for programs. Imports no torch."""
+"""Tables and the gate's report as JSON, for programs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ import math
 
 from ..analysis.interval import WIDEST, Effect
 from ..analysis.regression import Cell, Report
+from .tables import Table, View
 
 
-def gate_report(report: Report, everything: bool = True) -> str:
+def write(table: Table, view: View | None = None) -> str:
+    """The data of a table."""
+    return json.dumps(table.data, indent=2, allow_nan=False) + "\n"
+
+
+def gate_report(report: Report, everything: bool = True, view: View | None = None) -> str:
     """Every cell in full; null if unknown, and for an interval that reaches beyond tenfold."""
     document = {
         "exit_code": report.exit_code,

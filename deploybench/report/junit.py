@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 
 from ..analysis.regression import MISSING, NOT_COMPARABLE, SLOWER, Report
 from ..records.record import FAILED, WRONG
+from .tables import View
 
 FAILURES = (SLOWER, MISSING, WRONG, FAILED, NOT_COMPARABLE)
 
 
-def gate_report(report: Report, everything: bool = True) -> str:
+def gate_report(report: Report, everything: bool = True, view: View | None = None) -> str:
     """A test case for each cell, whatever `everything` is; verdicts in FAILURES fail."""
     failures = [cell for cell in report.cells if cell.verdict in FAILURES]
     root = ElementTree.Element("testsuites")

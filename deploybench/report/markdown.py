@@ -1,4 +1,4 @@
-"""The gate's report as Markdown, for a pull request. Imports no torch."""
+"""Tables and the gate's report as Markdown, for a pull request. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,27 @@ from collections.abc import Iterable
 from ..analysis.regression import Cell, Report
 from ..errors import printable
 from .rows import HEADER, counts, row, shown
+from .tables import Table, View
 
 
-def gate_report(report: Report, everything: bool = False) -> str:
+def write(table: Table, view: View | None = None) -> str:
+    """A table without its empty columns; figures are aligned right."""
+    table = table.without_empty()
+    title = [f"**{text(table.title)}**"] if table.title else []
+    parts = [*title, *map(text, table.before)]
+    if table.rows:
+        rule = ("---:" if table.is_figure(place) else "---" for place in range(len(table.header)))
+        lines = [line(map(text, table.header)), line(rule)]
+        parts.append("\n".join([*lines, *(line(map(text, row)) for row in table.rows)]))
+    parts += map(text, table.notes)
+    for section in table.sections:
+        parts.append(
+            "\n".join([text(section.title), "", *(f"- {text(each)}" for each in section.lines)])
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def gate_report(report: Report, everything: bool = False, view: View | None = None) -> str:
     """The counts, then a table of the cells that are not the same, or of all cells."""
     cells = shown(report, everything)
     paragraphs = [f"{each}\n" for each in heading(report)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..analysis.regression import SAME, VERDICTS, Cell, Report
+from .tables import Table
 
 HEADER = ["Model", "Backend", "Baseline", "Candidate", "Effect", "Verdict", "Note"]
 
@@ -17,6 +18,21 @@ def counts(report: Report) -> str:
     found = report.counts
     parts = [f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict]]
     return f"{len(report.cells)} cells: {', '.join(parts) or 'none'}"
+
+
+def table(report: Report, everything: bool = False) -> Table:
+    """The cells that are not the same, or all cells; above them, why nothing can be compared."""
+    rows = [HEADER, *map(row, shown(report, everything))]
+    return Table.of(
+        rows,
+        names=2,
+        words=frozenset({"Verdict"}),
+        below=frozenset({"Note"}),
+        optional=frozenset({"Note"}),
+        title="Verdicts of the gate",
+        before=tuple(f"not comparable, since these differ: {each}" for each in report.differences),
+        notes=(counts(report),),
+    )
 
 
 def row(cell: Cell) -> list[str]:

@@ -60,6 +60,10 @@ class Drawing:
         steps = ("L".join(f"{_number(x)} {_number(y)}" for x, y in each) for each in strokes)
         self._add("path", css, hint, d="".join(f"M{each}" for each in steps))
 
+    def dots(self, places: Iterable[Place], css: str) -> None:
+        """A dot at each place, by the round ends of lines without length."""
+        self._add("path", css, d="".join(f"M{_number(x)} {_number(y)}h0" for x, y in places))
+
     def interval(self, left: float, right: float, height: float, css: str) -> None:
         """A bar from left to right with a cap at each end."""
         first, last, top = _number(left), _number(right), _number(height - 4)

@@ -1,12 +1,10 @@
-"""Text for a terminal: the article's tables and the gate's report. Imports no torch."""
+"""The article's table as text. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..analysis.regression import Report
 from ..errors import printable
-from .rows import HEADER, counts, row, shown
 
 MIN_COLUMN_WIDTH = 12
 MARGIN = 4
@@ -41,14 +39,3 @@ def layout(rows: Sequence[Sequence[str]]) -> str:
     rule = "-" * (sum(widths) + MARGIN * (len(widths) - 1))
     lines = [line(header, centred), rule, *(line(row, together) for row in body)]
     return "".join(f"{text}\n" for text in lines)
-
-
-def gate_report(report: Report, everything: bool = False) -> str:
-    """A table of the cells that are not the same, or of all cells, and the counts."""
-    cells = shown(report, everything)
-    lines = [
-        f"not comparable, since these differ: {printable(each)}\n" for each in report.differences
-    ]
-    if cells:
-        lines += [layout([HEADER, *map(row, cells)]), "\n"]
-    return "".join([*lines, f"{counts(report)}\n"])

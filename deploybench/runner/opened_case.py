@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from ..timing.protocol import Protocol, stopwatch
 from . import cold_start
 from .cold_start import ColdStart
 from .prepared_model import PreparedModel
+from .progress import EXPORTING, LOADING
 
 # How a file says that it takes the batch size of its export alone, or that there is no room for
 # more: in a library's words, so by the kind of the error.
@@ -30,17 +32,23 @@ class OpenedCase:
     load_seconds: the time to load it. first_calls_seconds: of its first two calls. memory_bytes:
     the growth of the resident memory of this process and its children meanwhile; None if
     it cannot be read.
+    begins: told what is done next, in one of the words of progress.py.
     device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
     torch does not allocate it.
     """
 
-    def __init__(self, prepared: PreparedModel, backend: Backend) -> None:
+    def __init__(
+        self,
+        prepared: PreparedModel,
+        backend: Backend,
+        begins: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.prepared = prepared
         self.backend = backend
         self._session: Session | None = None
         try:
             with prepared.lent_to(backend.name):
-                self._open()
+                self._open(begins)
         except BaseException:
             with suppress(Exception):  # the first error says more
                 self.close()
@@ -58,10 +66,13 @@ class OpenedCase:
         if session is not None:
             session.close()
 
-    def _open(self) -> None:
+    def _open(self, begins: Callable[[str], None]) -> None:
         prepared, backend, plan = self.prepared, self.backend, self.prepared.plan
+        if backend.format is not None:
+            begins(EXPORTING)
         self.artifact = prepared.artifact(backend)
         path = self.artifact.path if self.artifact else None
+        begins(LOADING)
         device_memory = DeviceMemory(plan.settings)
         allocator.release()  # what the export has freed would hide what the load takes
         before = resident_bytes()

@@ -35,6 +35,7 @@ from ..timing.instrumentation import undisturbed
 from ..timing.roofline import Peak
 from .fingerprint import Value, fingerprint
 from .options import RunOptions
+from .progress import Tell, silent
 from .scheduler import Outcome, Scheduler
 from .workbench import Workbench, recorded
 
@@ -48,7 +49,7 @@ class Run:
     cases: the cases to measure, by default all of `options`. known: results of an earlier run, by
     model, backend and batch size; they are used if they cover all cases of a model. on_measured:
     called with a model's name, a batch size and its results by backend as soon as they are
-    measured, and again with cold starts; the last call counts.
+    measured, and again with cold starts; the last call counts. tell: told what the run does next.
 
     conditions: what must be equal for two runs to be compared. notices: observations of the
     machine. noise: of the machine before and after the run, set at its end. peak: the peak rates of
@@ -61,12 +62,14 @@ class Run:
         cases: Collection[Case] | None = None,
         known: Mapping[tuple[str, str, int], CaseRecord] | None = None,
         on_measured: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
+        tell: Tell = silent,
     ) -> None:
         self.options = options
         self.protocol = options.protocol()
         self._cases = options.cases() if cases is None else list(cases)
         self._known = {} if known is None else known
         self._on_measured = on_measured
+        self._tell = tell
         self._plan = options.plan()
         self._backends: dict[tuple[str, int], list[str]] = {}
         self.conditions: Mapping[str, Value] = fingerprint(
@@ -107,6 +110,7 @@ class Run:
             self._known,
             self._on_measured,
             cold_start=self.options.cold_start,
+            tell=self._tell,
         )
 
     def outcome(self, model: Model, backend: str, batch_size: int) -> Outcome:

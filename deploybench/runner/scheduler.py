@@ -20,6 +20,7 @@ from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing, measure_interleaved
 from ..timing.protocol import Measurement, Protocol
 from .opened_case import OpenedCase
+from .progress import CHECKING, PREPARING, STARTING_COLD, TIMING, TIMING_AGAIN, Stage, Tell, silent
 from .workbench import Workbench, one_line
 
 ATTEMPTS = 2
@@ -47,7 +48,7 @@ class Scheduler:
     results of an earlier run, by model, backend and batch size; they are used if they cover all
     backends of a model. saved: called with a model, a batch size and its results by backend, as
     soon as they are measured and again with cold starts; the last call counts. cold_start: also
-    start a fresh process for each case.
+    start a fresh process for each case. tell: told what the scheduler does next.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Scheduler:
         saved: Callable[[str, int, Mapping[str, CaseRecord]], None] = lambda *_: None,
         *,
         cold_start: bool = False,
+        tell: Tell = silent,
     ) -> None:
         self._workbench = workbench
         self._protocol = protocol
@@ -68,6 +70,7 @@ class Scheduler:
         self._known = {} if known is None else known
         self._saved = saved
         self._cold_start = cold_start
+        self._tell = tell
         self._compared: tuple[str, int] | None = None
         self._outcomes: dict[str, Outcome] = {}
         self._in_vain = 0
@@ -79,6 +82,7 @@ class Scheduler:
         if self._compared != (model.name, batch_size) or backend not in self._outcomes:
             self._compared, self._outcomes = (model.name, batch_size), {}
             asked = self._backends.get(self._compared) or [backend]
+            self._tell(Stage(model.name, batch_size, PREPARING, tuple(asked)))
             able = [each for each in asked if self._can_run(each)]
             try:
                 with one_line(model.name, backend):
@@ -126,9 +130,14 @@ class Scheduler:
         with ExitStack() as stack:
             opened: dict[str, tuple[OpenedCase, Agreement]] = {}
             for backend in backends:
+
+                def begins(doing: str, backend: str = backend) -> None:
+                    self._tell(Stage(model.name, batch_size, doing, (backend,)))
+
                 try:
-                    case = self._workbench.open(model, backend, batch_size)
+                    case = self._workbench.open(model, backend, batch_size, begins)
                     stack.callback(self._close, case, batch_size)
+                    begins(CHECKING)
                     with one_line(model.name, backend):
                         agreement = case.check(batch_size)
                 except DeploybenchError as error:
@@ -139,11 +148,12 @@ class Scheduler:
                 if agreement.agrees:
                     opened[backend] = case, agreement
             if opened:
-                self._time(model.name, opened)
+                self._time(model.name, batch_size, opened)
                 self._save(model.name, batch_size)
             if self._cold_start:
                 # The latencies were saved before, so an interruption here does not lose them.
-                for case, agreement in opened.values():
+                for backend, (case, agreement) in opened.items():
+                    self._tell(Stage(model.name, batch_size, STARTING_COLD, (backend,)))
                     self._start_cold(case, agreement)
                 self._save(model.name, batch_size)
 
@@ -164,11 +174,15 @@ class Scheduler:
                 if found.result is not None:
                     self._save(case.prepared.name, batch_size)
 
-    def _time(self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]) -> None:
+    def _time(
+        self, model: str, batch_size: int, opened: Mapping[str, tuple[OpenedCase, Agreement]]
+    ) -> None:
         """Time the cases that gave the right answer; the least disturbed attempt counts."""
         best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
         attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
         for attempt in range(attempts):
+            doing = TIMING_AGAIN if attempt else TIMING
+            self._tell(Stage(model, batch_size, doing, tuple(opened)))
             disturbance, measured = self._attempt(model, opened)
             if best is None or disturbance.size < best[0].size:
                 best = disturbance, measured

@@ -7,6 +7,7 @@ no torch; `python -m deploybench.runner.support_worker` does.
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import os
 import selectors
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..errors import FileError, UsageError
+from ..errors import FileError, UsageError, printable
 from ..files import replacing
 from ..machine import cpus
 from ..processes import importing
@@ -251,9 +252,14 @@ def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
         lines += ["", "## Why", ""]
     for words, of in sorted(reasons.items()):
         whom = f"all {len(of)} models" if len(of) == len(models) else ", ".join(of)
-        lines.append(f"- {words.replace('|', chr(92) + '|')} ({whom})")
+        lines.append(f"- {_escaped(words)} ({_escaped(whom)})")
     return "\n".join(lines) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(text: str) -> str:
+    """Text that neither ends a cell nor is taken for HTML."""
+    return html.escape(printable(text), quote=False).replace("|", "\\|")

@@ -184,11 +184,20 @@ class Workbench:
         with one_line(model.name, backend):
             opened.close()
 
-    def open(self, model: Model, backend: str, batch_size: int | None = None) -> OpenedCase:
-        """Open `model` through `backend`; the caller closes it. Raises as `case` does."""
+    def open(
+        self,
+        model: Model,
+        backend: str,
+        batch_size: int | None = None,
+        begins: Callable[[str], None] = lambda _: None,
+    ) -> OpenedCase:
+        """Open `model` through `backend`; the caller closes it. Raises as `case` does.
+
+        begins: told what is done next, in one of the words of progress.py.
+        """
         chosen = self.backend(backend)
         with one_line(model.name, backend):
-            return OpenedCase(self.prepared(model, batch_size), chosen)
+            return OpenedCase(self.prepared(model, batch_size), chosen, begins)
 
     def _forget_model(self) -> None:
         self._prepared = None

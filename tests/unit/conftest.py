@@ -22,6 +22,9 @@ settings.load_profile("no deadline")
 # With -n, a test that starts pytest would hand it the mark of a worker, and a worker times nothing.
 for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
     del os.environ[name]
+# What is printed depends on them.
+for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_only_undecided_models_are_measured_after_a_look(repository, bench):
 
 
 def test_the_budget_ends_it_after_a_whole_pair(repository, bench, capsys):
-    assert run("HEAD~1", "HEAD", "--budget", "0.001s") == 0
+    assert run("HEAD~1", "HEAD", "--budget", "0.001s") == 5
     assert len(bench.calls) == 2
     printed = capsys.readouterr()
     assert "the budget of 0.001 s ends after 1 pair" in printed.err
@@ -206,7 +206,7 @@ def test_a_pair_of_real_runs_measures_the_model_of_each_commit(repository):
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 5, done.stderr
     assert "2 cells: 2 inconclusive" in done.stdout
     float_bytes = 4
     for side, channels in (("base", 8), ("head", 16)):

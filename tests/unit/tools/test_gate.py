@@ -93,6 +93,14 @@ def test_two_versions_of_what_both_ran_on_are_not_comparable(save):
     assert judge(old, give_packages(new, openvino="2026.4.1")).returncode == 0
 
 
+def test_nothing_that_could_be_decided_is_5_and_one_decided_cell_is_enough(save):
+    alone = [save(f"{side}1", factor, MODELS[1:])[:1] for side, factor in (("b", 1), ("c", 1.01))]
+    assert judge(*alone).returncode == 5
+    decided = [save(side, factor, MODELS[:1]) for side, factor in (("b", 1), ("c", 1.0001))]
+    ran = judge(*(first + second for first, second in zip(alone, decided, strict=True)))
+    assert (ran.returncode, ran.stdout.endswith("1 inconclusive, 1 same\n")) == (0, True)
+
+
 def test_a_missing_cell_is_4(save):
     ran = judge(save("b"), save("c", models=MODELS[:1]))
     assert ran.returncode == 4
@@ -171,7 +179,7 @@ def test_a_baseline_that_is_the_candidate_is_2(save, tmp_path):
 def test_json_holds_every_number_and_no_nan(save):
     ran = judge(save("b")[:1], save("c", 1.2)[:1], "--format", "json")
     report = json.loads(ran.stdout, parse_constant=pytest.fail)
-    assert report["exit_code"] == ran.returncode == 0
+    assert report["exit_code"] == ran.returncode == 5
     assert [cell["verdict"] for cell in report["cells"]] == ["inconclusive"] * 2
     assert report["cells"][0]["interval"] is None
     assert report["cells"][0]["change"] == pytest.approx(0.2)
@@ -196,7 +204,7 @@ def test_junit_says_which_way_a_cell_went(save):
 def test_two_runs_with_a_wide_spread_are_still_judged(save, form, words):
     baseline, candidate = save("b")[:2], save("c", 1.0001)[:1] + save("d", 2.25)[:1]
     ran = judge(baseline, candidate, "--confidence=0.9999", f"--format={form}")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr) == (5, "")
     assert words in ran.stdout
 
 
@@ -223,6 +231,7 @@ def test_the_exit_codes_are_in_the_help():
     helped = gate("--help").stdout
     assert "0 nothing slower" in helped
     assert "3 not comparable\n  4 missing, wrong or failed cells" in helped
+    assert "\n  5 not one cell could be decided" in helped
 
 
 def test_tolerances_by_model_and_backend(tmp_path):
