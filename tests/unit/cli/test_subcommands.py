@@ -107,7 +107,14 @@ def test_an_export_is_named_after_its_model_and_format(tmp_path, capsys):
 
 
 def test_the_formats_are_those_of_the_backends():
-    assert set(export.formats()) == {"torchscript", "traced", "frozen", "onnx", "aotinductor"}
+    assert set(export.formats()) == {
+        "torchscript",
+        "traced",
+        "frozen",
+        "exported",
+        "onnx",
+        "aotinductor",
+    }
 
 
 def test_an_unknown_format_names_the_nearest(capsys):
