@@ -16,7 +16,7 @@ from deploybench.cli._subcommands import GROUPS, subcommands
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {
     *("bench", "check", "table", "speedup", "costs", "gate", "recommend", "support", "export"),
-    *("infer", "models", "backends", "doctor", "compare-commits", "report", "history"),
+    *("infer", "models", "backends", "doctor", "compare-commits", "report", "history", "explain"),
 }
 
 
