@@ -132,7 +132,7 @@ void infer(const InferOptions& options) {
   session.configure(settings);
   const at::Tensor image = read_image(options.input);
   require_fitting(options, image);
-  session.load(options.model);
+  session.load(options.model, /*as_graph=*/false, options.runtime);
   session.put({{"0", image}});
   session.run(1);
   const at::Tensor shares = probabilities(session.outputs()[0].tensor);
@@ -153,7 +153,7 @@ void bench(const BenchOptions& options) {
   settings.device = options.device;
   settings.threads = options.threads;
   const Settings in_force = session.configure(settings);
-  session.load(options.model);
+  session.load(options.model, /*as_graph=*/false, options.runtime);
   session.put({{"0", at::rand({options.batch_size, 3, options.size, options.size})}});
   session.run(options.warm_up);
   std::vector<double> samples = session.time(options.rounds);

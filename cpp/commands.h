@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "program.h"
+
 namespace runner {
 
 struct InferOptions {
@@ -10,6 +12,7 @@ struct InferOptions {
   std::string input;
   std::string labels;  // a file with one label per line; empty to print class numbers
   std::string device = "cpu";
+  std::string runtime = kDefaultRuntime;  // of an ONNX file
   int threads = 0;  // 0: torch's default
 };
 
@@ -21,6 +24,7 @@ void infer(const InferOptions& options);
 struct BenchOptions {
   std::string model;
   std::string device = "cpu";
+  std::string runtime = kDefaultRuntime;
   int threads = 0;
   int rounds = 100;
   int warm_up = 10;

@@ -1,4 +1,4 @@
-// model_runner: runs deployed models on LibTorch and OpenVINO, in a process without Python.
+// model_runner: runs deployed models on LibTorch, OpenVINO and ONNX Runtime, in a process without Python.
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,10 +17,11 @@ namespace {
 
 constexpr const char* kHelp = R"(usage:
   model_runner infer MODEL INPUT.dat [--labels FILE] [--device D] [--threads N]
+                     [--runtime R]
       Print the five most likely classes of an image that tools/read_image.py wrote.
       One that was prepared for another model is refused, as far as both files say.
   model_runner bench MODEL [--rounds 100] [--warm-up 10] [--size 224] [--batch-size 1]
-                     [--device D] [--threads N]
+                     [--device D] [--threads N] [--runtime R]
       Print the latency of a call in milliseconds. Each call is synchronised with the
       device at both ends.
   model_runner serve
@@ -28,6 +29,7 @@ constexpr const char* kHelp = R"(usage:
   model_runner --version | --help
 
 MODEL is a TorchScript file, an AOTInductor package (.pt2) or an ONNX file (.onnx).
+R runs an ONNX file: openvino (the default) or onnxruntime.
 D is cpu (the default), cuda or cuda:N. Memory that a call frees is kept for the next call.
 
 exit codes:
@@ -83,12 +85,14 @@ int run(const std::vector<std::string>& words) {
     read(words, {text(options.model), text(options.input)},
          {{"--labels", text(options.labels)},
           {"--device", text(options.device)},
+          {"--runtime", text(options.runtime)},
           {"--threads", positive(options.threads)}});
     runner::infer(options);
   } else if (command == "bench") {
     runner::BenchOptions options;
     read(words, {text(options.model)},
          {{"--device", text(options.device)},
+          {"--runtime", text(options.runtime)},
           {"--threads", positive(options.threads)},
           {"--rounds", positive(options.rounds)},
           {"--warm-up", positive(options.warm_up)},

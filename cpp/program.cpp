@@ -17,7 +17,6 @@ namespace runner {
 
 namespace {
 
-constexpr const char* kOnnxLibrary = "libopenvino_program.so";
 constexpr const char* kTorchvisionLibrary = "libtorchvision_operators.so";
 
 class TorchScript : public Program {
@@ -124,19 +123,23 @@ void* open_library(const char* name, const std::string& path, const std::string&
   return handle;
 }
 
-// An ONNX file, through the library that links OpenVINO; see openvino_program.cpp.
-std::unique_ptr<Program> open_onnx(const std::string& path) {
-  void* handle = open_library(kOnnxLibrary, path, "an ONNX file");
+// An ONNX file, through the library of its runtime; see openvino_program.cpp and onnxruntime_program.cpp.
+std::unique_ptr<Program> open_onnx(const std::string& path, const std::string& runtime) {
+  if (runtime.empty() || runtime.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != std::string::npos)
+    throw Failure("'" + runtime + "' is not a runtime of ONNX files: use openvino or onnxruntime");
+  const std::string library = "lib" + runtime + "_program.so";
+  void* handle = open_library(library.c_str(), path, "an ONNX file");
   using Open = Program* (*)(const char*, int);
   const auto open = reinterpret_cast<Open>(dlsym(handle, "open_program"));
   if (!open)
-    throw Failure(std::string(kOnnxLibrary) + " is not a library of this program; build it again");
+    throw Failure(library + " is not a library of this program; build it again");
   return std::unique_ptr<Program>(open(path.c_str(), at::get_num_threads()));
 }
 
-std::unique_ptr<Program> open_file(const std::string& path, c10::Device device, bool capturable) {
+std::unique_ptr<Program> open_file(const std::string& path, c10::Device device, bool capturable,
+                                   const std::string& runtime) {
   const auto extension = std::filesystem::path(path).extension();
-  if (extension == ".onnx") return open_onnx(path);
+  if (extension == ".onnx") return open_onnx(path, runtime);
   if (extension == ".pt2") return std::make_unique<Package>(path, device, capturable);
   return std::make_unique<TorchScript>(path, device);
 }
@@ -162,18 +165,18 @@ Failure incomplete(const std::string& path, const std::string& error) {
 }  // namespace
 
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
-                                      bool capturable) {
+                                      bool capturable, const std::string& runtime) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(path + " does not exist; write a TorchScript file with tools/generate_ts.py");
   try {
-    return open_file(path, device, capturable);
+    return open_file(path, device, capturable, runtime);
   } catch (const Failure&) {
     throw;
   } catch (const std::exception&) {
     const std::string error = current_error();
     if (!adds_operators(error, path)) throw incomplete(path, error);
   }
-  return load_program(path, device, capturable);
+  return load_program(path, device, capturable, runtime);
 }
 
 }  // namespace runner

@@ -12,6 +12,8 @@
 
 namespace runner {
 
+constexpr const char* kDefaultRuntime = "openvino";
+
 // Inputs and outputs have names. Those of inputs are parameter names, or positions from 0; those of
 // outputs are paths into the return value, see outputs.h.
 class Program {
@@ -37,8 +39,10 @@ class Program {
 // Loads a file onto the device: an AOTInductor package (.pt2), an ONNX file (.onnx), or else a
 // TorchScript file. The first file that uses an operator of torchvision also loads torchvision's library.
 // Throws Failure for a file that is missing, truncated or none of these.
-// capturable: it will be captured in a CUDA graph.
+// capturable: it will be captured in a CUDA graph. runtime: of an ONNX file, openvino or onnxruntime; the
+// library libRUNTIME_program.so next to this program opens the file.
 std::unique_ptr<Program> load_program(const std::string& path, c10::Device device,
-                                      bool capturable = false);
+                                      bool capturable = false,
+                                      const std::string& runtime = kDefaultRuntime);
 
 }  // namespace runner

@@ -1,14 +1,14 @@
 // The mode that deploybench uses: one process for a whole run.
 //
-// The line protocol, version 6. A request is a line of fields separated by tabs; the first field is
+// The line protocol, version 7. A request is a line of fields separated by tabs; the first field is
 // the verb. The reply to each request is one line: `ok` and its fields; or `error` and a message,
 // after which the process continues; or `fatal` and a message, after which the process ends. Replies
 // go to the original standard output; anything that a model prints goes to standard error. Paths
 // contain no tab and no newline.
 //
-//   hello                       ok  protocol=6  torch=VERSION  graphs=FLAG  pid=N
+//   hello                       ok  protocol=7  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     the settings in force afterwards, all fields
-//   load  FILE  HOW             ok                     loads a program onto the device
+//   load  FILE  HOW  [RUNTIME]  ok                     loads a program onto the device
 //   memory                      ok  BYTES              the peak on the device since `load`
 //   put  FILE  TENSOR ...       ok                     sets the inputs of the following calls
 //   run  COUNT                  ok                     untimed calls
@@ -22,7 +22,7 @@
 // The fields of `configure` are those of deploybench/settings.py; flags are 0 or 1. It also unloads
 // the model. WHAT is `calls`, or `copies` for calls that also transfer their inputs from the host and
 // their outputs back. HOW is `plain`, or `graph` to capture the program in a CUDA graph at its first
-// call. COUNT is at most a million.
+// call. RUNTIME runs an ONNX file: openvino, the default, or onnxruntime. COUNT is at most a million.
 //
 // A TENSOR is DTYPE:SHAPE:NAME, such as `float32:1,3,224,224:0`. DTYPE is float64, float32, float16,
 // bfloat16, int64, int32, int16, int8, uint8 or bool; SHAPE is empty for a single value. Values are
@@ -120,8 +120,13 @@ Fields write_settings(const Settings& settings) {
 }
 
 Fields greeting() {
-  return {"protocol=6", "torch=" + torch_version(),
+  return {"protocol=7", "torch=" + torch_version(),
           std::string("graphs=") + (kHasGraphs ? "1" : "0"), "pid=" + std::to_string(getpid())};
+}
+
+void load(Session& session, const Fields& given) {
+  session.load(given[0], one_of(given[1], "plain", "graph"),
+               given.size() > 2 ? given[2] : kDefaultRuntime);
 }
 
 void put(Session& session, const Fields& given) {
@@ -156,7 +161,7 @@ struct Arity {
 constexpr size_t kAny = SIZE_MAX;
 
 const std::map<std::string, Arity> kVerbs = {
-    {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 2}},  {"memory", {0, 0}},
+    {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 3}},  {"memory", {0, 0}},
     {"put", {2, kAny}}, {"run", {1, 1}},          {"time", {3, 3}},  {"queue", {3, 3}},
     {"events", {2, 2}}, {"output", {1, 1}},       {"unload", {0, 0}}, {"quit", {0, 0}}};
 
@@ -180,7 +185,7 @@ Fields answer(Session& session, const std::string& line) {
   if (verb == "configure") return write_settings(session.configure(read_settings(given)));
   if (verb == "memory") return {std::to_string(session.peak_device_bytes())};
   if (verb == "output") return write_outputs(session, given[0]);
-  if (verb == "load") session.load(given[0], one_of(given[1], "plain", "graph"));
+  if (verb == "load") load(session, given);
   if (verb == "put") put(session, given);
   if (verb == "run") session.run(whole_number(given[0]));
   if (verb == "time")

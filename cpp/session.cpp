@@ -254,7 +254,7 @@ Settings Session::configure(const Settings& settings) {
   return in_force;
 }
 
-void Session::load(const std::string& path, bool as_graph) {
+void Session::load(const std::string& path, bool as_graph, const std::string& runtime) {
   unload();
   const c10::Device device = state_->device;
   if (as_graph && !device.is_cuda()) throw Failure("a CUDA graph needs a GPU");
@@ -266,7 +266,7 @@ void Session::load(const std::string& path, bool as_graph) {
     state_->allocated_before = allocated_bytes(device).current;
   }
   const AllCpus guard;  // for the threads of a runtime that OpenMP does not bind
-  state_->program = load_program(path, device, as_graph);
+  state_->program = load_program(path, device, as_graph, runtime);
   state_->as_graph = as_graph;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "program.h"
 #include "tensors.h"
 
 namespace runner {
@@ -39,7 +40,9 @@ class Session {
   // Loads a program onto the device; see program.h. as_graph: the first call captures it in a CUDA
   // graph, which the following calls replay; throws Failure on a CPU and if graphs are not supported.
   // If the capture fails, that call throws Fatal.
-  void load(const std::string& path, bool as_graph = false);
+  // runtime: of an ONNX file.
+  void load(const std::string& path, bool as_graph = false,
+            const std::string& runtime = kDefaultRuntime);
   void unload();
 
   // The runtime of the model; see program.h.

@@ -72,11 +72,12 @@ class InCppProcess(Backend):
     """One long-lived C++ process for a whole run; replaced by a fresh one if it dies.
 
     as_graph: on a GPU, if the program was built with CUDA's headers, the first call captures the
-    model in a CUDA graph.
+    model in a CUDA graph. runtime: what runs an ONNX file.
     """
 
     needs_python = False
     as_graph: ClassVar[bool] = False
+    runtime: ClassVar[str] = "openvino"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -102,7 +103,8 @@ class InCppProcess(Backend):
         assert artifact is not None
         runner = self._process()
         try:
-            runner.load(artifact, self.as_graph and self.settings.on_cuda and runner.has_graphs)
+            as_graph = self.as_graph and self.settings.on_cuda and runner.has_graphs
+            runner.load(artifact, as_graph, self.runtime)
         except BackendFailed as error:
             if LIBRARY not in str(error):
                 raise

@@ -9,7 +9,8 @@ read for `--help` and for collecting tests.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,17 @@ from .session import Session
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A session that returns the values of layers after the outputs of the model.
+
+    places: of each layer's value among all, by the name of the layer's call (formats/layers.py).
+    """
+
+    session: Session
+    places: Mapping[str, int]
 
 
 class Backend(ABC):
@@ -58,6 +70,12 @@ class Backend(ABC):
         """All packages beyond requirements.txt; runs with other versions are not comparable."""
         return (*cls.runtime_packages, *(cls.format.packages if cls.format else ()))
 
+    @classmethod
+    def shows_layers(cls) -> bool:
+        """Whether the values of the layers of what it deploys can be seen; see `observed`."""
+        exposes = cls.format is not None and cls.format.expose is not ExportedFormat.expose
+        return exposes or cls.observed is not Backend.observed
+
     @property
     def any_batch_size(self) -> bool:
         """Whether the deployed model takes other batch sizes than the example's."""
@@ -93,6 +111,18 @@ class Backend(ABC):
     @abstractmethod
     def load(self, module: nn.Module, artifact: Path | None) -> Session:
         """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
+
+    def observed(self, module: nn.Module, artifact: Path | None, folder: Path) -> Observed:
+        """Load the deployed form so that it also returns the values of its layers.
+
+        folder: for a file that does, if one must be written. Raises NotImplementedError unless
+        `shows_layers`.
+        """
+        if self._format is None or artifact is None:
+            raise NotImplementedError(f"the layers of {self.name} cannot be seen")
+        target = folder / f"observed-{artifact.name}"
+        places = self._format.expose(artifact, target)
+        return Observed(self.load(module, target), places)
 
     def forget(self) -> None:
         """Free everything kept for a model; none of its programs will be called again."""

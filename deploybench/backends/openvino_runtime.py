@@ -47,10 +47,11 @@ class OpenVino(Backend):
         )
         request = compiled.create_infer_request()
 
-        def forward(*batch: Tensor) -> Tensor:
+        def forward(*batch: Tensor) -> Tensor | tuple[Tensor, ...]:
             given = {place: each.numpy() for place, each in enumerate(batch)}
             request.infer(given, share_inputs=True, share_outputs=True)
             # Copied, because the next call writes its logits to the same memory.
-            return torch.from_numpy(request.get_output_tensor().data.copy())
+            found = [torch.from_numpy(each.data.copy()) for each in request.output_tensors]
+            return found[0] if len(found) == 1 else tuple(found)
 
-        return InProcessSession(forward, self.settings)
+        return InProcessSession(forward, self.settings, positional=True)

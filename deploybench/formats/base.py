@@ -52,6 +52,15 @@ class ExportedFormat(ABC):
         export must not change `module`.
         """
 
+    def expose(self, artifact: Path, target: Path) -> dict[str, int]:
+        """Write `artifact` again, to `target`, so that it also returns the values of its layers.
+
+        Returns the place of each layer's value among the outputs, by the name of the layer's call;
+        see layers.py. The outputs of the model come first. Raises NotImplementedError for a format
+        whose layers cannot be seen.
+        """
+        raise NotImplementedError(f"the layers of a file of {self.suffix} cannot be seen")
+
     def forget(self) -> None:  # noqa: B027 - most formats keep nothing for a model
         """Free everything kept for a model; none of its programs will be called again."""
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..errors import BackendUnavailable
 from ..installation import install_line
 from .base import ExportedFormat
 from .inductor import one_kind_of_error
+from .layers import Step, returned_values
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def require_packages(names: Iterable[str], extra: str = "onnx") -> None:
@@ -58,3 +63,30 @@ class OnnxFile(ExportedFormat):
             except OSError:
                 path.unlink(missing_ok=True)  # a part of it would take the room of others
                 raise
+
+    def expose(self, artifact: Path, target: Path) -> dict[str, int]:
+        """Write the file again with the values of its layers as outputs."""
+        import onnx
+
+        model = onnx.load(str(artifact))
+        graph = model.graph
+        values = returned_values([_step(node) for node in graph.node], _names(graph.output))
+        # The type of a value that has none here is found by the runtime.
+        types = {each.name: each for each in graph.value_info}
+        for value in dict.fromkeys(values.values()):
+            if value not in _names(graph.output):
+                graph.output.append(types.get(value, onnx.ValueInfoProto(name=value)))
+        onnx.save(model, str(target))
+        places = {name: place for place, name in enumerate(_names(graph.output))}
+        return {layer: places[value] for layer, value in values.items()}
+
+
+def _names(values: Iterable[Any]) -> list[str]:
+    return [each.name for each in values]
+
+
+def _step(node: Any) -> Step:
+    """A node with what torch.onnx notes: its modules and, in the end, the operation itself."""
+    notes = {each.key: each.value for each in node.metadata_props}
+    scopes = ast.literal_eval(notes.get(SCOPES, "[]"))
+    return Step(tuple(scopes[:-1]), tuple(node.input), tuple(node.output))

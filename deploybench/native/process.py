@@ -28,7 +28,7 @@ from ..temporary import MEMORY, TemporaryFolder
 from . import tensors
 from .tools import is_noexec
 
-PROTOCOL = "6"
+PROTOCOL = "7"
 # The environment variables that the process gets, beside those that change what and how fast it
 # calculates: locations, and what chooses a GPU.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
@@ -95,12 +95,13 @@ class Runner:
         """The process id."""
         return self._process.pid
 
-    def load(self, path: Path, as_graph: bool = False) -> None:
-        """Load a TorchScript file or a package; the previous model is unloaded.
+    def load(self, path: Path, as_graph: bool = False, runtime: str = "openvino") -> None:
+        """Load a TorchScript file, a package or an ONNX file; the previous model is unloaded.
 
-        as_graph: capture the model in a CUDA graph at its first call.
+        as_graph: capture the model in a CUDA graph at its first call. runtime: what runs an ONNX
+        file, "openvino" or "onnxruntime".
         """
-        self._request("load", str(path.resolve()), "graph" if as_graph else "plain")
+        self._request("load", str(path.resolve()), "graph" if as_graph else "plain", runtime)
 
     def peak_device_bytes(self) -> int:
         """The peak of bytes allocated on the device since `load` began; 0 on a CPU."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -71,19 +72,28 @@ def _by_user(model: Model, batch: Batch) -> Any:
         ) from error
 
 
-def _in_float64(module: nn.Module, inputs: Sequence[Batch], settings: Settings) -> list[Any]:
-    # Converted in place and back: float64 represents every number of the other dtypes exactly,
-    # so the weights return unchanged, and no second copy of the model is needed.
+@contextmanager
+def in_float64(module: nn.Module, settings: Settings) -> Iterator[None]:
+    """A context in which the module computes in float64, for inference.
+
+    It is converted in place and back: float64 represents every number of the other dtypes exactly,
+    so the weights return unchanged, and no second copy of the model is needed.
+    """
     module.double()
     try:
         with torch.inference_mode():
-            return [
-                map_tensors(Tensor.cpu, module(*batches.to_device(exact, settings.device)))
-                for batch in inputs
-                for exact in [batches.convert(batch, torch.float64)]
-            ]
+            yield
     finally:
         module.to(getattr(torch, settings.dtype))
+
+
+def _in_float64(module: nn.Module, inputs: Sequence[Batch], settings: Settings) -> list[Any]:
+    with in_float64(module, settings):
+        return [
+            map_tensors(Tensor.cpu, module(*batches.to_device(exact, settings.device)))
+            for batch in inputs
+            for exact in [batches.convert(batch, torch.float64)]
+        ]
 
 
 def reference(model: Model, task: Task, expected: Any | None, eager: Any) -> Any:

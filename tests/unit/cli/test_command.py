@@ -17,7 +17,7 @@ from tests.unit.python_process import run_python
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {
     *("bench", "check", "table", "speedup", "costs", "gate", "recommend", "support", "export"),
-    *("infer", "models", "backends", "doctor", "compare-commits", "report", "history"),
+    *("infer", "models", "backends", "doctor", "compare-commits", "report", "history", "explain"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import runpy
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deploybench import backends as registry
 from deploybench import cli
 from deploybench.cli import _exporting, _generate_ts, export
 from deploybench.errors import BackendUnavailable
+from deploybench.formats.exported import ExportedProgramFile
 from deploybench.formats.torchscript import TracedFile, load_program
 from deploybench.models import images, torchvision_zoo
 from deploybench.models.weights import RANDOM
@@ -108,7 +110,14 @@ def test_an_export_is_named_after_its_model_and_format(tmp_path, capsys):
 
 
 def test_the_formats_are_those_of_the_backends():
-    assert set(export.formats()) == {"torchscript", "traced", "frozen", "onnx", "aotinductor"}
+    assert set(export.formats()) == {
+        "torchscript",
+        "traced",
+        "frozen",
+        "exported",
+        "onnx",
+        "aotinductor",
+    }
 
 
 def test_an_unknown_format_names_the_nearest(capsys):
@@ -223,3 +232,22 @@ def test_support_takes_a_callable_with_two_inputs(tmp_path, capsys, monkeypatch)
 def test_an_input_without_a_callable_is_refused(capsys):
     assert cli.main(["models", "--models=resnet18", "--input=3x32x32"]) == 2
     assert "--input 3x32x32 is for models named as MODULE:CALLABLE" in capsys.readouterr().err
+
+
+def test_explain_names_a_planted_layer_and_what_it_cannot_look_into(capsys, monkeypatch):
+    export = ExportedProgramFile.export
+
+    def damaged(self, module, example, path):
+        other = copy.deepcopy(module)
+        other.features[1].bias.data.add_(0.1)
+        export(self, other, example, path)
+
+    monkeypatch.setattr(ExportedProgramFile, "export", damaged)
+    words = ["explain", "tests.unit.tiny:MODEL", "exported"]
+    assert cli.main([*words, "--weights=random"]) == 1
+    out = capsys.readouterr().out
+    assert "the first layer beyond 8 times eager's error: features.1 (BatchNorm2d)" in out
+    assert cli.main([*words[:2], "eager"]) == 2
+    line = capsys.readouterr().err.strip()
+    assert "the layers of eager cannot be seen; explain takes exported, onnxruntime" in line
+    assert "\n" not in line

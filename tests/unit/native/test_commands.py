@@ -117,19 +117,20 @@ def test_an_output_without_classes_is_refused(infer, shape):
     assert "instead of [1, classes]" in refused(infer(torch.zeros(shape)))
 
 
-def head_of_bench(model) -> str:
-    ran = run_program("bench", model, "--rounds", 3, "--warm-up", 1, "--size", 8)
+def head_of_bench(model, *options) -> str:
+    ran = run_program("bench", model, "--rounds", 3, "--warm-up", 1, "--size", 8, *options)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.splitlines()[0]
 
 
 @pytest.mark.parametrize(
-    "name", ["cpp", "openvino-cpp", pytest.param("aoti-cpp", marks=pytest.mark.slow)]
+    "name",
+    ["cpp", "openvino-cpp", "onnxruntime-cpp", pytest.param("aoti-cpp", marks=pytest.mark.slow)],
 )
 def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
-    if name == "openvino-cpp":
+    if name in ("openvino-cpp", "onnxruntime-cpp"):
         pytest.importorskip("onnxscript")
-        pytest.importorskip("openvino")
+        pytest.importorskip(name.removesuffix("-cpp"))
     backend = backends.registry()[name](CPU)
     try:
         try:
@@ -139,7 +140,8 @@ def test_bench_names_what_it_ran_as_the_backend_does(name, tmp_path):
         module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 5)).eval()
         artifact = tmp_path / f"model.{backend.format.suffix}"
         backend.export(module, (torch.zeros(1, 3, 8, 8),), artifact)
-        assert head_of_bench(artifact) == f"#head;{backend.title}"
+        found = head_of_bench(artifact, "--runtime", backend.runtime)
+        assert found == f"#head;{backend.title}"
     finally:
         backend.close()
 

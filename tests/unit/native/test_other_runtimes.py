@@ -18,21 +18,29 @@ from deploybench.native.process import Runner
 
 CPU = settings.resolve("cpu")
 
-# --- OpenVINO -----------------------------------------------------------------------------------
+# --- ONNX files ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["openvino", "onnxruntime"])
+def runtime(request) -> str:
+    """What runs the ONNX file in the C++ process."""
+    return request.param
 
 
 @contextmanager
-def openvino_session(module: torch.nn.Module, inputs: object, folder: Path, **changes: object):
+def onnx_session(
+    runtime: str, module: torch.nn.Module, inputs: object, folder: Path, **changes: object
+):
     """A C++ process that has loaded the module as ONNX for inputs like these."""
     pytest.importorskip("onnxscript")
-    pytest.importorskip("openvino")
-    backend = backends.registry()["openvino-cpp"](CPU)
+    pytest.importorskip(runtime)
+    backend = backends.registry()[f"{runtime}-cpp"](CPU)
     path = folder / "model.onnx"
     backend.require()
     batch = (inputs,) if isinstance(inputs, Tensor) else inputs
     backend.export(module.eval(), batch, path)
     with Runner(ensure_runner(), replace(CPU, **changes), deadline=60) as runner:
-        runner.load(path)
+        runner.load(path, runtime=runtime)
         yield runner
 
 
@@ -47,9 +55,11 @@ def openvino_session(module: torch.nn.Module, inputs: object, folder: Path, **ch
         ({}, {"y": torch.zeros(1, 3, 4, 4)}, "has no input 'y'"),
     ],
 )
-def test_openvino_is_given_no_input_that_it_would_misread(changes, inputs, words, tmp_path):
-    with openvino_session(
-        torch.nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 4, 4), tmp_path, **changes
+def test_a_runtime_is_given_no_input_that_it_would_misread(
+    runtime, changes, inputs, words, tmp_path
+):
+    with onnx_session(
+        runtime, torch.nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 4, 4), tmp_path, **changes
     ) as runner:
         with pytest.raises(BackendFailed, match=words) as caught:
             runner.put(inputs)
@@ -67,10 +77,10 @@ class Looks(torch.nn.Module):
         return found, found.argmax(-1)
 
 
-def test_openvino_takes_and_gives_several_tensors(tmp_path):
+def test_an_onnx_file_takes_and_gives_several_tensors(runtime, tmp_path):
     module = Looks()
     inputs = {"tokens": torch.tensor([[1, 2, 8]]), "shift": torch.randn(4)}
-    with openvino_session(module, tuple(inputs.values()), tmp_path) as runner:
+    with onnx_session(runtime, module, tuple(inputs.values()), tmp_path) as runner:
         with torch.inference_mode():
             expected = module(**inputs)
         for given_as in (inputs, tuple(inputs.values())):
@@ -78,6 +88,31 @@ def test_openvino_takes_and_gives_several_tensors(tmp_path):
             runner.run(1)
             outputs = list(runner.outputs().values())
             torch.testing.assert_close(outputs, list(expected))
+
+
+class Converts(torch.nn.Module):
+    def forward(self, whole: Tensor, byte: Tensor, flag: Tensor) -> tuple[Tensor, ...]:
+        return whole.double(), byte.to(torch.int16), whole.to(torch.int8), flag.half(), ~flag, byte
+
+
+def test_onnx_runtime_takes_and_gives_every_kind_of_tensor(tmp_path):
+    whole, byte = torch.tensor([1, -2], dtype=torch.int32), torch.tensor(7, dtype=torch.uint8)
+    inputs = (whole, byte, torch.tensor([[True], [False]]))
+    with onnx_session("onnxruntime", Converts(), inputs, tmp_path) as runner:
+        for given in (inputs, (whole + 1, byte, inputs[2])):
+            runner.put(given)
+            runner.run(2)
+            expected = list(Converts()(*given))
+            torch.testing.assert_close(list(runner.outputs().values()), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("asked", ["tensorrt", "../openvino", ""])
+def test_a_runtime_that_is_not_there_is_named(runner, tmp_path, asked):
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(BackendFailed, match=f"{asked}.*(_program.so|use openvino or)") as caught:
+        runner.load(tmp_path / "model.onnx", runtime=asked)
+    assert "\n" not in str(caught.value)
+    assert runner.alive
 
 
 # --- AOTInductor --------------------------------------------------------------------------------

@@ -1,0 +1,122 @@
+"""`explain` names the layer that a deployed form computes otherwise, which these tests plant."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from deploybench import Model, backends, settings
+from deploybench.errors import BackendUnavailable
+from deploybench.models.weights import RANDOM
+from deploybench.records.explanation import Explanation
+from deploybench.runner.explaining import explain, watching
+from deploybench.runner.prepared_model import Plan
+from deploybench.runner.workbench import Workbench
+
+SHOWN = [name for name, each in backends.registry().items() if each.shows_layers()]
+QUICK = {"exported", "onnxruntime"}
+BACKENDS = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SHOWN]
+
+
+class Block(nn.Module):
+    """A residual block whose activation is in place, and called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(x + self.act(self.norm(self.conv(x))))
+
+
+class Deep(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pool(self.blocks(self.stem(x))).flatten(1))
+
+
+DEEP = Model("deep", build=Deep, inputs=(3, 16, 16))
+
+
+def explained(name: str) -> Explanation:
+    with Workbench(Plan(settings.resolve("cpu", threads=1), RANDOM, inputs=2)) as bench:
+        try:
+            bench.backend(name)
+        except BackendUnavailable as error:
+            pytest.skip(str(error))
+        return explain(bench, DEEP, name)
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, name: str, harm) -> None:
+    """Let the format of a backend export a model that `harm` has changed."""
+    form = backends.registry()[name].format
+    export = form.export
+
+    def exported(self, module, example, path):
+        damaged = copy.deepcopy(module)
+        with torch.no_grad():
+            harm(damaged)
+        export(self, damaged, example, path)
+
+    monkeypatch.setattr(form, "export", exported)
+
+
+def test_the_backends_whose_layers_can_be_seen():
+    assert SHOWN == ["exported", "onnxruntime", "onnxruntime-cpp", "openvino", "openvino-cpp"]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_right_answer_has_no_layer_beyond_the_limit(name):
+    found = explained(name)
+    assert found.agrees
+    assert found.first is None
+    names = [each.name for each in found.layers]
+    assert names[:5] == ["stem", "blocks.0.conv", "blocks.0.norm", "blocks.0.act", "blocks.0.act@1"]
+    assert names[-4:] == ["blocks.3", "blocks", "pool", "head"]
+    # ONNX files have the convolutions that a norm follows folded into it.
+    fused = {each.name for each in found.layers if each.error is None}
+    convolutions = {f"blocks.{place}.conv" for place in range(4)}
+    assert fused == (set() if name == "exported" else convolutions)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_the_layer_with_a_planted_fault_is_named(name, monkeypatch):
+    plant(monkeypatch, name, lambda module: module.blocks[2].norm.bias.add_(0.01))
+    found = explained(name)
+    assert not found.agrees
+    assert found.first.name == "blocks.2.norm"
+    assert found.first.kind == "BatchNorm2d"
+    assert found.is_same_when_observed
+    before = [each for each in found.layers if each.name.startswith(("stem", "blocks.1"))]
+    assert max(each.error or 0.0 for each in before) <= found.limit < found.first.error
+    assert found.to_json()["first"] == "blocks.2.norm"
+
+
+def test_a_layer_that_gives_nan_is_named(monkeypatch):
+    plant(monkeypatch, "exported", lambda module: module.blocks[1].conv.bias[0].fill_(math.nan))
+    found = explained("exported")
+    assert found.first.name == "blocks.1.conv"
+    assert math.isinf(found.first.error)
+    layer = next(each for each in found.to_json()["layers"] if each["layer"] == "blocks.1.conv")
+    assert layer["error"] == "inf"
+
+
+def test_the_model_is_as_it_was_after_it_was_watched():
+    module, seen = Deep().eval(), []
+    with watching(module, lambda name, kind, value: seen.append(name)):
+        module(torch.zeros(1, 3, 16, 16))
+    module(torch.zeros(1, 3, 16, 16))
+    assert len(seen) == len(set(seen)) == 24
+    assert not any(each._forward_hooks for each in module.modules())
