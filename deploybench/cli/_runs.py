@@ -63,7 +63,8 @@ def latencies(runs: Sequence[RunRecord], decimals: int = 2) -> Rows:
     """Models by backends: the median latency, or images per second."""
     from ..analysis import table
 
-    return table.to_rows(table.merge(runs), table.disturbed(runs), decimals)
+    marks = table.disturbed(runs), decimals, table.unproven(runs)
+    return table.to_rows(table.merge(runs), *marks)
 
 
 def floors(runs: Sequence[RunRecord], decimals: int) -> Rows:

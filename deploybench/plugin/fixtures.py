@@ -13,6 +13,7 @@ import pytest
 from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
 from ..records.record import Notice
+from ..tasks import fidelity
 from ..tasks.agreement import UNDECIDED
 from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
@@ -188,6 +189,22 @@ def require_agreement(
 
 
 @pytest.fixture
+def require_budget() -> Callable[[Agreement], None]:
+    """A function that fails the test of a backend of reduced precision that is over its budget.
+
+    Where nothing can be claimed, it skips the test and says why; nothing is proven then.
+    """
+
+    def require(agreement: Agreement) -> None:
+        if agreement.verdict == fidelity.OVER:
+            raise WrongAnswer(agreement.reason)
+        if agreement.verdict in (fidelity.NOT_JUDGED, fidelity.UNDECIDED):
+            raise pytest.skip.Exception(agreement.reason)
+
+    return require
+
+
+@pytest.fixture
 def record_latency(
     request: pytest.FixtureRequest,
     record_property: Recorder,
@@ -216,6 +233,7 @@ def record_latency(
             figure = f"{batch_size / median(samples):9.1f} images/s"
         marks = "; ".join(("", *case.disturbed))
         verdict = case.check.verdict if case.check else ""
+        figure += case.reduced.mark if case.reduced else ""
         words = f"{figure}   {len(samples)} rounds, {verdict}{marks}"
         record_property(LATENCY_PROPERTY, words)
 

@@ -280,6 +280,7 @@ def describe(
         needs_python=case.backend.needs_python,
         packages=packages.installed_versions(case.backend.packages()),
         weights_digest=case.prepared.weights_digest,
+        reduced=case.reduced,
         stopped_by=measurement.stopped_by,
         precision=measurement.precision if isfinite(measurement.precision) else None,
         turns=measurement.turns,

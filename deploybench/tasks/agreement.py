@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nested import flatten
+from . import fidelity
 from .task import Task
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class Reference:
 class Agreement:
     """The verdict on one output.
 
-    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING, DIFFERENT or UNDECIDED.
+    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING, DIFFERENT, UNDECIDED or, of a
+    backend of reduced precision, one of fidelity.STATUSES.
     error: the largest distance from the float64 reference, in units of eager's own error.
     margin: the room before rounding alone could change the answer, in the same unit; None for
     tasks without a margin.
@@ -186,8 +188,8 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the output is the right answer."""
-        return self.verdict in (EXACT, EQUAL_WITHIN_ROUNDING)
+        """Whether it is the right answer, or of reduced precision, which has its own verdict."""
+        return self.verdict in (EXACT, EQUAL_WITHIN_ROUNDING, *fidelity.STATUSES)
 
     def described(self, checked: str) -> str:
         """Why it does not agree, for the user. checked: what was checked, in words."""

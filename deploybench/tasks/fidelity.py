@@ -48,8 +48,8 @@ class Budget:
     least: float = 0.99
 
     def __str__(self) -> str:
-        percent = f"{100 * self.least:g}%"
-        return f"{self.measure}>={percent}"
+        least = f"{self.least:g}" if self.measure == AGREEMENT else f"{100 * self.least:g}%"
+        return f"{self.measure}>={least}"
 
 
 DEFAULT_BUDGET = Budget()
