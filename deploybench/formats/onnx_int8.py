@@ -47,8 +47,8 @@ class OnnxInt8File(CalibratedFormat):
     """Static quantisation to QDQ, after the pre-processing that its documentation asks for.
 
     Weights are signed, with a scale for each channel; activations are unsigned, which the
-    documentation calls fastest on x86. Without VNNI, whose sums have 32 bits, weights get 7 bits,
-    as it advises: sums of 16 bits would saturate.
+    documentation calls fastest on x86. Without VNNI or AMX, whose sums have 32 bits, weights get 7
+    bits, as it advises: sums of 16 bits would saturate.
     """
 
     suffix = "int8.onnx"
@@ -77,7 +77,7 @@ class OnnxInt8File(CalibratedFormat):
                 _reader(prepared, calibration),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range="vnni" not in processor.reduced_precision_units(),
+                reduce_range=not processor.multiplies_8_bits(),
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )

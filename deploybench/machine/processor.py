@@ -61,6 +61,12 @@ def reduced_precision_units(place: Place | None = None) -> str:
     return " ".join(sorted(REDUCED_PRECISION.intersection(listed[0]))) or "none"
 
 
+def multiplies_8_bits() -> bool:
+    """Whether the processor multiplies 8-bit integers into sums of 32 bits by one instruction."""
+    units = reduced_precision_units()
+    return any(each in units for each in ("vnni", "amx_int8", "asimddp", "i8mm"))
+
+
 def gpu(device: str) -> dict[str, Value]:
     """The name, driver and limits of the GPU at `device`; all None on a CPU."""
     about: dict[str, Value] = dict.fromkeys(("gpu", "driver", "gpu_watts", "gpu_max_mhz"))

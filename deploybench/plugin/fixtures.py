@@ -190,18 +190,19 @@ def require_agreement(
 
 @pytest.fixture
 def require_budget() -> Callable[[Agreement], None]:
-    """A function that fails the test of a backend of reduced precision that is over its budget.
+    """A function that holds a backend of reduced precision to its budget."""
+    return hold_to_budget
 
-    Where nothing can be claimed, it skips the test and says why; nothing is proven then.
+
+def hold_to_budget(agreement: Agreement) -> None:
+    """Fail the test of a backend of reduced precision that is over its budget.
+
+    Where nothing can be claimed, skip it and say why: nothing is proven then.
     """
-
-    def require(agreement: Agreement) -> None:
-        if agreement.verdict == fidelity.OVER:
-            raise WrongAnswer(agreement.reason)
-        if agreement.verdict in (fidelity.NOT_JUDGED, fidelity.UNDECIDED):
-            raise pytest.skip.Exception(agreement.reason)
-
-    return require
+    if agreement.verdict == fidelity.OVER:
+        raise WrongAnswer(agreement.reason)
+    if agreement.verdict in (fidelity.NOT_JUDGED, fidelity.UNDECIDED):
+        raise pytest.skip.Exception(agreement.reason)
 
 
 @pytest.fixture
