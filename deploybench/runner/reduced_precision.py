@@ -58,6 +58,15 @@ class Judging:
         """The two halves; None if there are no images. Raises FileError for an unusable folder."""
         return pictures.of_folder(self.images, seed) if self.images else pictures.of_packages(seed)
 
+    def made(self, found: Reduced, seed: int) -> bool:
+        """Whether an earlier verdict rests on these images and this budget."""
+        if found.budget != str(self.budget):
+            return False
+        if found.digest is None:
+            return self.images is None
+        drawn = self.pictures(seed)
+        return drawn is not None and drawn.digest == found.digest
+
 
 DEFAULT_JUDGING = Judging()
 

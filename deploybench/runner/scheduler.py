@@ -120,6 +120,9 @@ class Scheduler:
         return whole if len(whole) == len(backends) else None
 
     def _whole(self, result: CaseRecord) -> bool:
+        plan = self._workbench.plan
+        if result.reduced and not plan.judging.made(result.reduced, plan.seed):
+            return False
         return not self._cold_start or result.cold_start_seconds is not None
 
     def _compare(self, model: Model, batch_size: int, backends: Sequence[str]) -> None:

@@ -225,3 +225,18 @@ def test_the_pictures_are_prepared_as_the_model_wants_them(opened):
     expected = MODEL.preprocessing()(Image.open(path).convert("RGB"))
     assert torch.equal(first[0], expected)
     assert reduced_precision.SEEDED_INPUTS == 32
+
+
+def test_an_earlier_verdict_counts_only_with_the_same_images_and_budget(opened, images):
+    case = opened()
+    case.check(1)
+    found, judging = case.reduced, case.prepared.plan.judging
+    assert judging.made(found, 0)
+    assert not judging.made(found, 1), "another division"
+    assert not replace(judging, budget=Budget()).made(found, 0)
+    (images / "0.png").unlink()
+    pictures.of_folder.cache_clear()
+    assert not judging.made(found, 0)
+    seeded = replace(found, digest=None)
+    assert not judging.made(seeded, 0)
+    assert replace(judging, images=None).made(seeded, 0)
