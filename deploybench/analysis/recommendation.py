@@ -71,7 +71,9 @@ class Recommendation:
             doubtful = ", ".join(f"{each.column} {each.speedup}" for each in self.again)
             parts.append(f"{AGAIN}: {doubtful}")
         if self.unproven:
-            named = ", ".join(f"{each.column} {each.speedup or ''}" for each in self.unproven)
+            named = ", ".join(
+                f"{each.column} {each.speedup or ''}".strip() for each in self.unproven
+            )
             parts.append(f"not to be recommended: {named}")
         if self.lacking:
             parts.append(
