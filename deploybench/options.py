@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import backends, settings, tasks
 from .errors import UsageError, unknown_name
 from .machine import allocator
 from .models import labels, references, shapes, weights
+from .tasks import fidelity
 
 
 def positive(option: str) -> Callable[[str], int]:
@@ -175,7 +177,33 @@ ALLOCATOR = Option(
     f"{allocator.DEFAULT})",
 )
 
-OF_A_RUN = (METRIC, DTYPE, TF32, ALLOCATOR)
+
+def folder(given: str) -> Path:
+    """The folder of images. Raises UsageError if there is none."""
+    if not Path(given).is_dir() or not given:
+        raise UsageError(f"--images '{given}' is not a folder; give a folder of images")
+    return Path(given)
+
+
+IMAGES = Option(
+    "images",
+    folder,
+    None,
+    "FOLDER",
+    "images that backends of reduced precision are calibrated with and judged on, in two halves; "
+    "labels by a folder for each class, or a labels.csv (default: crops of photographs, if the "
+    "extra photos is installed)",
+)
+BUDGET = Option(
+    "budget",
+    fidelity.parse_budget,
+    str(fidelity.DEFAULT_BUDGET),
+    "BUDGET",
+    "what must be left in reduced precision, with a confidence of 0.95: agreement>=SHARE of first "
+    "classes with eager's, or accuracy>=CHANGE with labelled images, such as accuracy>=-0.005",
+)
+
+OF_A_RUN = (METRIC, DTYPE, TF32, ALLOCATOR, IMAGES, BUDGET)
 """The options that only pytest takes."""
 
 FLAGS = {

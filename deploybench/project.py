@@ -97,6 +97,7 @@ def _weights(text: str, folder: Path) -> str:
 
 PATHS: dict[str, Callable[[str, Path], str]] = {
     "labels": _path,
+    "images": _path,
     "weights": _weights,
     KEEP_ARTIFACTS: _path,
 }

@@ -10,6 +10,7 @@ from ..records.record import CaseRecord, RunRecord
 from . import geometric_mean, recommendation
 from . import speedup as speedups
 from .cells import TIMED, Cell, Column, Key
+from .labels import mark
 from .speedup import BASELINE, Speedup
 
 
@@ -81,8 +82,8 @@ def answer(label: str, runs: Sequence[RunRecord], cells: Mapping[Key, Cell]) -> 
 
 def _is_sure(case: CaseRecord, label: str, cells: Mapping[Key, Cell]) -> bool:
     """Whether the speed-up of the case's cell may enter a mean; eager has none."""
-    speedup = cells[case.model, case.column + label].speedup
-    return speedup is None or not speedup.doubtful
+    cell = cells[case.model, case.column + label]
+    return not cell.mark and (cell.speedup is None or not cell.speedup.doubtful)
 
 
 def _advice(model: str, runs: Sequence[RunRecord]) -> Advice:
@@ -107,7 +108,7 @@ def _rivals(fastest: str, runs: Sequence[RunRecord]) -> tuple[str, ...]:
     """The columns that the fastest one, compared directly, is not significantly faster than."""
     pairs: dict[str, list[tuple[CaseRecord, CaseRecord]]] = {}
     for run in runs:
-        by_column = {case.column: case for case in run.cases}
+        by_column = {case.column: case for case in run.cases if not mark([case])}
         for column, case in by_column.items():
             if fastest in by_column and column != fastest:
                 pairs.setdefault(column, []).append((case, by_column[fastest]))

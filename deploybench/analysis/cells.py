@@ -13,9 +13,10 @@ from functools import cached_property
 from statistics import median
 
 from ..records.record import FAILED, WRONG, CaseRecord, Check, FailedCase, RunRecord
+from ..records.reduced import Reduced
 from . import costs, distribution, roofline_bound
 from . import speedup as speedups
-from .labels import escaped, labels, place
+from .labels import escaped, labels, mark, place, worst
 from .speedup import BASELINE, Speedup
 
 TIMED, ABSENT = "timed", "absent"
@@ -75,6 +76,16 @@ class Cell:
     def disturbed(self) -> tuple[str, ...]:
         """What disturbed it, in any run."""
         return tuple(dict.fromkeys(each for case in self.cases for each in case.disturbed))
+
+    @property
+    def reduced(self) -> Reduced | None:
+        """The worst verdict on reduced precision of all runs; None if it is of another kind."""
+        return worst(self.cases)
+
+    @property
+    def mark(self) -> str:
+        """What stands behind its figure if that is not shown to be within its budget."""
+        return mark(self.cases)
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from ..records.record import CaseRecord, RunRecord
-from .labels import DISTURBED, labels, place
+from .labels import DISTURBED, labels, mark, place
 from .speedup import AGAIN, BASELINE, NO_BASELINE, Speedup, estimates
 
 MEBIBYTE = 2**20
@@ -57,8 +57,9 @@ def _figure(
 
 
 def _median(cases: Sequence[tuple[CaseRecord, object]], decimals: int) -> str:
-    mark = DISTURBED if any(case.disturbed for case, _ in cases) else ""
-    return f"{median(case.latency_ms for case, _ in cases):.{decimals}f}{mark}"
+    star = DISTURBED if any(case.disturbed for case, _ in cases) else ""
+    middle = median(case.latency_ms for case, _ in cases)
+    return f"{middle:.{decimals}f}{star}{mark(case for case, _ in cases)}"
 
 
 FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]], ...] = (

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..records.record import CaseRecord, RunRecord, Value
+from ..records.reduced import STATUSES, Reduced
 
 DISTURBED = "*"
 """Marks a disturbed figure."""
+
+
+def worst(cases: Iterable[CaseRecord]) -> Reduced | None:
+    """The worst verdict on reduced precision among the cases; None if none of them has any."""
+    found = [case.reduced for case in cases if case.reduced is not None]
+    return min(found, key=lambda each: STATUSES.index(each.status), default=None)
+
+
+def mark(cases: Iterable[CaseRecord]) -> str:
+    """What stands behind a figure of reduced precision that is not shown to be within budget.
+
+    cases: those the figure is made of; the worst verdict among them counts. Empty for any others.
+    """
+    found = worst(cases)
+    return "" if found is None else found.mark
 
 
 def place(case: CaseRecord) -> float:

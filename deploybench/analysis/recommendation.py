@@ -1,6 +1,7 @@
 """The fastest backend for each model that gave the right answer. Imports no torch.
 
-A saved run has figures only of backends that passed the check, so the fastest one is correct.
+A saved run has figures only of backends that passed the check, so the fastest one is correct. A
+backend of reduced precision is recommended only if it was shown to be within its budget.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from statistics import geometric_mean
 from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from .costs import break_even
-from .labels import labels
+from .labels import labels, mark
 from .speedup import AGAIN, BASELINE, Speedup, compare
 
 
@@ -47,7 +48,8 @@ class Recommendation:
     """The fastest backend for one model, and the fastest in a process without Python.
 
     fastest: None if there is no backend to be sure of. again: those whose speed-up is doubtful.
-    lacking: the columns that no run has together with eager.
+    lacking: the columns that no run has together with eager. unproven: those of reduced precision
+    that are not shown to be within their budget, which are never recommended.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Recommendation:
     without_python: Choice | None
     again: tuple[Choice, ...] = ()
     lacking: tuple[str, ...] = ()
+    unproven: tuple[Choice, ...] = ()
 
     def line(self) -> str:
         """All of it in one line."""
@@ -67,6 +70,11 @@ class Recommendation:
         if self.again:
             doubtful = ", ".join(f"{each.column} {each.speedup}" for each in self.again)
             parts.append(f"{AGAIN}: {doubtful}")
+        if self.unproven:
+            named = ", ".join(
+                f"{each.column} {each.speedup or ''}".strip() for each in self.unproven
+            )
+            parts.append(f"not to be recommended: {named}")
         if self.lacking:
             parts.append(
                 f"no run has {self.model} through both {' or '.join(self.lacking)} and {BASELINE}; "
@@ -107,13 +115,16 @@ def _of_model(
     columns: dict[str, list[tuple[CaseRecord, float | None]]],
     speedups: dict[str, dict[str, Speedup]],
 ) -> Recommendation:
-    sure, alone, again, lacking = [], [], [], []
+    sure, alone, again, lacking, unproven = [], [], [], [], []
     for column, found in columns.items():
         speedup = speedups.get(column, {}).get(model)
         if speedup is None and found[0][0].backend != BASELINE:
             lacking.append(column)
             continue
         choice = Choice(column, speedup, _cost(found, speedup))
+        if mark(case for case, _ in found):
+            unproven.append(choice)
+            continue
         if speedup is not None and speedup.doubtful:
             again.append(choice)
             continue
@@ -122,9 +133,10 @@ def _of_model(
             alone.append(choice)
     by_ratio = attrgetter("ratio")
     # Eager alone is no choice while any other backend is in doubt or was not compared.
-    fastest = max(sure, key=by_ratio) if len(sure) > 1 or not (again or lacking) else None
+    open_ones = again or lacking or unproven
+    fastest = max(sure, key=by_ratio) if len(sure) > 1 or not open_ones else None
     best_alone = max(alone, key=by_ratio, default=None)
-    return Recommendation(model, fastest, best_alone, tuple(again), tuple(lacking))
+    return Recommendation(model, fastest, best_alone, tuple(again), tuple(lacking), tuple(unproven))
 
 
 def _cost(found: Sequence[tuple[CaseRecord, float | None]], speedup: Speedup | None) -> str:

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from ..errors import FileError, UsageError
-from ..records.record import FAILED, WRONG, FailedCase, RunRecord, Value
+from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord, Value
+from ..records.reduced import OVER
 from .interval import MOST_RUNS, Effect, compare, runs_to_settle
-from .labels import labels
-from .sides import Key, Side
+from .labels import labels, worst
+from .sides import Key, Side, by_cell
 from .tolerance import Tolerances
 
 FASTER, SLOWER, SAME = "faster", "slower", "same"
@@ -36,7 +37,8 @@ class Cell:
     """One model in one column. baseline, candidate: milliseconds; None without a figure.
 
     effect: the basis of the verdict. beside: the columns that the effect is relative to; empty if
-    the cell was judged by its own figures. note: anything else worth knowing, in words.
+    the cell was judged by its own figures. note: anything else worth knowing, in words. unproven:
+    whether the candidate is of reduced precision that is not shown to be within its budget.
     """
 
     model: str
@@ -48,6 +50,7 @@ class Cell:
     tolerance: float | None = None
     beside: tuple[str, ...] = ()
     note: str = ""
+    unproven: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def judge_runs(
     ]
     backends = {key: case.backend or "" for key, case in cases}
     disturbed = {key for key, case in cases if case.disturbed}
+    before_budget, after_budget = (by_cell(side, titles) for side in (baseline, candidate))
     failed = _failures(candidate, titles)
     keys = sorted({*before.figures, *after.figures, *failed})
     tolerances = {key: options.tolerances.of(key[0], backends.get(key, "")) for key in keys}
@@ -124,6 +128,7 @@ def judge_runs(
             cell = _judge_beside(cell, cells, before, after, options.confidence, confidence)
         if key in disturbed and not differences:
             cell = _noted(cell, "disturbed")
+        cell = _of_budget(cell, before_budget.get(key, ()), after_budget.get(key, ()))
         judged.append(cell)
     return Report(tuple(judged), differences)
 
@@ -137,6 +142,19 @@ def _failures(candidate: Sequence[RunRecord], titles: Mapping[str, str]) -> dict
             if key not in found or found[key].kind != WRONG or case.kind == WRONG:
                 found[key] = case
     return found
+
+
+def _of_budget(cell: Cell, before: Sequence[CaseRecord], after: Sequence[CaseRecord]) -> Cell:
+    """The cell, marked if it is of reduced precision and not shown to be within its budget.
+
+    A candidate that is over its budget is wrong, unless the baseline was not within it either.
+    """
+    old, new = worst(before), worst(after)
+    if new is None or new.within:
+        return cell
+    noted = replace(_noted(cell, f"{new.mark.strip()} {new.reason}"), unproven=True)
+    became = new.status == OVER and old is not None and old.within
+    return replace(noted, verdict=WRONG) if became and cell.verdict != NOT_COMPARABLE else noted
 
 
 def _comparisons(before: Side, after: Side) -> int:

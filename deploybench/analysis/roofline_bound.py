@@ -13,7 +13,7 @@ from statistics import median
 
 from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
-from .labels import DISTURBED, labels, place
+from .labels import DISTURBED, labels, mark, place
 
 ARITHMETIC, WEIGHTS = "arithmetic", "weights"
 
@@ -51,7 +51,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     """
     titles = labels(runs)
     rows: dict[tuple[str, str], list[Floor]] = {}
-    multiples: dict[tuple[str, str], dict[str, list[tuple[float, bool]]]] = {}
+    multiples: dict[tuple[str, str], dict[str, list[tuple[float, CaseRecord]]]] = {}
     columns: dict[str, float] = {}
     for run in runs:
         for case in run.cases:
@@ -62,7 +62,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
             columns[case.column] = place(case)
             rows.setdefault(row, []).append(floor)
             cells = multiples.setdefault(row, {}).setdefault(case.column, [])
-            cells.append((case.latency_ms / floor.milliseconds, bool(case.disturbed)))
+            cells.append((case.latency_ms / floor.milliseconds, case))
     if not rows:
         raise FileError("no run has the rates of its device; save one with this version")
     ordered = sorted(columns, key=lambda column: columns[column])
@@ -80,9 +80,10 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     ]
 
 
-def _multiple(found: Sequence[tuple[float, bool]] | None) -> str:
-    """The multiple of the floor, marked if disturbed."""
+def _multiple(found: Sequence[tuple[float, CaseRecord]] | None) -> str:
+    """The multiple of the floor, marked as the latency is."""
     if not found:
         return "-"
-    mark = DISTURBED if any(disturbed for _, disturbed in found) else ""
-    return f"{median(multiple for multiple, _ in found):.2f}{mark}"
+    star = DISTURBED if any(case.disturbed for _, case in found) else ""
+    middle = median(multiple for multiple, _ in found)
+    return f"{middle:.2f}{star}{mark(case for _, case in found)}"

@@ -66,6 +66,16 @@ class Side:
         return found
 
 
+def by_cell(runs: Sequence[RunRecord], titles: Mapping[str, str]) -> dict[Key, list[CaseRecord]]:
+    """The cases of each cell. titles: the label of the columns of each condition."""
+    found: dict[Key, list[CaseRecord]] = {}
+    for run in runs:
+        for case in run.cases:
+            key = case.model, case.column + titles.get(run.condition or "", "")
+            found.setdefault(key, []).append(case)
+    return found
+
+
 def _require_time(run: RunRecord, case: CaseRecord) -> None:
     if not is_time(median(case.samples_seconds)):
         raise FileError(

@@ -23,7 +23,7 @@ from ..errors import FileError
 from ..records.record import CaseRecord, RunRecord
 from ..settings import BASELINE
 from .interval import quantile
-from .labels import DISTURBED, labels, place
+from .labels import DISTURBED, labels, mark, place
 from .paired_ratios import Units, beside, round_figures
 
 HOLDS_ONE = "~"
@@ -42,7 +42,8 @@ class Speedup:
     """The speed-up against eager, with the bounds of its interval; None if there is no interval.
 
     units: how many processes it comes from, or rounds of one process. disturbed: whether any of
-    them was disturbed. of_medians: the ratio of the medians that the table shows.
+    them was disturbed. of_medians: the ratio of the medians that the table shows. unproven: the
+    mark of reduced precision that is not shown to be within its budget; empty for others.
     """
 
     ratio: float
@@ -51,6 +52,7 @@ class Speedup:
     units: int
     disturbed: bool = False
     of_medians: float | None = None
+    unproven: str = ""
 
     @property
     def doubtful(self) -> bool:
@@ -76,8 +78,9 @@ class Speedup:
 
     def __str__(self) -> str:
         interval = "" if self.low is None else f" [{self.low:.2f}, {self.high:.2f}]"
-        mark = DISTURBED if self.disturbed else ""
-        return f"{self.ratio:.2f}{interval}{mark}{' ' + HOLDS_ONE if self.holds_one else ''}"
+        star = DISTURBED if self.disturbed else ""
+        even = f" {HOLDS_ONE}" if self.holds_one else ""
+        return f"{self.ratio:.2f}{interval}{star}{even}{self.unproven}"
 
 
 def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
@@ -132,7 +135,8 @@ def to_rows(
     """The speed-ups as text, models by columns, the header first and the geometric means last.
 
     lacking: the models of each column that lack eager. A mean is over the models of which every
-    column has a speed-up that is not doubtful.
+    column has a speed-up that is not doubtful. One of figures that are not shown to be within their
+    budget has their mark.
     """
     without = lacking or {}
     models = sorted(
@@ -152,11 +156,14 @@ def to_rows(
         for model in models
         if all(model in column and not column[model].doubtful for column in columns.values())
     ]
-    means = [
-        f"{geometric_mean(column[model].ratio for model in whole):.2f}" if whole else "-"
-        for column in columns.values()
-    ]
+    means = [_mean([column[model] for model in whole]) for column in columns.values()]
     return [*rows, [f"geometric mean of {len(whole)}", *means]]
+
+
+def _mean(found: Sequence[Speedup]) -> str:
+    marks = sorted({each.unproven for each in found} - {""})
+    mean = f"{geometric_mean(each.ratio for each in found):.2f}" if found else "-"
+    return "".join([mean, *marks])
 
 
 def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) -> Speedup:
@@ -164,7 +171,7 @@ def estimate(pairs: Sequence[tuple[CaseRecord, CaseRecord]], confidence: float) 
     processes = [beside(round_figures(eager), [round_figures(other)]) for eager, other in pairs]
     disturbed = any(case.disturbed for pair in pairs for case in pair)
     eager, other = (median(case.latency_ms for case in side) for side in zip(*pairs, strict=True))
-    marks = disturbed, eager / other
+    marks = disturbed, eager / other, mark(each for _, each in pairs)
     units = Units.of(processes)
     middle, count = units.middle, len(units.figures)
     if count < 2:

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from ..records.record import CaseRecord, RunRecord
+from ..records.reduced import STATUSES, mark_of
 from .labels import DISTURBED, escaped, labels, place
 
 
@@ -17,8 +18,9 @@ def tidy(runs: Sequence[RunRecord]) -> pd.DataFrame:
 
     Columns: run (its index in `runs`), path, condition (see RunRecord), model, backend, column,
     order, milliseconds (the median of the run's calls), calls (their number), figure (what a table
-    shows: milliseconds, or images per second for throughput) and disturbed. For a log, what it does
-    not record is None, and order is infinite.
+    shows: milliseconds, or images per second for throughput), disturbed, and reduced (the verdict
+    on reduced precision by its place in STATUSES from the end; 0 for the best, and without one).
+    For a log, what it does not record is None, and order is infinite.
     """
     rows = [
         {
@@ -33,6 +35,7 @@ def tidy(runs: Sequence[RunRecord]) -> pd.DataFrame:
             "calls": len(case.samples_seconds),
             "figure": _figure(run, case),
             "disturbed": bool(case.disturbed),
+            "reduced": STATUSES[::-1].index(case.reduced.status) if case.reduced else 0,
         }
         for number, run in enumerate(runs)
         for case in run.cases
@@ -67,6 +70,12 @@ def disturbed(runs: Sequence[RunRecord]) -> pd.DataFrame:
     return _pivot(_titled(runs), "disturbed", "max").eq(True)
 
 
+def unproven(runs: Sequence[RunRecord]) -> pd.DataFrame:
+    """The mark of reduced precision of each cell, by model and title as in `merge`."""
+    worst = _pivot(_titled(runs), "reduced", "max").fillna(0).astype(int)
+    return worst.map(lambda place: mark_of(STATUSES[::-1][place]))
+
+
 def _pivot(rows: pd.DataFrame, values: str, pooled: Literal["median", "max"]) -> pd.DataFrame:
     table = rows.pivot_table(index="model", columns="title", values=values, aggfunc=pooled)
     table = table.reindex(index=sorted(table.index), columns=rows["title"].unique())
@@ -95,19 +104,26 @@ def _titled(runs: Sequence[RunRecord]) -> pd.DataFrame:
 
 
 def to_rows(
-    table: pd.DataFrame, marked: pd.DataFrame | None = None, decimals: int = 2
+    table: pd.DataFrame,
+    marked: pd.DataFrame | None = None,
+    decimals: int = 2,
+    further: pd.DataFrame | None = None,
 ) -> list[list[str]]:
     """The table as text, the header first; `-` without a figure.
 
     marked: by model and title, which figures get the DISTURBED mark; None if no figure does.
+    further: what stands behind each figure, as `unproven` gives it.
     """
     rows = [[str(table.index.name), *table.columns]]
     for model, *figures in table.itertuples(name=None):
         marks = [False] * len(figures) if marked is None else marked.loc[model]
-        cells = zip(figures, marks, strict=True)
-        rows.append([model, *(_cell(figure, decimals, mark) for figure, mark in cells)])
+        words = [""] * len(figures) if further is None else further.loc[model]
+        cells = zip(figures, marks, words, strict=True)
+        rows.append([model, *(_cell(figure, decimals, *cell) for figure, *cell in cells)])
     return rows
 
 
-def _cell(figure: float, decimals: int, is_marked: bool) -> str:
-    return "-" if math.isnan(figure) else f"{figure:.{decimals}f}{DISTURBED if is_marked else ''}"
+def _cell(figure: float, decimals: int, is_marked: bool, further: str) -> str:
+    if math.isnan(figure):
+        return "-"
+    return f"{figure:.{decimals}f}{DISTURBED if is_marked else ''}{further}"

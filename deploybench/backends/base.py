@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch
 from ..errors import Unsupported
-from ..formats.base import ExportedFormat
+from ..formats.base import CalibratedFormat, Calibration, ExportedFormat
 from ..settings import DTYPES, Settings
 from .session import Session
 
@@ -35,13 +35,28 @@ class Observed:
     places: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class ReducedWork:
+    """How much of a model runs in reduced precision, as its runtime itself reports it.
+
+    layers: its convolutions and matrix products. reduced: how many of these compute in reduced
+    precision. time_share: of the time of all kernels, what these take.
+    """
+
+    layers: int
+    reduced: int
+    time_share: float | None = None
+
+
 class Backend(ABC):
     """One way to deploy a model. One instance serves a whole run.
 
     name: as in `--backends` and in test ids. title: of the table's column. order: the column's
     position from left to right. default: whether it is measured by default.
     format: the format that it exports and deploys; None if it runs the module itself.
-    needs_python: whether its calls are made from Python. dtypes: those it can compute in.
+    precision: of what it computes, if that is reduced on purpose, such as "int8"; its answers are
+    then judged by a budget (runner/reduced_precision.py). needs_python: whether its calls are made
+    from Python. dtypes: those it can compute in.
     channels_last: whether it supports that memory format. runtime_packages: the packages beyond
     requirements.txt that run it, by their import names. allocates_through_torch: whether all its
     GPU memory comes from torch's allocator, which is the only one that reports it. one_program:
@@ -60,6 +75,7 @@ class Backend(ABC):
     runtime_packages: ClassVar[tuple[str, ...]] = ()
     allocates_through_torch: ClassVar[bool] = True
     one_program: ClassVar[bool] = True
+    precision: ClassVar[str | None] = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -98,15 +114,29 @@ class Backend(ABC):
         if self._format is not None:
             self._format.require()
 
-    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any] | None:
+    def export(
+        self,
+        module: nn.Module,
+        example: Batch,
+        path: Path,
+        calibration: Calibration | None = None,
+    ) -> Callable[..., Any] | None:
         """Write the artifact of `module`, which takes inputs like `example`, to `path`.
 
-        Returns the exported program as it was in memory before it was saved, if there is one.
-        Raises NotImplementedError for a backend without an artifact.
+        calibration: given to a backend of reduced precision. Returns the exported program as it was
+        in memory before it was saved, if there is one. Raises NotImplementedError for a backend
+        without an artifact.
         """
         if self._format is None:
             raise NotImplementedError(f"{self.name} has no artifact")
+        if calibration is not None and isinstance(self._format, CalibratedFormat):
+            self._format.export_calibrated(module, example, path, calibration)
+            return None
         return self._format.export(module, example, path)
+
+    def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
+        """How much of the deployed file really runs in its `precision`; None if unknown."""
+        return None
 
     @abstractmethod
     def load(self, module: nn.Module, artifact: Path | None) -> Session:

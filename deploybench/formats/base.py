@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -66,3 +67,30 @@ class ExportedFormat(ABC):
 
     def close(self) -> None:  # noqa: B027 - most formats keep nothing between exports
         """Close everything that the format keeps between exports."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The inputs that a file of reduced precision is calibrated with.
+
+    batches: gives them anew at each call, like the example of the export, on the CPU. count: how
+    many batches there are. source: what they are, in words.
+    """
+
+    batches: Callable[[], Iterator[Batch]]
+    count: int
+    source: str
+
+
+class CalibratedFormat(ExportedFormat):
+    """A format of reduced precision, whose export looks at the values within the model."""
+
+    def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any] | None:
+        """Raise NotImplementedError: without inputs to calibrate with, there is no such file."""
+        raise NotImplementedError(f"a {self.suffix} file needs inputs to calibrate with")
+
+    @abstractmethod
+    def export_calibrated(
+        self, module: nn.Module, example: Batch, path: Path, calibration: Calibration
+    ) -> None:
+        """Write the file of `module`, as `export` does, calibrated with these inputs."""

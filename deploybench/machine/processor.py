@@ -43,6 +43,30 @@ def limits(place: Place | None = None) -> dict[str, Value]:
     return found
 
 
+REDUCED_PRECISION = {
+    *("avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "avx512_bf16", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16"),
+}
+"""The flags of x86 and ARM processors for arithmetic on 8-bit integers and bfloat16."""
+
+
+def reduced_precision_units(place: Place | None = None) -> str:
+    """What the processor has for numbers of 8 bits and bfloat16: flags, `none` or `unknown`."""
+    lines = ((place or Place()).read("proc/cpuinfo") or "").splitlines()
+    listed = [
+        line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))
+    ]
+    if not listed:
+        return "unknown"
+    return " ".join(sorted(REDUCED_PRECISION.intersection(listed[0]))) or "none"
+
+
+def multiplies_8_bits() -> bool:
+    """Whether the processor multiplies 8-bit integers into sums of 32 bits by one instruction."""
+    units = reduced_precision_units()
+    return any(each in units for each in ("vnni", "amx_int8", "asimddp", "i8mm"))
+
+
 def gpu(device: str) -> dict[str, Value]:
     """The name, driver and limits of the GPU at `device`; all None on a CPU."""
     about: dict[str, Value] = dict.fromkeys(("gpu", "driver", "gpu_watts", "gpu_max_mhz"))

@@ -13,6 +13,7 @@ import pytest
 from ..errors import BackendFailed, WrongAnswer
 from ..models import Model
 from ..runner.progress import silent
+from ..tasks import fidelity
 from ..tasks.agreement import UNDECIDED
 from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
@@ -189,6 +190,23 @@ def require_agreement(
 
 
 @pytest.fixture
+def require_budget() -> Callable[[Agreement], None]:
+    """A function that holds a backend of reduced precision to its budget."""
+    return hold_to_budget
+
+
+def hold_to_budget(agreement: Agreement) -> None:
+    """Fail the test of a backend of reduced precision that is over its budget.
+
+    Where nothing can be claimed, skip it and say why: nothing is proven then.
+    """
+    if agreement.verdict == fidelity.OVER:
+        raise WrongAnswer(agreement.reason)
+    if agreement.verdict in (fidelity.NOT_JUDGED, fidelity.UNDECIDED):
+        raise pytest.skip.Exception(agreement.reason)
+
+
+@pytest.fixture
 def record_latency(
     request: pytest.FixtureRequest,
     record_property: Recorder,
@@ -217,6 +235,7 @@ def record_latency(
             figure = f"{batch_size / median(samples):9.1f} images/s"
         marks = "; ".join(("", *case.disturbed))
         verdict = case.check.verdict if case.check else ""
+        figure += case.reduced.mark if case.reduced else ""
         words = f"{figure}   {len(samples)} rounds, {verdict}{marks}"
         record_property(LATENCY_PROPERTY, words)
 

@@ -17,6 +17,7 @@ from ..models import Model, own, references
 from ..project import Project
 from ..runner.options import RunOptions
 from ..settings import resolve_device
+from ..tasks.fidelity import DEFAULT_BUDGET
 
 TEXTS = (*options.ALL, *options.OF_CALLABLES, *options.OF_A_RUN)
 """The options with a value."""
@@ -46,6 +47,8 @@ class PytestOptions(RunOptions):
             "--dtype": self.dtype,
             "--tf32": self.tf32,
             "--allocator": self.allocator,
+            "--images": str(self.images) if self.images else None,
+            "--budget": str(self.budget) if self.budget != DEFAULT_BUDGET else None,
         }
         words = [word for name, text in given.items() if text for word in (name, text)]
         return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])

@@ -80,6 +80,7 @@ def _kind(fits: Callable[[Any], bool], what: str) -> Kind:
     return check
 
 
+number = _kind(_is_number, "a finite number")
 whole = _kind(_is_whole, "a whole number")
 positive = _kind(lambda given: _is_whole(given) and given > 0, "a positive whole number")
 count = _kind(lambda given: _is_whole(given) and given >= 0, "a whole number of at least 0")

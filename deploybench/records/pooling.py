@@ -49,12 +49,18 @@ def distinguished(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]
 
 
 def _conditions_of_cases(run: RunRecord) -> dict[str, str | None]:
-    """The versions of packages and the digests of weights that the run's cases used."""
+    """The versions of packages, and what else the run's cases used: weights, calibration."""
     digests = {
         f"weights of {case.model}": case.weights_digest and case.weights_digest[:SHOWN]
         for case in run.cases
     }
-    return {**run.packages, **digests}
+    reduced = {
+        f"{name} of {case.model} in {case.column}": value
+        for case in run.cases
+        if case.reduced is not None
+        for name, value in case.reduced.conditions().items()
+    }
+    return {**run.packages, **digests, **reduced}
 
 
 def _with_conditions(run: RunRecord, names: Sequence[str]) -> RunRecord:

@@ -7,7 +7,7 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
 3 (deploybench 0.3.0)
     deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for any other failure. In
     older runs, a wrong answer is one whose reason begins with "different".
-    extra_info: weights_digest.
+    extra_info: weights_digest, reduced.
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
@@ -40,6 +40,7 @@ from typing import Any
 from ..errors import FileError
 from . import kinds
 from .fields import as_json, object_of, optional, refused, required, stored, stored_fields
+from .reduced import Reduced
 
 FORMAT = 3
 READABLE = (1, 2, 3)
@@ -82,7 +83,7 @@ class CaseRecord:
     of the median's confidence interval, as a share. turns: the number of samples in each round.
     device_ms: the times of further calls by CUDA events. disturbed: what disturbed it. attempts:
     how often its model was timed. weights_digest: of the user's state dict; None for random and
-    pretrained weights.
+    pretrained weights. reduced: the verdict on a backend of reduced precision; None for others.
     """
 
     model: str
@@ -115,6 +116,7 @@ class CaseRecord:
     disturbed: tuple[str, ...] = stored(kinds.list_of(kinds.text), ())
     attempts: int | None = stored(kinds.count, None)
     weights_digest: str | None = stored(kinds.text, None)
+    reduced: Reduced | None = stored(object_of(Reduced), None)
 
     @cached_property
     def samples_ms(self) -> tuple[float, ...]:

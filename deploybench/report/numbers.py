@@ -48,10 +48,11 @@ def _bound(value: float, digits: int) -> str:
 
 
 def times(speedup: Speedup | None) -> str:
-    """A speed-up with a cross; marked if it is not significant."""
+    """A speed-up with a cross; marked if it is not significant, or not of a proven answer."""
     if speedup is None:
         return NONE
-    return f"{significant(speedup.ratio)}\u00d7{' ' + HOLDS_ONE if speedup.holds_one else ''}"
+    even = f" {HOLDS_ONE}" if speedup.holds_one else ""
+    return f"{significant(speedup.ratio)}\u00d7{even}{speedup.unproven}"
 
 
 def change(logarithm: float) -> str:

@@ -22,12 +22,19 @@ from ..analysis.recommendation import Choice, Recommendation
 from ..analysis.speedup import AGAIN, BASELINE, HOLDS_ONE, NO_BASELINE, Speedup
 from ..errors import FileError
 from ..records.record import RunRecord
+from ..records.reduced import STATUSES, mark_of
 from .tables import NOTHING, Table
 
 LATENCY, THROUGHPUT = "median latency in milliseconds", "median images per second"
 MARKS = {
     DISTURBED: f"{DISTURBED} disturbed: other work slowed it down, so measure it again",
     HOLDS_ONE: f"{HOLDS_ONE} not significant: the 95% confidence interval holds 1",
+    **{
+        mark_of(status): f"{mark_of(status).strip()} not shown to be as good as eager: see "
+        "reduced precision in the docs"
+        for status in STATUSES
+        if mark_of(status)
+    },
 }
 PERCENTILES = tuple(percentiles.name(share) for share in percentiles.SHARES)
 MOST = 1e9
@@ -37,7 +44,7 @@ def latencies(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
     """Models by backends: the median latency, or images per second."""
     marked = table.disturbed(runs)
     figures = table.merge(runs)
-    rows = table.to_rows(figures, marked, decimals)
+    rows = table.to_rows(figures, marked, decimals, table.unproven(runs))
     known: Mapping[Any, Mapping[Any, float]] = figures.to_dict()
     metrics = _metrics(runs)
     units = dict.fromkeys(metrics.get(title, LATENCY) for title in rows[0][1:])
@@ -50,6 +57,7 @@ def latencies(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
             "runs": len(cell.cases),
             "calls": _calls(cell),
             "disturbed": list(cell.disturbed),
+            "reduced_precision": cell.reduced.status if cell.reduced else None,
             "percentiles_ms": _claimed(cell, metrics),
         }
         for cell in _cells(runs)
@@ -64,7 +72,7 @@ def all_percentiles(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
     data = []
     for cell in _cells(runs):
         known = _claimed(cell, metrics)
-        mark = DISTURBED if cell.disturbed else ""
+        mark = (DISTURBED if cell.disturbed else "") + cell.mark
         figures = [_figure((known or {}).get(name), decimals, mark) for name in PERCENTILES]
         rows.append([cell.model, cell.column.title, str(_calls(cell)), *figures])
         data.append(
@@ -73,6 +81,7 @@ def all_percentiles(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
                 "column": cell.column.title,
                 "calls": _calls(cell),
                 "disturbed": list(cell.disturbed),
+                "reduced_precision": cell.reduced.status if cell.reduced else None,
                 "percentiles_ms": known,
             }
         )
@@ -92,7 +101,7 @@ def percentile(runs: Sequence[RunRecord], name: str, decimals: int = 2) -> Table
         for title in titles:
             cell = known.get((model, title))
             figures = _claimed(cell, metrics) if cell else None
-            mark = DISTURBED if cell and cell.disturbed else ""
+            mark = (DISTURBED if cell.disturbed else "") + cell.mark if cell else ""
             fields.append(_figure((figures or {}).get(name), decimals, mark))
         rows.append(fields)
     data = all_percentiles(runs).data

@@ -80,6 +80,8 @@ def _facts(cell: Cell) -> list[str]:
     answer = "" if check is None else f"{check.verdict}, error {check.error:.3g}"
     if check is not None and check.margin is not None:
         answer += f", margin {check.margin:.3g}"
+    if case.reduced is not None:
+        answer = "; ".join(filter(None, (case.reduced.reason, case.reduced.work)))
     facts = [
         f"{numbers.times(speedup)} ({numbers.interval(speedup)})" if speedup else "",
         numbers.significant(cell.times_floor) if cell.times_floor else "",

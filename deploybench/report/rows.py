@@ -9,8 +9,8 @@ HEADER = ["Model", "Backend", "Baseline", "Candidate", "Effect", "Verdict", "Not
 
 
 def shown(report: Report, everything: bool) -> list[Cell]:
-    """The cells to list: those that are not the same, or all cells."""
-    return [cell for cell in report.cells if everything or cell.verdict != SAME]
+    """The cells to list: those that are not the same or not within their budget, or all cells."""
+    return [cell for cell in report.cells if everything or cell.verdict != SAME or cell.unproven]
 
 
 def counts(report: Report) -> str:

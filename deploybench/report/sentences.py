@@ -14,6 +14,7 @@ from . import numbers
 
 MOST_NAMES = 6
 DISTURBED = "disturbed"
+UNPROVEN = "not shown to be within budget"
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def summary(answer: Answer) -> str:
 def checked(overview: Overview) -> str:
     """How many cells there are, and in which state."""
     counts = overview.counts
-    good, bad = counts[TIMED], counts[WRONG] + counts[FAILED]
+    unproven = sum(bool(cell.mark) for cell in overview.cells.values())
+    good, bad = counts[TIMED] - unproven, counts[WRONG] + counts[FAILED]
     parts = [f"{counts[kind]} {kind}" for kind in (WRONG, FAILED) if counts[kind]]
     disturbed = sum(bool(cell.disturbed) for cell in overview.cells.values())
-    found = f"{good} of {good + bad} cells gave the right answer"
+    found = f"{good} of {good + unproven + bad} cells gave the right answer"
+    if unproven:
+        found += f"; {unproven} of reduced precision not shown to be within budget"
     trouble = f"; {' and '.join(parts)}" if parts else ", and none was wrong or failed"
     mark = f". {disturbed} {'is' if disturbed == 1 else 'are'} disturbed" if disturbed else ""
     return f"{found}{trouble}{mark}."
@@ -84,7 +88,7 @@ def checked(overview: Overview) -> str:
 class Trouble:
     """Cells that are wrong, failed or disturbed for the same reason: these models in each column.
 
-    kind: WRONG, FAILED or DISTURBED.
+    kind: WRONG, FAILED, UNPROVEN or DISTURBED.
     """
 
     kind: str
@@ -100,16 +104,19 @@ def several(names: Sequence[str]) -> str:
 
 
 def troubles(overview: Overview) -> list[Trouble]:
-    """What was wrong, then what failed, then what was disturbed."""
+    """What was wrong, what failed, what is not within budget, then what was disturbed."""
     columns: dict[tuple[str, str, str], list[str]] = {}
     for cell in overview.cells.values():
         kind = DISTURBED if cell.state == TIMED else cell.state
+        if cell.reduced is not None and cell.mark:
+            key = UNPROVEN, cell.reduced.reason, cell.model
+            columns.setdefault(key, []).append(cell.column.title)
         for reason in cell.reasons:
             columns.setdefault((kind, reason, cell.model), []).append(cell.column.title)
     models: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (kind, reason, model), found in columns.items():
         models.setdefault((kind, reason, tuple(sorted(found))), []).append(model)
-    order = (WRONG, FAILED, DISTURBED)
+    order = (WRONG, FAILED, UNPROVEN, DISTURBED)
     return sorted(
         (
             Trouble(kind, found, tuple(sorted(named)), reason)

@@ -75,7 +75,7 @@ def _latency(cell: Cell) -> str:
     if cell.state != TIMED:
         return cell.state if cell.failures else "-"
     mark = f"\\{DISTURBED}" if cell.disturbed else ""
-    return f"{numbers.significant(cell.latency_ms)}{mark}"
+    return f"{numbers.significant(cell.latency_ms)}{mark}{text(cell.mark)}"
 
 
 def _folded(title: str, header: Sequence[str], rows: Rows, before: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..errors import BackendFailed, WrongAnswer, first_line, release_frames
 from ..machine import allocator, cpus
+from ..records.reduced import Reduced
 from ..tasks.agreement import Agreement
 from ..timing.interleaving import Timing
 from ..timing.memory import DeviceMemory, resident_bytes
@@ -34,7 +35,8 @@ class OpenedCase:
     it cannot be read.
     begins: told what is done next, in one of the words of progress.py.
     device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
-    torch does not allocate it.
+    torch does not allocate it. reduced: the verdict of the last check on a backend of reduced
+    precision; None for others.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class OpenedCase:
         self.prepared = prepared
         self.backend = backend
         self._session: Session | None = None
+        self.reduced: Reduced | None = None
         try:
             with prepared.lent_to(backend.name):
                 self._open(begins)
@@ -104,6 +107,13 @@ class OpenedCase:
             return self._judged(self.session, batch_size)
 
     def _judged(self, session: Session, batch_size: int) -> Agreement:
+        if self.backend.precision is not None:
+            reduced = self.prepared.reduced_precision
+            agreement, found = reduced.check(session, self.backend)
+            self.reduced = None
+            if found is not None:
+                self.reduced = reduced.record(found, self.backend, self.artifact)
+            return agreement
         agreement = self.prepared.judge(session, batch_size)
         count = batches.size(self.prepared.inputs)
         if not (agreement.agrees and self.backend.any_batch_size and self.backend.one_program):
@@ -153,6 +163,11 @@ class OpenedCase:
         size = self.prepared.plan.batch_size
 
         def require_agreement(number: int, output: Any) -> None:
+            if self.reduced is not None:
+                reduced = self.prepared.reduced_precision
+                if changed := reduced.require_same(self.backend, output, number):
+                    raise WrongAnswer(f"different in a timed call: {changed}")
+                return
             rows = slice(number * size, (number + 1) * size)
             agreement = self.prepared.judge_rows(self.session, output, size, rows)
             if not agreement.agrees:

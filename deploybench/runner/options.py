@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import Model
 from ..models.weights import RANDOM, WeightSource
+from ..tasks.fidelity import DEFAULT_BUDGET, Budget
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -25,8 +26,9 @@ class RunOptions:
     models, backends: what to measure, each model through each backend. batch_sizes: inputs per
     call; each size is a separate case. inputs: the minimum number of distinct inputs that check an
     answer. seed: of random weights and inputs. keep_artifacts: the folder to keep exported files
-    in. min_rounds, max_seconds, precision, confidence: see timing.protocol.Protocol; None means its
-    default.
+    in. images, budget: how backends of reduced precision are calibrated and judged; see
+    runner.reduced_precision.Judging. min_rounds, max_seconds, precision, confidence: see
+    timing.protocol.Protocol; None means its default.
     """
 
     models: Sequence[Model]
@@ -43,6 +45,8 @@ class RunOptions:
     include_copies: bool = False
     cold_start: bool = False
     keep_artifacts: Path | None = None
+    images: Path | None = None
+    budget: Budget = DEFAULT_BUDGET
     inputs: int = 2
     seed: int = 0
     min_rounds: int | None = None
@@ -75,6 +79,7 @@ class RunOptions:
     def plan(self) -> Plan:
         """The plan for every model, with the first batch size if there are several."""
         from .prepared_model import Plan
+        from .reduced_precision import Judging
 
         return Plan(
             settings=self.settings(),
@@ -83,6 +88,7 @@ class RunOptions:
             inputs=self.inputs,
             seed=self.seed,
             keep=self.keep_artifacts,
+            judging=Judging(self.images, self.budget),
         )
 
     def protocol(self) -> Protocol:

@@ -28,6 +28,7 @@ from ..timing import roofline
 from ..timing.protocol import stopwatch
 from ..timing.roofline import Work
 from . import eager_checks, expected_output
+from .reduced_precision import DEFAULT_JUDGING, Judging, ReducedPrecision
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Plan:
 
     weights: where the weights come from. batch_size: inputs per call. inputs: the minimum number of
     distinct inputs for the check. seed: of random weights and inputs. keep: the folder to keep the
-    artifacts in; None for a temporary one that is emptied after each model.
+    artifacts in; None for a temporary one that is emptied after each model. judging: of reduced
+    precision.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Plan:
     inputs: int = 8
     seed: int = 0
     keep: Path | None = None
+    judging: Judging = DEFAULT_JUDGING
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class PreparedModel:
                 f"{self.name} changes its own state when it is called, so its calls cannot be "
                 "compared; its forward must not change parameters, buffers or attributes"
             )
+        self.reduced_precision = ReducedPrecision(self, plan.judging)
         self._work: Work | None = None
         self._work_counted = False
 
@@ -231,7 +235,10 @@ class PreparedModel:
         if name not in self._artifacts:
             path = self._folder / f"{self.model.file_stem}.{name}"
             example = batches.to_device(self.example(), self.plan.settings.device)
-            in_memory, seconds = stopwatch(lambda: backend.export(self.module, example, path))
+            given = (self.reduced_precision.calibration,) if backend.precision else ()
+            in_memory, seconds = stopwatch(
+                lambda: backend.export(self.module, example, path, *given)
+            )
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = path.stat().st_size

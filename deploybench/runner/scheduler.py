@@ -124,6 +124,9 @@ class Scheduler:
         return whole if len(whole) == len(backends) else None
 
     def _whole(self, result: CaseRecord) -> bool:
+        plan = self._workbench.plan
+        if result.reduced and not plan.judging.made(result.reduced, plan.seed):
+            return False
         return not self._cold_start or result.cold_start_seconds is not None
 
     def _compare(self, model: Model, batch_size: int, backends: Sequence[str]) -> None:
@@ -294,6 +297,7 @@ def describe(
         needs_python=case.backend.needs_python,
         packages=packages.installed_versions(case.backend.packages()),
         weights_digest=case.prepared.weights_digest,
+        reduced=case.reduced,
         stopped_by=measurement.stopped_by,
         precision=measurement.precision if isfinite(measurement.precision) else None,
         turns=measurement.turns,

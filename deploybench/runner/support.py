@@ -26,6 +26,7 @@ from ..errors import FileError, UsageError, printable
 from ..files import replacing
 from ..machine import cpus
 from ..processes import importing
+from ..tasks import fidelity
 from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 from ..temporary import TemporaryFolder
 
@@ -35,7 +36,10 @@ OUTCOMES = (EXACT, EQUAL_WITHIN_ROUNDING, DIFFERENT, NO_EXPORT, FAILS, CRASHES, 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a model through a backend: one of OUTCOMES, and the reason in one line."""
+    """The result of a model through a backend, and the reason in one line.
+
+    outcome: one of OUTCOMES or, of reduced precision, of fidelity.STATUSES.
+    """
 
     outcome: str
     reason: str = ""
@@ -224,6 +228,8 @@ def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
     models = sorted({model for model, _ in survey.findings})
     shown = [name for name in backends if any((model, name) in survey.findings for model in models)]
     conditions = ", ".join(f"{name} {value}" for name, value in survey.conditions.items())
+    ended = {finding.outcome for finding in survey.findings.values()}
+    outcomes = [*OUTCOMES, *(status for status in fidelity.STATUSES if status in ended)]
     lines = [
         "# Which backend gives which model's answer",
         "",
@@ -231,14 +237,14 @@ def to_markdown(survey: Survey, backends: Sequence[str]) -> str:
         f"inputs, each model in a separate process. Conditions: {conditions}.",
         "`-`: not tried yet.",
         "",
-        _row(["Backend", *OUTCOMES]),
-        _row(["---"] * (1 + len(OUTCOMES))),
+        _row(["Backend", *outcomes]),
+        _row(["---"] * (1 + len(outcomes))),
     ]
     for name in shown:
         counts = Counter(
             finding.outcome for (_, backend), finding in survey.findings.items() if backend == name
         )
-        lines.append(_row([name, *(str(counts[outcome]) for outcome in OUTCOMES)]))
+        lines.append(_row([name, *(str(counts[outcome]) for outcome in outcomes)]))
     lines += ["", _row(["Model", *shown]), _row(["---"] * (1 + len(shown)))]
     for model in models:
         found = [survey.findings.get((model, name)) for name in shown]

@@ -18,6 +18,7 @@ def test_answers(
     models: dict[str, Model],
     workbench: Workbench,
     require_agreement: Callable[[Agreement, str], None],
+    require_budget: Callable[[Agreement], None],
 ) -> None:
     """Check a case before it is saved and after it is loaded, also for a batch of one."""
     with workbench.case(models[model], backend, batch_size) as case:
@@ -29,4 +30,6 @@ def test_answers(
             before = case.check_before_save(size)
             if before is not None:
                 require_agreement(before, f"before the save, {checked}")
-            require_agreement(case.check(size), checked)
+            agreement = case.check(size)
+            require_agreement(agreement, checked)
+            require_budget(agreement)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..nested import flatten
+from . import fidelity
 from .reference import ERROR_LIMIT, Reference, TensorReference
 from .task import Task
 
@@ -30,7 +31,8 @@ UNDECIDED = "cannot tell"
 class Agreement:
     """The verdict on one output.
 
-    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING, DIFFERENT or UNDECIDED.
+    verdict: EXACT (equal to eager bit by bit), EQUAL_WITHIN_ROUNDING, DIFFERENT, UNDECIDED or, of a
+    backend of reduced precision, one of fidelity.STATUSES.
     error: the largest distance from the float64 reference, in units of eager's own error.
     margin: the room before rounding alone could change the answer, in the same unit; None for
     tasks without a margin.
@@ -45,8 +47,8 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the output is the right answer."""
-        return self.verdict in (EXACT, EQUAL_WITHIN_ROUNDING)
+        """Whether it is the right answer, or of reduced precision, which has its own verdict."""
+        return self.verdict in (EXACT, EQUAL_WITHIN_ROUNDING, *fidelity.STATUSES)
 
     def described(self, checked: str) -> str:
         """Why it does not agree, for the user. checked: what was checked, in words."""

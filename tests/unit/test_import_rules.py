@@ -35,9 +35,9 @@ MAY_IMPORT = {
     "native": {
         *("errors", "files", "temporary", "processes", "settings", "installation", "machine"),
     },
-    "formats": {"errors", "temporary", "batches", "installation", "native", "nested"},
+    "formats": {"errors", "temporary", "batches", "installation", "machine", "native", "nested"},
     "backends": {
-        *("errors", "settings", "processes", "batches", "nested", "installation"),
+        *("errors", "settings", "processes", "batches", "nested", "installation", "temporary"),
         *("formats", "native", "machine"),
     },
     "timing": {"errors", "settings", "batches", "machine", "backends.session"},
@@ -45,6 +45,7 @@ MAY_IMPORT = {
         *("errors", "settings", "files", "temporary", "processes", "batches", "nested"),
         *(
             "__version__",
+            "installation",
             "models",
             "tasks",
             "formats",

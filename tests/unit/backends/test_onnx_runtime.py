@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from deploybench import backends, settings
+from deploybench.backends import _onnx_runtime
 from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
@@ -55,7 +56,7 @@ def test_on_a_device_the_input_is_taken_and_the_logits_are_left_there(tmp_path):
         tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
     )
     # No GPU is here; the same calls with the CPU as the device.
-    forward = backends.onnx_runtime.calls_on_device(session, "cpu")
+    forward = _onnx_runtime.calls_on_device(session, "cpu")
     batches = [torch.randn(2, 3) for _ in range(3)]
     answers = [forward(batch) for batch in batches]
     with torch.inference_mode():

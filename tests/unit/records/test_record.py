@@ -23,6 +23,7 @@ from deploybench.records.record import (
     Peak,
     RunRecord,
 )
+from deploybench.records.reduced import STATUSES, Reduced
 from tests.unit import saved_runs
 
 DATA = Path(__file__).parents[1] / "data"
@@ -44,6 +45,14 @@ def of(kind):
 checks = st.builds(Check, texts, amounts, amounts, counts, texts)
 failed_cases = st.builds(
     FailedCase, names, names, texts, st.sampled_from(["wrong", "failed"]), of(names), of(positive)
+)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+reduced = st.builds(
+    Reduced,
+    *(texts, st.sampled_from(STATUSES), texts, texts),
+    *(counts, counts, counts, of(amounts), of(numbers), of(amounts), of(amounts), counts),
+    *(of(amounts), of(amounts), counts, counts, counts, of(numbers), of(numbers)),
+    *(texts, counts, of(counts), of(texts), of(counts), of(counts), of(amounts), texts),
 )
 noises = st.builds(Noise, *[of(st.builds(MachineNoise, durations, amounts))] * 2)
 OPTIONAL = {
@@ -70,6 +79,7 @@ OPTIONAL = {
     "disturbed": st.lists(texts, max_size=2).map(tuple),
     "attempts": of(counts),
     "weights_digest": of(texts),
+    "reduced": of(reduced),
 }
 
 
@@ -114,6 +124,11 @@ def test_every_field_of_a_case_is_among_those_that_come_back():
     assert ours - set(OPTIONAL) == {
         *("model", "backend", "column", "column_order", "samples_seconds", "turns")
     }
+
+
+def test_every_field_of_reduced_precision_is_among_those_that_come_back():
+    # A builder with too few arguments would leave the others at their defaults.
+    assert len(dataclasses.fields(Reduced)) == 27
 
 
 @pytest.mark.parametrize(
