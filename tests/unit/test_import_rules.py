@@ -57,6 +57,7 @@ MAY_IMPORT = {
     },
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
+    "sweep": {"errors", "files", "processes", "machine", "records"},
     "report": {"errors", "records", "analysis"},
     "suite": {"models", "tasks", "runner"},
     "plugin": {
@@ -67,7 +68,7 @@ MAY_IMPORT = {
         *("errors", "settings", "options", "files", "batches", "nested", "command", "__version__"),
         *("installation", "processes"),
         *("models", "formats", "backends", "native", "machine", "runner"),
-        *("records", "analysis", "report"),
+        *("records", "analysis", "report", "sweep"),
     },
     "__main__": {"cli"},
 }
