@@ -91,7 +91,8 @@ class Local:
         unfinished = self._folder / f".{job.key}.{os.getpid()}.json"
         words = [*job.words(), f"--benchmark-json={unfinished}"]
         try:
-            reason = self._run([*self._command, *words], slot) or _unreadable(unfinished)
+            reason = self._run([*self._command, *words], slot, unfinished)
+            reason = reason or _unreadable(unfinished)
             if not reason:
                 unfinished.replace(saved)
         finally:
@@ -99,8 +100,8 @@ class Local:
         seconds = round(time.monotonic() - started, 3)
         return Entry(job.key, job.model, job.place, slot.name, seconds, reason)
 
-    def _run(self, command: Sequence[str], slot: Slot) -> str:
-        """Run a command in a slot; why it saved nothing, in one line, or ""."""
+    def _run(self, command: Sequence[str], slot: Slot, saved: Path) -> str:
+        """Run a command in a slot; why it did not save its run there, in one line, or ""."""
         its_end, our_end = os.pipe()
         try:
             process = _start(command, slot, its_end)
@@ -116,7 +117,7 @@ class Local:
             process.wait()
             self._running.discard(process)
             os.close(our_end)
-        if process.returncode in SAVED:
+        if process.returncode in SAVED and saved.is_file():
             return ""
         if process.returncode < 0:
             return f"ended by {signal.Signals(-process.returncode).name}"

