@@ -15,12 +15,11 @@ from . import _own_models
 from ._subcommands import MEASURE
 
 if TYPE_CHECKING:
+    from ..sweep.engine import Engine
     from ..sweep.folder import Folder
     from ..sweep.grid import Grid
     from ..sweep.job import Job
     from ..sweep.ledger import Entry
-    from ..sweep.local import Local
-    from ..sweep.slots import Slot
 
 NAME = "sweep"
 SUMMARY = (
@@ -136,10 +135,10 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             print("\n".join(job.label for job in pending))
             return 0
-        progress = Progress(pending, folder, known)
+        progress = Progress(pending, folder, known, width(engines) if pending else 1)
         try:
             for engine, its in engines:
-                engine.run(its, progress.begun, progress.ended)
+                engine.run(its, progress.ended)
         finally:
             written = folder.merge(jobs)
     return _summary(folder, written, progress.failed)
@@ -168,7 +167,7 @@ def read_grid(arguments: argparse.Namespace) -> Grid:
 
 def _engines(
     pending: Sequence[Job], folder: Folder, arguments: argparse.Namespace
-) -> list[tuple[Local, list[Job]]]:
+) -> list[tuple[Engine, list[Job]]]:
     """Which engine runs which jobs; one engine after the other, as both use the cores."""
     from ..machine import topology
     from ..sweep import slots
@@ -204,30 +203,33 @@ def _outlook(
     jobs: Sequence[Job],
     pending: Sequence[Job],
     seconds: float | None,
-    engines: Sequence[tuple[Local, Sequence[Job]]],
+    engines: Sequence[tuple[Engine, Sequence[Job]]],
 ) -> str:
     done = f"{len(jobs)} jobs, {len(jobs) - len(pending)} of them done"
-    slots = [slot.name for engine, _ in engines for slot in engine.slots]
-    where = f"; on {'; '.join(slots)}" if slots else ""
+    where = "".join(f"; on {engine.where}" for engine, _ in engines)
     if seconds is None or not pending:
         return done + where
-    return f"{done}{where}; about {duration(seconds / max(1, len(slots)))}"
+    return f"{done}{where}; about {duration(seconds / width(engines))}"
+
+
+def width(engines: Sequence[tuple[Engine, Sequence[Job]]]) -> float:
+    """How many jobs run at a time, over all engines."""
+    jobs = sum(len(its) for _, its in engines)
+    return jobs / sum(len(its) / engine.width for engine, its in engines)
 
 
 class Progress:
     """Prints a line for each job as it ends, and keeps the ledger."""
 
-    def __init__(self, pending: Sequence[Job], folder: Folder, known: Sequence[Entry]) -> None:
+    def __init__(
+        self, pending: Sequence[Job], folder: Folder, known: Sequence[Entry], width: float
+    ) -> None:
         self._left = {job.key: job for job in pending}
         self._count = len(pending)
         self._folder = folder
         self._known = list(known)
-        self._slots: set[str] = set()
+        self._width = width
         self.failed: list[Entry] = []
-
-    def begun(self, job: Job, slot: Slot) -> None:
-        """Note a job that begins."""
-        self._slots.add(slot.name)
 
     def ended(self, entry: Entry) -> None:
         """Print a job that has ended."""
@@ -240,7 +242,7 @@ class Progress:
             self.failed.append(entry)
         left = ledger.expected_seconds(self._left.values(), self._known)
         words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
-        end = f"; about {duration(left / len(self._slots))} left" if left else ""
+        end = f"; about {duration(left / self._width)} left" if left else ""
         number = self._count - len(self._left)
         print(f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{end}", flush=True)
 

@@ -64,7 +64,7 @@ def engine(tmp_path, monkeypatch):
 
 def ran(engine: Local, *jobs: Job):
     ended = []
-    engine.run(jobs, lambda *_: None, ended.append)
+    engine.run(jobs, ended.append)
     return ended
 
 
@@ -90,22 +90,17 @@ def test_a_job_has_the_cpus_and_the_gpu_of_its_slot_alone(engine, tmp_path):
     assert os.sched_getaffinity(0) == set(mine)
 
 
-def test_no_slot_has_two_jobs_at_a_time(engine):
-    running, most = {}, {}
-    lock = threading.Lock()
+def test_no_more_jobs_run_at_a_time_than_there_are_slots(engine):
+    running, most = set(), []
 
-    def begun(_, slot):
-        with lock:
-            running[slot.name] = running.get(slot.name, 0) + 1
-            most[slot.name] = max(most.get(slot.name, 0), running[slot.name])
+    def begun(each):
+        running.add(each.key)
+        most.append(len(running))
 
-    def ended(entry):
-        running[entry.slot] -= 1
-
-    mine = sorted(cpus.of_run())
-    slots = [Slot(frozenset({mine[0]})), Slot(frozenset({mine[0]}), "GPU-b")]
-    engine(*slots).run([job(f"net{n}", "--sleep=0.05") for n in range(6)], begun, ended)
-    assert set(most.values()) == {1}
+    one = Slot(frozenset({min(cpus.of_run())}))
+    jobs = [job(f"net{number}", "--sleep=0.05") for number in range(6)]
+    engine(one, one).run(jobs, lambda entry: running.remove(entry.key), begun)
+    assert max(most) == 2 and len(most) == 6
 
 
 @pytest.mark.parametrize(
@@ -132,7 +127,7 @@ def test_wrong_answers_are_results(engine):
 
 def test_a_job_over_its_deadline_is_ended(engine):
     (entry,) = ran(engine(deadline=0.5), job("net", "--sleep=60"))
-    assert entry.reason == "it took longer than the deadline of 0.5 s"
+    assert entry.reason == "it took longer than the deadline"
 
 
 def test_an_interrupted_sweep_leaves_no_process(engine, tmp_path):
@@ -141,7 +136,7 @@ def test_an_interrupted_sweep_leaves_no_process(engine, tmp_path):
 
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        engine().run([job("net", "--sleep=60")], begun, lambda _: None)
+        engine().run([job("net", "--sleep=60")], lambda _: None, begun)
     assert time.monotonic() - started < 30
     assert not processes_of(tmp_path)
     assert list((tmp_path / "jobs").iterdir()) == []
@@ -155,7 +150,7 @@ from deploybench.sweep.local import Local
 from deploybench.sweep.slots import Slot
 jobs = [Job("net", "net", (), (), 1, ("--sleep=60",))]
 engine = Local([Slot()], Path(sys.argv[1]), 60, [sys.executable, sys.argv[2]])
-engine.run(jobs, lambda *_: print("begun", flush=True), print)
+engine.run(jobs, print, lambda _: print("begun", flush=True))
 """
 
 
