@@ -96,6 +96,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="an earlier sweep, from which the time is estimated",
     )
+    parser.add_argument(
+        "--on",
+        choices=("local", "ray"),
+        default="local",
+        help="where jobs run: on this machine, or on the nodes of a Ray cluster (default: local)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster, or auto (default: one is started on this machine)",
+    )
+    parser.add_argument(
+        "--machine",
+        metavar="KIND",
+        help="only nodes of the cluster with the label deploybench-machine=KIND",
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time only")
 
 
@@ -169,20 +185,30 @@ def _engines(
     pending: Sequence[Job], folder: Folder, arguments: argparse.Namespace
 ) -> list[tuple[Engine, list[Job]]]:
     """Which engine runs which jobs; one engine after the other, as both use the cores."""
+    make = _on_ray if arguments.on == "ray" else _local
+    kinds = [[job for job in pending if job.on_gpu], [job for job in pending if not job.on_gpu]]
+    return [(make(folder, arguments, jobs[0].on_gpu), jobs) for jobs in kinds if jobs]
+
+
+def _local(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
     from ..machine import topology
     from ..sweep import slots
     from ..sweep.local import Local
 
-    count = options.positive("--slots")(arguments.slots) if arguments.slots else 1
-    on_gpu = [job for job in pending if job.on_gpu]
-    on_cpu = [job for job in pending if not job.on_gpu]
-    cores, engines = topology.cores(), []
+    cores = topology.cores()
     if on_gpu:
         gpus = slots.visible(topology.gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-        engines.append((slots.of_gpus(cores, gpus), on_gpu))
-    if on_cpu:
-        engines.append((slots.of_cpu(cores, count), on_cpu))
-    return [(Local(each, folder.jobs, arguments.deadline, JOB), jobs) for each, jobs in engines]
+        own = slots.of_gpus(cores, gpus)
+    else:
+        own = slots.of_cpu(cores, options.positive("--slots")(arguments.slots or "1"))
+    return Local(own, folder.jobs, arguments.deadline, JOB)
+
+
+def _on_ray(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
+    from ..sweep.on_ray import OnRay
+
+    given = arguments.address, arguments.machine, on_gpu
+    return OnRay(folder.jobs, arguments.deadline, JOB, *given)
 
 
 def _summary(folder: Folder, written: Sequence[Path], failed: Sequence[Entry]) -> int:

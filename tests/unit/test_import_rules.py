@@ -85,6 +85,7 @@ ONLY_IN = {
     "pynvml": {"machine"},
     "pandas": {"analysis"},
     "jinja2": {"report"},
+    "ray": {"sweep"},
     "markupsafe": {"report"},
 }
 
