@@ -24,9 +24,9 @@ $(VENV)/.installed: requirements.txt
 	$(PY) -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-# Adds the packages of the backends beyond TorchScript and of the examples, and what the suite is tested beside and with.
+# Adds the packages of the backends beyond TorchScript, of sweeps and of the examples, and what the suite is tested beside and with.
 setup-all: setup .compat/.installed .browser/.installed
-	@$(PY) -m pip install --quiet --requirement requirements-successors.txt --requirement examples/efficientnet_lite/requirements.txt
+	@$(PY) -m pip install --quiet --requirement requirements-successors.txt --requirement requirements-cluster.txt --requirement examples/efficientnet_lite/requirements.txt
 
 # Other people's pytest plugins, in a folder of their own: pytest loads whatever is in $(VENV).
 .compat/.installed: requirements-compat.txt | $(VENV)/.installed

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -64,6 +65,21 @@ def importing(environment: Mapping[str, str], source: Path = ROOT) -> dict[str, 
     """
     path = os.pathsep.join(filter(None, (str(source), environment.get("PYTHONPATH"))))
     return {**environment, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+
+
+def end_with_parent() -> None:
+    """End this process, and all of its group, as soon as the standard input ends.
+
+    The parent keeps the other end of a pipe open as long as it lives, however it ends.
+    """
+    pipe = os.dup(0)  # pytest replaces the standard input
+    threading.Thread(target=_wait_for_end, args=(pipe,), daemon=True).start()
+
+
+def _wait_for_end(pipe: int) -> None:
+    while os.read(pipe, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 def own_stdout() -> TextIO:

@@ -82,8 +82,15 @@ def released() -> Iterator[None]:
 
     Threads and processes that it starts inherit this.
     """
+    with bound_to(of_run()):
+        yield
+
+
+@contextmanager
+def bound_to(cpus: frozenset[int]) -> Iterator[None]:
+    """Let this thread use these CPUs alone meanwhile; an empty set changes nothing."""
     bound = _of_this_thread()
-    _bind(of_run())
+    _bind(cpus)
     try:
         yield
     finally:

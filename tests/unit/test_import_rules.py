@@ -58,6 +58,7 @@ MAY_IMPORT = {
     },
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
+    "sweep": {"errors", "files", "processes", "machine", "records"},
     "report": {"errors", "records", "analysis"},
     "suite": {"models", "tasks", "runner"},
     "plugin": {
@@ -68,7 +69,7 @@ MAY_IMPORT = {
         *("errors", "settings", "options", "files", "batches", "nested", "command", "__version__"),
         *("installation", "processes"),
         *("models", "formats", "backends", "native", "machine", "runner"),
-        *("records", "analysis", "report"),
+        *("records", "analysis", "report", "sweep"),
     },
     "__main__": {"cli"},
 }
@@ -85,6 +86,7 @@ ONLY_IN = {
     "pynvml": {"machine"},
     "pandas": {"analysis"},
     "jinja2": {"report"},
+    "ray": {"sweep"},
     "markupsafe": {"report"},
 }
 

@@ -1,0 +1,282 @@
+"""`deploybench sweep`: a grid of models and conditions, each measured in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import options
+from ..errors import UsageError
+from . import _own_models
+from ._subcommands import MEASURE
+
+if TYPE_CHECKING:
+    from ..sweep.engine import Engine
+    from ..sweep.folder import Folder
+    from ..sweep.grid import Grid
+    from ..sweep.job import Job
+    from ..sweep.ledger import Entry
+
+NAME = "sweep"
+SUMMARY = (
+    "Measure a grid of models and conditions, each in a fresh process; go on where it stopped."
+)
+GROUP = MEASURE
+EXAMPLE = "grid.toml"
+EPILOG = """\
+examples:
+  {command} --models 'resnet*' --dtype float32,bfloat16 --batch-size 1,8 --repeats 3
+  {command} grid.toml -o resnets --dry-run
+
+A grid is a TOML file of options of bench. A list of values makes a job for each:
+
+  models = ["resnet*", "nets.py:make_net"]
+  backends = ["eager", "scripted", "cpp"]     # measured together
+  dtype = ["float32", "bfloat16"]
+  batch-size = [1, 8]
+  threads = 2
+  repeats = 3
+
+Options on the command line replace those of the grid. Others go to bench, as they are. The same
+command again measures only what has no result yet. FOLDER/runs/ has one saved run for each
+condition and repeat.
+
+exit codes:
+  0 every job was measured, and all answers are right
+  1 a job failed, or an answer is wrong
+  2 an argument or a file cannot be used"""
+
+SAVING = ("--save", "--benchmark-save", "--benchmark-json", "--benchmark-storage", "--resume")
+JOB = (sys.executable, "-m", "deploybench.cli._sweep_job")
+OPTIONS = (*options.ALL, *options.OF_A_RUN)
+WHOLE = (options.MODELS.name, options.WEIGHTS.name)
+"""Options whose commas are their own."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("grid", nargs="?", type=Path, metavar="GRID", help="a TOML file")
+    of_grid = parser.add_argument_group("options of the grid, with several values behind commas")
+    for option in OPTIONS:
+        of_grid.add_argument(
+            f"--{option.name}", dest=option.key, metavar=option.metavar, help=_plain(option.help)
+        )
+    _own_models.add_arguments(parser)
+    of_grid.add_argument(
+        "--repeats", metavar="N", help="how often each cell is measured (default: 1)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("sweep"),
+        metavar="FOLDER",
+        help="where all results go (default: sweep)",
+    )
+    parser.add_argument(
+        "--slots",
+        metavar="N",
+        help="jobs at a time on the CPU, each with its own cores (default: 1); on GPUs it is one "
+        "for each GPU",
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=3600.0,
+        metavar="SECONDS",
+        help="the time limit of one job (default: 3600)",
+    )
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="FOLDER",
+        help="an earlier sweep, from which the time is estimated",
+    )
+    parser.add_argument(
+        "--on",
+        choices=("local", "ray"),
+        default="local",
+        help="where jobs run: on this machine, or on the nodes of a Ray cluster (default: local)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster, or auto (default: one is started on this machine)",
+    )
+    parser.add_argument(
+        "--machine",
+        metavar="KIND",
+        help="only nodes of the cluster with the label deploybench-machine=KIND",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time only")
+
+
+def _plain(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Parse the words; those that this command does not know are for `bench`."""
+    arguments, passed = parser.parse_known_args(words)
+    arguments.passed = passed
+    return arguments
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Measure what is not measured yet, join the runs, and print where they are."""
+    from ..sweep import ledger
+    from ..sweep.folder import Folder
+
+    grid = read_grid(arguments)
+    for word in arguments.passed:
+        if word.startswith(SAVING):
+            raise UsageError(f"{word} cannot be used here; -o says where the runs are saved")
+    if arguments.deadline <= 0:
+        raise UsageError(f"--deadline {arguments.deadline:g} is not a time; give seconds")
+    selected = _own_models.select(grid.models, arguments)
+    named = {model.name: model.reference or model.name for model in selected}
+    jobs = grid.jobs(named, arguments.passed)
+    folder = Folder(arguments.output)
+    with folder.alone():
+        pending = folder.pending(jobs)
+        known = ledger.read(folder.path)
+        if arguments.like is not None:
+            known = [*ledger.read(arguments.like), *known]
+        engines = _engines(pending, folder, arguments)
+        print(_outlook(jobs, pending, ledger.expected_seconds(pending, known), engines))
+        if arguments.dry_run:
+            print("\n".join(job.label for job in pending))
+            return 0
+        progress = Progress(pending, folder, known, width(engines) if pending else 1)
+        try:
+            for engine, its in engines:
+                engine.run(its, progress.ended)
+        finally:
+            written = folder.merge(jobs)
+    return _summary(folder, written, progress.failed)
+
+
+def read_grid(arguments: argparse.Namespace) -> Grid:
+    """The grid of the file, with the options of the command line. Raises UsageError."""
+    from ..sweep import grid
+
+    names = [option.name for option in OPTIONS]
+    flags = [flag.replace("_", "-") for flag in options.FLAGS]
+    given = {} if arguments.grid is None else dict(grid.content(arguments.grid))
+    for option in OPTIONS:
+        text = getattr(arguments, option.key)
+        if text is not None:
+            given[option.name] = [text] if option.name in WHOLE else text.split(",")
+    if arguments.repeats is not None:
+        given[grid.REPEATS] = options.positive("--repeats")(arguments.repeats)
+    made = grid.of(given, names, flags)
+    for option in OPTIONS:
+        for value in made.options.get(option.name, ()):
+            if option.name != options.MODELS.name:
+                option.parse(value)  # a wrong value is refused here, not by each job
+    return made
+
+
+def _engines(
+    pending: Sequence[Job], folder: Folder, arguments: argparse.Namespace
+) -> list[tuple[Engine, list[Job]]]:
+    """Which engine runs which jobs; one engine after the other, as both use the cores."""
+    make = _on_ray if arguments.on == "ray" else _local
+    kinds = [[job for job in pending if job.on_gpu], [job for job in pending if not job.on_gpu]]
+    return [(make(folder, arguments, jobs[0].on_gpu), jobs) for jobs in kinds if jobs]
+
+
+def _local(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
+    from ..machine import topology
+    from ..sweep import slots
+    from ..sweep.local import Local
+
+    cores = topology.cores()
+    if on_gpu:
+        gpus = slots.visible(topology.gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        own = slots.of_gpus(cores, gpus)
+    else:
+        own = slots.of_cpu(cores, options.positive("--slots")(arguments.slots or "1"))
+    return Local(own, folder.jobs, arguments.deadline, JOB)
+
+
+def _on_ray(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
+    from ..sweep.on_ray import OnRay
+
+    given = arguments.address, arguments.machine, on_gpu
+    return OnRay(folder.jobs, arguments.deadline, JOB, *given)
+
+
+def _summary(folder: Folder, written: Sequence[Path], failed: Sequence[Entry]) -> int:
+    """Print where the runs are and what is missing; the exit code."""
+    from ..records import store
+
+    wrong = 0
+    for path in written:
+        (run,) = store.load([str(path)])
+        wrong += len(run.failed)
+        print(f"{path}: {len(run.cases)} cases" + f", {len(run.failed)} failed" * bool(run.failed))
+    if failed:
+        print(f"{len(failed)} jobs failed; the same command tries them again", file=sys.stderr)
+    return 1 if failed or wrong else 0
+
+
+def _outlook(
+    jobs: Sequence[Job],
+    pending: Sequence[Job],
+    seconds: float | None,
+    engines: Sequence[tuple[Engine, Sequence[Job]]],
+) -> str:
+    done = f"{len(jobs)} jobs, {len(jobs) - len(pending)} of them done"
+    where = "".join(f"; on {engine.where}" for engine, _ in engines)
+    if seconds is None or not pending:
+        return done + where
+    return f"{done}{where}; about {duration(seconds / width(engines))}"
+
+
+def width(engines: Sequence[tuple[Engine, Sequence[Job]]]) -> float:
+    """How many jobs run at a time, over all engines."""
+    jobs = sum(len(its) for _, its in engines)
+    return jobs / sum(len(its) / engine.width for engine, its in engines)
+
+
+class Progress:
+    """Prints a line for each job as it ends, and keeps the ledger."""
+
+    def __init__(
+        self, pending: Sequence[Job], folder: Folder, known: Sequence[Entry], width: float
+    ) -> None:
+        self._left = {job.key: job for job in pending}
+        self._count = len(pending)
+        self._folder = folder
+        self._known = list(known)
+        self._width = width
+        self.failed: list[Entry] = []
+
+    def ended(self, entry: Entry) -> None:
+        """Print a job that has ended."""
+        from ..sweep import ledger
+
+        ledger.append(self._folder.path, entry)
+        self._known.append(entry)
+        del self._left[entry.key]
+        if entry.reason:
+            self.failed.append(entry)
+        left = ledger.expected_seconds(self._left.values(), self._known)
+        words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
+        end = f"; about {duration(left / self._width)} left" if left else ""
+        number = self._count - len(self._left)
+        print(f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{end}", flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

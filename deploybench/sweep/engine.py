@@ -1,0 +1,25 @@
+"""What runs the jobs of a sweep: on this machine, or on many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from .job import Job
+from .ledger import Entry
+
+
+class Engine(Protocol):
+    """Runs jobs, each as a process of `bench` that has its cores and its GPU to itself.
+
+    width: how many jobs run at a time. where: the places where they run, in words.
+    """
+
+    width: int
+    where: str
+
+    def run(self, jobs: Sequence[Job], ended: Callable[[Entry], None]) -> None:
+        """Run all jobs; each one's saved run is in the sweep's folder before `ended` is called.
+
+        If anything is raised, Ctrl-C too, no job goes on.
+        """

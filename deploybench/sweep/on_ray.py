@@ -1,0 +1,183 @@
+"""Runs jobs on the nodes of a Ray cluster. The processes that measure never import Ray."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError, first_line
+from ..files import replacing
+from ..machine import topology
+from . import measuring, slots
+from .job import Job
+from .ledger import Entry
+from .slots import Slot
+
+RESOURCE = "deploybench_slot"
+"""The custom resource of which a node offers one for each job that it can run at a time."""
+LABEL = "deploybench-machine"
+"""The label of a node that says what kind of machine it is."""
+AHEAD = 4
+"""How many jobs wait at the cluster for each that runs: enough to keep it busy, and the memory of
+this process flat."""
+SECONDS_TO_ANSWER = 10.0
+INSTALL = "pip install 'deploybench[ray]'"
+
+
+class OnRay:
+    """Runs each job on a free slot of a cluster; see `engine.Engine`.
+
+    folder: where the saved run of each job goes, as KEY.json. deadline: seconds for each job.
+    command: what measures; a node's own Python replaces its first word. address: of the cluster,
+    None to start one on this machine. machine: the label of the nodes to use; None for all. gpu:
+    whether each job gets one. Raises UsageError for a cluster that cannot be reached, or has no
+    slot.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        deadline: float,
+        command: Sequence[str],
+        address: str | None = None,
+        machine: str | None = None,
+        gpu: bool = False,
+    ) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise UsageError(f"--on ray needs the package ray: {INSTALL}") from None
+        self._ray: Any = ray
+        self._folder = folder
+        self._deadline = deadline
+        self._command = list(command)
+        self._machine = machine
+        self._gpu = gpu
+        self._connect(address)
+        self.width = self._slots()
+        kind = f" of kind {machine}" if machine else ""
+        self.where = f"{self.width} slots{kind} of the Ray cluster at {address or 'this machine'}"
+
+    def _connect(self, address: str | None) -> None:
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address is None:
+            count = len(topology.gpus()) if self._gpu else 1
+            quiet |= {"num_cpus": 1, "resources": {RESOURCE: count}, "include_dashboard": False}
+            quiet |= {"num_gpus": count if self._gpu else 0}
+        try:
+            _require_open(address)
+            self._ray.init(address=address or "local", **quiet)
+        except Exception as error:  # Ray raises whatever its transport does
+            raise UsageError(
+                f"the Ray cluster at {address or 'this machine'} cannot be reached: "
+                f"{first_line(error)}; see ray status"
+            ) from None
+
+    def _slots(self) -> int:
+        """How many jobs the nodes that fit can run at a time."""
+        fitting = [
+            node["Resources"]
+            for node in self._ray.nodes()
+            if node["Alive"]
+            and (not self._machine or node.get("Labels", {}).get(LABEL) == self._machine)
+        ]
+        count = sum(int(resources.get(RESOURCE, 0)) for resources in fitting)
+        if self._gpu:
+            count = min(count, sum(int(resources.get("GPU", 0)) for resources in fitting))
+        if not count:
+            self._ray.shutdown()
+            kind = f" with the label {LABEL}={self._machine}" if self._machine else ""
+            wanted = f" and a GPU{kind}" if self._gpu else kind
+            raise UsageError(
+                f"no node of the cluster offers {RESOURCE}{wanted}; start nodes with "
+                f"ray start --resources '{{\"{RESOURCE}\": 1}}'"
+            )
+        return count
+
+    def run(self, jobs: Sequence[Job], ended: Callable[[Entry], None]) -> None:
+        """Run all jobs; see `engine.Engine`. A lost node or worker costs its jobs one retry."""
+        options: dict[str, Any] = {
+            "num_cpus": 0,  # the slot counts, not Ray's CPUs
+            "num_gpus": 1 if self._gpu else 0,
+            "resources": {RESOURCE: 1},
+            "max_retries": 1,
+        }
+        if self._machine:
+            options["label_selector"] = {LABEL: self._machine}
+        task = self._ray.remote(**options)(_measured)
+        waiting = deque(jobs)
+        running: dict[Any, Job] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < AHEAD * self.width:
+                    job = waiting.popleft()
+                    reference = task.remote(job, self._deadline, self._command, dict(os.environ))
+                    running[reference] = job
+                done, _ = self._ray.wait(list(running), timeout=1.0)
+                for reference in done:
+                    ended(self._result(running.pop(reference), reference))
+        finally:
+            for reference in running:
+                with suppress(Exception):
+                    self._ray.cancel(reference, force=True)
+            self._ray.shutdown()
+
+    def _result(self, job: Job, reference: Any) -> Entry:
+        try:
+            entry, saved = self._ray.get(reference)
+        except Exception as error:  # of Ray: the node or the worker is gone
+            reason = f"its node was lost, twice: {first_line(error)}"
+            return Entry(job.key, job.model, job.place, "", 0.0, reason)
+        if saved is not None:
+            with replacing(self._folder / f"{job.key}.json") as unfinished:
+                unfinished.write_bytes(saved)
+        found: Entry = entry
+        return found
+
+
+def _require_open(address: str | None) -> None:
+    """Raise OSError if nothing answers there; Ray itself takes minutes to say so."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+
+
+def _measured(
+    job: Job, deadline: float, command: Sequence[str], environment: Mapping[str, str]
+) -> tuple[Entry, bytes | None]:
+    """Runs on a node: what has become of the job, and its saved run.
+
+    environment: the variables of the process that sweeps, which a job has on this machine too.
+    """
+    import ray
+
+    context: Any = ray.get_runtime_context()
+    assigned = context.get_accelerator_ids().get("GPU", [])
+    slot = slot_of(assigned, topology.cores(), topology.gpus())
+    with tempfile.TemporaryDirectory(prefix="deploybench-job-") as name:
+        folder = Path(name)
+        words = [sys.executable, *command[1:]]
+        entry = measuring.measure(job, slot, folder, deadline, words, scrubbed(environment))
+        path = folder / f"{job.key}.json"
+        saved = path.read_bytes() if path.exists() else None
+    where = f"{context.get_node_id()[:8]}, {entry.slot}"
+    return Entry(**{**vars(entry), "slot": where}), saved
+
+
+def slot_of(assigned: Sequence[str], cores: slots.Cores, gpus: Sequence[topology.Gpu]) -> Slot:
+    """The CPUs and the GPU of a job that Ray gave the GPUs of these numbers; without one, all."""
+    if not assigned:
+        return slots.of_cpu(cores, 1)[0]
+    return slots.of_gpus(cores, gpus)[int(assigned[0])]
+
+
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those of Ray: a job must not see that it runs on a cluster."""
+    return {name: value for name, value in environment.items() if not name.startswith("RAY_")}

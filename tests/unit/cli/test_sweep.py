@@ -1,0 +1,156 @@
+"""`deploybench sweep`: what is measured, what is not measured again, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploybench.cli import main, sweep
+from deploybench.machine import topology
+from deploybench.records import reading
+
+from ..saved_runs import document
+
+BENCH = """
+import json, os, sys
+given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
+model = given["models"].removeprefix("torchvision:")
+if model in os.environ["FAILS"].split():
+    sys.exit("ERROR: it fails")
+run = json.loads(os.environ["RUN"].replace("net", model))
+run["machine_info"]["deploybench"]["fingerprint"]["dtype"] = given["dtype"]
+with open(given["benchmark-json"], "w") as file:
+    json.dump(run, file)
+"""
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """Something stands for bench in each job; models in the variable FAILS fail."""
+    run = document({("net", "eager"): [0.01] * 5})
+    run["machine_info"]["deploybench"]["format"] = 3
+    run["deploybench"] = {"run": "1", "failed": [], "notices": []}
+    (tmp_path / "bench.py").write_text(BENCH)
+    monkeypatch.setenv("RUN", json.dumps(run))
+    monkeypatch.setenv("FAILS", "")
+    monkeypatch.setattr(sweep, "JOB", (sys.executable, str(tmp_path / "bench.py")))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+TWO = ("--models=alexnet,vgg11", "--dtype=float32,bfloat16")
+
+
+def test_a_grid_becomes_one_run_for_each_condition(bench, capsys):
+    assert main(["sweep", *TWO]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("4 jobs, 0 of them done")
+    assert "[4/4] vgg11 dtype=bfloat16, run 1" in printed
+    for dtype in ("float32", "bfloat16"):
+        run = reading.read(Path(f"sweep/runs/dtype={dtype}-run-1.json"))
+        assert [case.model for case in run.cases] == ["alexnet", "vgg11"]
+        assert f"sweep/runs/dtype={dtype}-run-1.json: 2 cases" in printed
+
+
+def test_what_is_measured_is_not_measured_again(bench, capsys, monkeypatch):
+    monkeypatch.setenv("FAILS", "vgg11")
+    assert main(["sweep", *TWO]) == 1
+    printed = capsys.readouterr()
+    assert "vgg11 dtype=float32, run 1  failed: exit code 1: ERROR: it fails" in printed.out
+    assert "2 jobs failed" in printed.err
+    monkeypatch.setenv("FAILS", "alexnet")
+    assert main(["sweep", *TWO, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("4 jobs, 2 of them done")
+    assert printed.splitlines()[1:] == ["vgg11 dtype=float32, run 1", "vgg11 dtype=bfloat16, run 1"]
+    assert main(["sweep", *TWO]) == 0
+    run = reading.read(Path("sweep/runs/dtype=float32-run-1.json"))
+    assert [case.model for case in run.cases] == ["alexnet", "vgg11"]
+
+
+def test_a_damaged_result_is_measured_again(bench, capsys):
+    assert main(["sweep", "--models=alexnet", "--dtype=float32"]) == 0
+    (saved,) = Path("sweep/jobs").iterdir()
+    saved.write_text(saved.read_text()[:50])
+    assert main(["sweep", "--models=alexnet", "--dtype=float32"]) == 0
+    assert "[1/1] alexnet" in capsys.readouterr().out
+    reading.read(saved)
+
+
+def test_the_command_line_replaces_what_the_file_says(bench, capsys):
+    Path("grid.toml").write_text(
+        'models = ["vgg11"]\ndtype = ["float32", "bfloat16"]\nrepeats = 2\n'
+    )
+    assert main(["sweep", "grid.toml", "--models=alexnet", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "alexnet dtype=float32, run 1",
+        "alexnet dtype=bfloat16, run 1",
+        "alexnet dtype=float32, run 2",
+        "alexnet dtype=bfloat16, run 2",
+    ]
+
+
+def test_an_earlier_sweep_gives_the_time(bench, capsys):
+    Path("earlier").mkdir()
+    entry = {"key": "", "model": "alexnet", "place": "", "slot": "", "seconds": 100.0, "reason": ""}
+    Path("earlier/jobs.jsonl").write_text(json.dumps(entry) + "\n")
+    words = ["sweep", "--models=alexnet", "--dtype=float32", "--repeats=3", "--dry-run"]
+    assert main([*words, "--like=earlier"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("; about 5 min")
+    assert main(words) == 0
+    assert "about" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--dtype=float23"], "float23"),
+        (["--models=alexnit"], "alexnit"),
+        (["--repeats=0"], "--repeats '0' is not a positive whole number"),
+        (["--slots=0"], "--slots '0' is not a positive whole number"),
+        (["--deadline=-1"], "--deadline -1 is not a time"),
+        (["--models=alexnet", "--benchmark-json=x"], "--benchmark-json=x cannot be used here"),
+        (["--models=alexnet", "--device=cuda"], "wants a GPU, but there is none"),
+        (["none.toml"], "grid 'none.toml' cannot be read"),
+        (["--models=alexnet", "-o", "bench.py/there"], "cannot be made a folder"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(bench, capsys, monkeypatch, words, said):
+    monkeypatch.setattr(topology, "gpus", list)
+    assert main(["sweep", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_two_sweeps_do_not_share_a_folder(bench, capsys):
+    Path("sweep").mkdir()
+    holder = "import fcntl, sys; f = open('sweep/.lock', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)"
+    held = subprocess.Popen(
+        [sys.executable, "-c", f"{holder}; print('held', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with held:
+        assert held.stdout.readline() == b"held\n"
+        assert main(["sweep", *TWO]) == 2
+        assert "another sweep is writing to sweep; wait" in capsys.readouterr().err
+        held.stdin.close()
+
+
+@pytest.mark.slow
+def test_real_jobs_give_the_table_of_a_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--models=squeezenet1_1,shufflenet_v2_x0_5", "--backends=eager,scripted"]
+    assert main(["sweep", *words, "--device=cpu", "--benchmark-max-time=0.01"]) == 0
+    run = reading.read(Path("sweep/runs/run-1.json"))
+    assert {(case.model, case.backend) for case in run.cases} == {
+        (model, backend)
+        for model in ("squeezenet1_1", "shufflenet_v2_x0_5")
+        for backend in ("eager", "scripted")
+    }
+    assert main(["speedup", "sweep/runs/run-1.json"]) == 0
+    assert "shufflenet_v2_x0_5" in capsys.readouterr().out
