@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import processes
-from ..errors import BackendFailed, UsageError
+from ..errors import BackendFailed, UsageError, printable
 from ..records import store
-from . import _runs, gate
+from . import _runs, _terminal, gate
 from ._subcommands import MEASURE
 from ._worktrees import Side, checked_out
 
@@ -186,4 +187,5 @@ def _selecting(models: Sequence[str]) -> list[str]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    folded = textwrap.fill(printable(line), _terminal.width(), subsequent_indent="    ")
+    print(folded, file=sys.stderr, flush=True)
