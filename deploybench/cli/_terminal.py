@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
+
+from ..errors import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,17 @@ def width() -> int:
     if sys.stdout.isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size((WIDTH, 24)).columns
     return WIDTH
+
+
+def folded(line: str, indent: str = "    ") -> str:
+    """The line folded to the width; words longer than that, such as paths, stay whole."""
+    return textwrap.fill(
+        printable(line),
+        width(),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def has_colour() -> bool:

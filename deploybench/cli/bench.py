@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from . import _pytest_run, _terminal
 from ._subcommands import MEASURE
@@ -52,6 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
     from ..report import of_runs, terminal
 
     table = of_runs.latencies(store.load([str(saved)]))
-    print(f"\n{terminal.write(table, _terminal.view())}")
+    # The notices above say what a mark means.
+    print(f"\n{terminal.write(replace(table, notes=()), _terminal.view())}")
     print(f"{table.title}; saved: {saved}")
     return code

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .. import processes
 from ..errors import BackendFailed, UsageError
 from ..records import store
-from . import _runs, gate
+from . import _runs, _terminal, gate
 from ._subcommands import MEASURE
 from ._worktrees import Side, checked_out
 
@@ -29,7 +29,7 @@ EXAMPLE = "main HEAD --models resnet18"
 EPILOG = """\
 examples:
   {command} main HEAD --models mypkg.nets:make_net --input 3x224x224
-  {command} v1.2 HEAD --backends eager,cpp --budget 1h --format markdown -o gate.md
+  {command} v1.2 HEAD --backends eager,cpp --budget 1h --format html -o gate.html
 
 Each commit is checked out into a temporary folder, and `deploybench bench` runs there: base, head,
 head, base, and so on. Each run is a process. All other options go to bench. In a checkout of
@@ -186,4 +186,4 @@ def _selecting(models: Sequence[str]) -> list[str]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(_terminal.folded(line), file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -60,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     summary = f"{len(found)} findings, {count} to look at"
     if arguments.format == "text":
         for finding in found:
-            print(textwrap.fill(finding.line(), _terminal.width(), subsequent_indent=" " * 11))
+            print(_terminal.folded(finding.line(), " " * 11))
         print(summary)
     else:
         _runs.show(_table(found, summary), arguments)

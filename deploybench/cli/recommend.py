@@ -32,6 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print or write the choices for each model, and a summary."""
-    from ..report import of_runs
+    from ..report import recommended
 
-    _runs.write_table(arguments, of_runs.recommended)
+    _runs.write_table(arguments, recommended.table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import backends, options
-from ..errors import printable
 from ..files import replacing
 from ..machine import cpus, packages
 from ..report.formats import TABLES
@@ -98,13 +96,17 @@ def add_arguments(parser: argparse.ArgumentParser, callables: bool = True) -> No
         help="the page to write (default: support.md)",
     )
     if callables:
-        parser.add_argument(
-            "--format",
-            choices=TABLES,
-            default=MARKDOWN,
-            metavar="FORMAT",
-            help=f"of the page: {', '.join(TABLES)} (default: {MARKDOWN})",
-        )
+        _add_format(parser)
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=TABLES,
+        default=MARKDOWN,
+        metavar="FORMAT",
+        help=f"of the page: {', '.join(TABLES)} (default: {MARKDOWN})",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -131,8 +133,8 @@ def main(arguments: argparse.Namespace) -> int:
         found.save(arguments.findings)
         write()
         words = ": ".join(filter(None, (finding.outcome, finding.reason)))
-        line = printable(f"[{left} left] {model:<20} {backend:<15} {words}")
-        print(textwrap.fill(line, _terminal.width(), subsequent_indent="    "), flush=True)
+        line = f"[{left} left] {model:<20} {backend:<15} {words}"
+        print(_terminal.folded(line), flush=True)
 
     support.survey(due, worker_arguments(arguments, processes), arguments.deadline, note, processes)
     write()

@@ -289,8 +289,7 @@ def _save(saving: Saving, journal: Journal, benchmarks: Any, *, whole: bool) -> 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List what was observed on the machine, and what was taken of files of weights."""
-    notices = terminalreporter.config.stash[SAVING].notices
-    if notices:
+    if notices := terminalreporter.config.stash[SAVING].notices:
         terminalreporter.section("notices")
         for notice in notices:
             terminalreporter.write_line(folded(notice.line(), width_of(terminalreporter)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,15 +11,13 @@ from ..analysis import (
     cells,
     costs,
     percentiles,
-    recommendation,
     roofline_bound,
     speedup,
     table,
 )
 from ..analysis.labels import DISTURBED
 from ..analysis.percentiles import Percentiles
-from ..analysis.recommendation import Choice, Recommendation
-from ..analysis.speedup import AGAIN, BASELINE, HOLDS_ONE, NO_BASELINE, Speedup
+from ..analysis.speedup import HOLDS_ONE, Speedup
 from ..errors import FileError
 from ..records.record import RunRecord
 from ..records.reduced import STATUSES, mark_of
@@ -60,9 +58,9 @@ def latencies(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
             "reduced_precision": cell.reduced.status if cell.reduced else None,
             "percentiles_ms": _claimed(cell, metrics),
         }
-        for cell in _cells(runs)
+        for cell in timed_cells(runs)
     ]
-    return Table.of(rows, title=" and ".join(units), notes=_marks(rows), data=data)
+    return Table.of(rows, title=" and ".join(units), notes=marks(rows), data=data)
 
 
 def all_percentiles(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
@@ -70,10 +68,10 @@ def all_percentiles(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
     metrics = _metrics(runs)
     rows = [["Model", "Backend", "Calls", *(f"{name} (ms)" for name in PERCENTILES)]]
     data = []
-    for cell in _cells(runs):
+    for cell in timed_cells(runs):
         known = _claimed(cell, metrics)
         mark = (DISTURBED if cell.disturbed else "") + cell.mark
-        figures = [_figure((known or {}).get(name), decimals, mark) for name in PERCENTILES]
+        figures = [figure((known or {}).get(name), decimals, mark) for name in PERCENTILES]
         rows.append([cell.model, cell.column.title, str(_calls(cell)), *figures])
         data.append(
             {
@@ -85,13 +83,13 @@ def all_percentiles(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
                 "percentiles_ms": known,
             }
         )
-    notes = (*_marks(rows), _least())
+    notes = (*marks(rows), _least())
     return Table.of(rows, names=2, title="Percentiles of latencies", notes=notes, data=data)
 
 
 def percentile(runs: Sequence[RunRecord], name: str, decimals: int = 2) -> Table:
     """Models by backends: one percentile of the calls of all runs together, in milliseconds."""
-    found = _cells(runs)
+    found = timed_cells(runs)
     metrics = _metrics(runs)
     titles = list(dict.fromkeys(column.title for column in _columns(runs)))
     known = {(cell.model, cell.column.title): cell for cell in found}
@@ -102,11 +100,11 @@ def percentile(runs: Sequence[RunRecord], name: str, decimals: int = 2) -> Table
             cell = known.get((model, title))
             figures = _claimed(cell, metrics) if cell else None
             mark = (DISTURBED if cell.disturbed else "") + cell.mark if cell else ""
-            fields.append(_figure((figures or {}).get(name), decimals, mark))
+            fields.append(figure((figures or {}).get(name), decimals, mark))
         rows.append(fields)
     data = all_percentiles(runs).data
     title = f"{name} of the latencies in milliseconds"
-    return Table.of(rows, title=title, notes=(*_marks(rows), _least()), data=data)
+    return Table.of(rows, title=title, notes=(*marks(rows), _least()), data=data)
 
 
 def floors(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
@@ -120,12 +118,12 @@ def floors(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
             "bound_by": cell.floor.bound_by,
             "times_floor": cell.times_floor,
         }
-        for cell in _cells(runs)
+        for cell in timed_cells(runs)
         if cell.floor is not None
     ]
     title = "Multiples of the roofline bound"
     words = frozenset({"Bound by"})
-    return Table.of(rows, words=words, title=title, notes=_marks(rows), data=data)
+    return Table.of(rows, words=words, title=title, notes=marks(rows), data=data)
 
 
 def speedups(runs: Sequence[RunRecord]) -> Table:
@@ -133,12 +131,12 @@ def speedups(runs: Sequence[RunRecord]) -> Table:
     found = speedup.compare(runs)
     rows = speedup.to_rows(found, speedup.without_baseline(runs))
     data = [
-        {"model": model, "column": title, **_speedup(each)}
+        {"model": model, "column": title, **speedup_data(each)}
         for title, models in found.items()
         for model, each in models.items()
     ]
     title = "Times as fast as eager PyTorch, with the 95% confidence interval"
-    return Table.of(rows, title=title, notes=_marks(rows), data=data)
+    return Table.of(rows, title=title, notes=marks(rows), data=data)
 
 
 def all_costs(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
@@ -157,81 +155,20 @@ def all_costs(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
             "break_even_calls": int(cell.break_even) if cell.break_even.isdecimal() else None,
             "break_even": cell.break_even,
         }
-        for cell in _cells(runs)
+        for cell in timed_cells(runs)
     ]
     return Table.of(
         rows,
         names=2,
         optional=frozenset(rows[0][2:]),
         title="Costs of each case",
-        notes=_marks(rows),
+        notes=marks(rows),
         data=data,
     )
 
 
-def recommended(runs: Sequence[RunRecord]) -> Table:
-    """What to take for each model: the fastest backend, and the fastest without Python."""
-    found = recommendation.recommend(runs)
-    known = {(cell.model, cell.column.title): cell for cell in _cells(runs)}
-    spent = ("Export (s)", "Break-even (calls)", "First call (ms)")
-    rows = [["Model", "Choice", "Backend", "Times eager", *spent, "Note"]]
-    rows += [row for each in found for row in _choices(each, known)]
-    summary = recommendation.summary(found)
-    data = {"models": [_recommendation(each) for each in found], "summary": summary}
-    return Table.of(
-        rows,
-        words=frozenset({"Choice", "Backend"}),
-        below=frozenset({"Note"}),
-        optional=frozenset({*spent, "Note"}),
-        title="The fastest backend with the right answer",
-        notes=(f"{summary[0].upper()}{summary[1:]}.", *_marks(rows)),
-        data=data,
-    )
-
-
-def _choices(
-    each: Recommendation, known: Mapping[tuple[str, str], cells.Cell]
-) -> Iterable[list[str]]:
-    chosen = (("fastest", each.fastest), ("without Python", each.without_python))
-    for kind, choice in (*chosen, *((AGAIN, doubtful) for doubtful in each.again)):
-        if choice is not None:
-            cell = known[each.model, choice.column]
-            times = str(choice.speedup) if choice.speedup else "1.00"
-            spent = _spent(cell)
-            yield [each.model, kind, choice.column, times, *spent, NOTHING]
-    for column in each.lacking:
-        spent = _spent(known[each.model, column])
-        remedy = f"run it beside {BASELINE}: --backends {BASELINE},..."
-        yield [each.model, "not compared", column, NO_BASELINE, *spent, remedy]
-
-
-def _spent(cell: cells.Cell) -> list[str]:
-    """Export in seconds, break-even in calls, and the first call in milliseconds."""
-    exported, first = (cell.median_of(name) for name in ("export_seconds", "first_call_ms"))
-    known = (
-        cell.break_even if cell.break_even.isdecimal() or cell.break_even == "never" else NOTHING
-    )
-    return [_figure(exported, 1, ""), known, _figure(first, 0, "")]
-
-
-def _recommendation(each: Recommendation) -> dict[str, object]:
-    return {
-        "model": each.model,
-        "fastest": _choice(each.fastest),
-        "without_python": _choice(each.without_python),
-        "measure_again": [_choice(doubtful) for doubtful in each.again],
-        "not_compared": list(each.lacking),
-    }
-
-
-def _choice(choice: Choice | None) -> dict[str, object] | None:
-    if choice is None:
-        return None
-    times = None if choice.speedup is None else _speedup(choice.speedup)
-    return {"column": choice.column, "speedup": times, "cost": choice.cost}
-
-
-def _speedup(each: Speedup) -> dict[str, object]:
+def speedup_data(each: Speedup) -> dict[str, object]:
+    """A speed-up for programs; no bound that is beyond reason."""
     low, high = (
         bound if bound is None or bound < MOST else None for bound in (each.low, each.high)
     )
@@ -250,7 +187,7 @@ def _columns(runs: Sequence[RunRecord]) -> list[cells.Column]:
     return cells.all_columns(runs, cells.run_labels(runs))
 
 
-def _cells(runs: Sequence[RunRecord]) -> list[cells.Cell]:
+def timed_cells(runs: Sequence[RunRecord]) -> list[cells.Cell]:
     """The cells with a figure, by model, in the order of the columns."""
     titles = cells.run_labels(runs)
     columns = cells.all_columns(runs, titles)
@@ -281,7 +218,8 @@ def _claimed(cell: cells.Cell, metrics: Mapping[str, str]) -> dict[str, float | 
     return asdict(Percentiles.of([each for case in cell.cases for each in case.samples_ms]))
 
 
-def _figure(value: float | None, decimals: int, mark: str) -> str:
+def figure(value: float | None, decimals: int, mark: str) -> str:
+    """A figure with its mark, as a field."""
     return NOTHING if value is None or math.isnan(value) else f"{value:.{decimals}f}{mark}"
 
 
@@ -294,7 +232,7 @@ def _least() -> str:
     return f"{NOTHING} too few calls to claim it at 99% confidence: it takes {', '.join(parts)}"
 
 
-def _marks(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def marks(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """What the marks in the fields mean."""
     fields = [field for row in rows[1:] for field in row[1:] if field[:1].isdigit()]
     return tuple(words for mark, words in MARKS.items() if any(mark in field for field in fields))

@@ -33,7 +33,7 @@ class OpenedCase:
     load_seconds: the time to load it. first_calls_seconds: of its first two calls. memory_bytes:
     the growth of the resident memory of this process and its children meanwhile; None if
     it cannot be read.
-    begins: told what is done next, in one of the words of progress.py.
+    begins: told what is done next, in one of the words of progress.py, and by which backend.
     device_memory_bytes: its peak on the GPU meanwhile, including weights; None on a CPU, and if
     torch does not allocate it. reduced: the verdict of the last check on a backend of reduced
     precision; None for others.
@@ -43,7 +43,7 @@ class OpenedCase:
         self,
         prepared: PreparedModel,
         backend: Backend,
-        begins: Callable[[str], None] = lambda _: None,
+        begins: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self.prepared = prepared
         self.backend = backend
@@ -69,13 +69,13 @@ class OpenedCase:
         if session is not None:
             session.close()
 
-    def _open(self, begins: Callable[[str], None]) -> None:
+    def _open(self, begins: Callable[[str, str], None]) -> None:
         prepared, backend, plan = self.prepared, self.backend, self.prepared.plan
         if backend.format is not None:
-            begins(EXPORTING)
+            begins(EXPORTING, backend.name)
         self.artifact = prepared.artifact(backend)
         path = self.artifact.path if self.artifact else None
-        begins(LOADING)
+        begins(LOADING, backend.name)
         device_memory = DeviceMemory(plan.settings)
         allocator.release()  # what the export has freed would hide what the load takes
         before = resident_bytes()

@@ -82,7 +82,7 @@ class Scheduler:
         if self._compared != (model.name, batch_size) or backend not in self._outcomes:
             self._compared, self._outcomes = (model.name, batch_size), {}
             asked = self._backends.get(self._compared) or [backend]
-            self._tell(Stage(model.name, batch_size, PREPARING, tuple(asked)))
+            self._begins(PREPARING, *asked)
             able = [each for each in asked if self._can_run(each)]
             try:
                 with one_line(model.name, backend):
@@ -96,6 +96,10 @@ class Scheduler:
             else:
                 self._outcomes |= {each: Outcome(result=result) for each, result in known.items()}
         return self._outcomes[backend]
+
+    def _begins(self, doing: str, *backends: str) -> None:
+        model, batch_size = self._compared or ("", 1)
+        self._tell(Stage(model, batch_size, doing, backends))
 
     def _can_run(self, backend: str) -> bool:
         try:
@@ -133,14 +137,10 @@ class Scheduler:
         with ExitStack() as stack:
             opened: dict[str, tuple[OpenedCase, Agreement]] = {}
             for backend in backends:
-
-                def begins(doing: str, backend: str = backend) -> None:
-                    self._tell(Stage(model.name, batch_size, doing, (backend,)))
-
                 try:
-                    case = self._workbench.open(model, backend, batch_size, begins)
+                    case = self._workbench.open(model, backend, batch_size, self._begins)
                     stack.callback(self._close, case, batch_size)
-                    begins(CHECKING)
+                    self._begins(CHECKING, backend)
                     with one_line(model.name, backend):
                         agreement = case.check(batch_size)
                 except DeploybenchError as error:
@@ -151,12 +151,12 @@ class Scheduler:
                 if agreement.agrees:
                     opened[backend] = case, agreement
             if opened:
-                self._time(model.name, batch_size, opened)
+                self._time(model.name, opened)
                 self._save(model.name, batch_size)
             if self._cold_start:
                 # The latencies were saved before, so an interruption here does not lose them.
                 for backend, (case, agreement) in opened.items():
-                    self._tell(Stage(model.name, batch_size, STARTING_COLD, (backend,)))
+                    self._begins(STARTING_COLD, backend)
                     self._start_cold(case, agreement)
                 self._save(model.name, batch_size)
 
@@ -177,15 +177,12 @@ class Scheduler:
                 if found.result is not None:
                     self._save(case.prepared.name, batch_size)
 
-    def _time(
-        self, model: str, batch_size: int, opened: Mapping[str, tuple[OpenedCase, Agreement]]
-    ) -> None:
+    def _time(self, model: str, opened: Mapping[str, tuple[OpenedCase, Agreement]]) -> None:
         """Time the cases that gave the right answer; the least disturbed attempt counts."""
         best: tuple[Disturbance, dict[str, Measurement | Exception]] | None = None
         attempts = ATTEMPTS if self._in_vain < PATIENCE else 1
         for attempt in range(attempts):
-            doing = TIMING_AGAIN if attempt else TIMING
-            self._tell(Stage(model, batch_size, doing, tuple(opened)))
+            self._begins(TIMING_AGAIN if attempt else TIMING, *opened)
             disturbance, measured = self._attempt(model, opened)
             if best is None or disturbance.size < best[0].size:
                 best = disturbance, measured

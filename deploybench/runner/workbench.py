@@ -189,11 +189,11 @@ class Workbench:
         model: Model,
         backend: str,
         batch_size: int | None = None,
-        begins: Callable[[str], None] = lambda _: None,
+        begins: Callable[[str, str], None] = lambda *_: None,
     ) -> OpenedCase:
         """Open `model` through `backend`; the caller closes it. Raises as `case` does.
 
-        begins: told what is done next, in one of the words of progress.py.
+        begins: told what is done next, in one of the words of progress.py, and by which backend.
         """
         chosen = self.backend(backend)
         with one_line(model.name, backend):

@@ -88,7 +88,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("code", [0, 1, 4])
+@pytest.mark.parametrize("code", [0, 1, 4, 5])
 def test_the_action_compares_and_hands_on_exit_code_and_summary(shell, code):
     assert shell.run(action_step("compare"), CODE_OF_DEPLOYBENCH=str(code), **GIVEN) == 0
     (call,) = shell.calls()

@@ -83,6 +83,7 @@ ONLY_IN = {
     "argparse": {"command", "plugin", "cli"},
     "argcomplete": {"cli"},
     "rich_argparse": {"cli"},
+    "rich": {"report"},
     "pynvml": {"machine"},
     "pandas": {"analysis"},
     "jinja2": {"report"},

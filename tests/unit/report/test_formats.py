@@ -12,7 +12,7 @@ import pytest
 
 from deploybench.analysis.percentiles import Percentiles
 from deploybench.analysis.regression import Cell, Report
-from deploybench.report import of_runs
+from deploybench.report import of_runs, recommended
 from deploybench.report.formats import GATE, TABLES
 from deploybench.report.tables import Section, Table, View
 from tests.unit.report import pages
@@ -86,7 +86,7 @@ def test_json_is_the_data():
         of_runs.floors,
         of_runs.speedups,
         of_runs.all_costs,
-        of_runs.recommended,
+        recommended.table,
         lambda runs: of_runs.by_metric(runs, "p90"),
     ],
 )
