@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import backends, options
 from ..errors import BackendFailed, DeploybenchError, first_line, unknown_name
-from ..formats.base import ExportedFormat
+from ..formats.base import CalibratedFormat, ExportedFormat
 from . import _own_models
 from ._subcommands import DEPLOY
 
@@ -30,11 +30,11 @@ ALIASES = {"torchscript": "scripted", "aotinductor": "aoti"}
 
 
 def formats() -> dict[str, type[ExportedFormat]]:
-    """The format of every backend that has one, by name."""
+    """The format of every backend that has one, by name, but those that need calibration."""
     found = {
         backend.format.suffix.partition(".")[0]: backend.format
         for backend in backends.registry().values()
-        if backend.format is not None
+        if backend.format is not None and not issubclass(backend.format, CalibratedFormat)
     }
     names = {short: name for name, short in ALIASES.items()}
     return {names.get(short, short): form for short, form in found.items()}

@@ -24,9 +24,8 @@ from .. import tiny
 MODEL = replace(tiny.MODEL, weights="random")
 CPU = settings.resolve("cpu", threads=1)
 REGISTRY = backends.registry()
-# Those that compile or quantise take ten seconds and more for the smallest model.
+# Those that compile take ten seconds and more for the smallest model.
 COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
-COMPILING |= {name for name, backend in REGISTRY.items() if backend.precision}
 
 
 def names(*, exporting: bool = False, marks: pytest.MarkDecorator = pytest.mark.slow) -> list:

@@ -45,9 +45,7 @@ def backend(name: str):
     return made
 
 
-@pytest.mark.parametrize(
-    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_layer_runs_in_int8_and_most_of_the_signal_is_left(name, tmp_path, capfd):
     made, module = backend(name), Small().eval()
     made.require()
