@@ -142,16 +142,18 @@ class Backend(ABC):
     def load(self, module: nn.Module, artifact: Path | None) -> Session:
         """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
 
-    def observed(self, module: nn.Module, artifact: Path | None, folder: Path) -> Observed:
+    def observed(
+        self, module: nn.Module, example: Batch, artifact: Path | None, folder: Path
+    ) -> Observed:
         """Load the deployed form so that it also returns the values of its layers.
 
-        folder: for a file that does, if one must be written. Raises NotImplementedError unless
-        `shows_layers`.
+        example: inputs on the run's device, as for `export`. folder: for a file that does, if one
+        must be written. Raises NotImplementedError unless `shows_layers`.
         """
         if self._format is None or artifact is None:
             raise NotImplementedError(f"the layers of {self.name} cannot be seen")
         target = folder / f"observed-{artifact.name}"
-        places = self._format.expose(artifact, target)
+        places = self._format.expose(module, example, artifact, target)
         return Observed(self.load(module, target), places)
 
     def forget(self) -> None:

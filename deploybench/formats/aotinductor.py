@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..batches import Batch
 from .base import ExportedFormat, write
+from .graph_layers import with_layers
 from .inductor import PrivateCache, one_kind_of_error
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.export import ExportedProgram
 
 # Without it, a package returns garbage for an input of another shape.
 CHECK_INPUTS = "AOTI_RUNTIME_CHECK_INPUTS"
@@ -38,24 +40,40 @@ class AotInductorPackage(ExportedFormat):
     def export(self, module: nn.Module, example: Batch, path: Path) -> None:
         """Export `module` for inputs like `example`, compile it and write the package to `path`."""
         import torch
-        from torch._inductor import aoti_compile_and_package
 
-        PrivateCache.empty()
-        on_cpu = example[0].device.type == "cpu"
         with one_kind_of_error(), torch.no_grad():
-            exported = torch.export.export(module, example)
-            # To memory: where torch's own writer finds no room for a file, it ends the process.
-            package = io.BytesIO()
-            aoti_compile_and_package(
-                exported,
-                package_path=package,
-                # Folds weights and lays them out once; it has no benefit on a GPU.
-                inductor_configs={"freezing": True} if on_cpu else {},
-            )
-            write(path, package.getbuffer())
+            _write_package(torch.export.export(module, example), example, path)
+
+    def expose(
+        self, module: nn.Module, example: Batch, artifact: Path, target: Path
+    ) -> dict[str, int]:
+        """Compile `module` again, with the values of its layers as outputs of its graph."""
+        import torch
+
+        with one_kind_of_error(), torch.no_grad():
+            graph, places = with_layers(torch.export.export(module, example))
+            _write_package(torch.export.export(graph, example), example, target)
+        return places
 
     def close(self) -> None:
         """Remove the intermediate compiled code."""
         if self._cache is not None:
             self._cache.close()
             self._cache = None
+
+
+def _write_package(exported: ExportedProgram, example: Batch, path: Path) -> None:
+    """Compile a program with an empty cache and write the package to `path`."""
+    from torch._inductor import aoti_compile_and_package
+
+    PrivateCache.empty()
+    on_cpu = example[0].device.type == "cpu"
+    # To memory: where torch's own writer finds no room for a file, it ends the process.
+    package = io.BytesIO()
+    aoti_compile_and_package(
+        exported,
+        package_path=package,
+        # Folds weights and lays them out once; it has no benefit on a GPU.
+        inductor_configs={"freezing": True} if on_cpu else {},
+    )
+    write(path, package.getbuffer())

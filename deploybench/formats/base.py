@@ -53,9 +53,12 @@ class ExportedFormat(ABC):
         export must not change `module`.
         """
 
-    def expose(self, artifact: Path, target: Path) -> dict[str, int]:
+    def expose(
+        self, module: nn.Module, example: Batch, artifact: Path, target: Path
+    ) -> dict[str, int]:
         """Write `artifact` again, to `target`, so that it also returns the values of its layers.
 
+        module, example: what it was exported from, for a format that must export once more.
         Returns the place of each layer's value among the outputs, by the name of the layer's call;
         see layers.py. The outputs of the model come first. Raises NotImplementedError for a format
         whose layers cannot be seen.

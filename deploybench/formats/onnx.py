@@ -64,7 +64,9 @@ class OnnxFile(ExportedFormat):
                 path.unlink(missing_ok=True)  # a part of it would take the room of others
                 raise
 
-    def expose(self, artifact: Path, target: Path) -> dict[str, int]:
+    def expose(
+        self, module: nn.Module, example: Batch, artifact: Path, target: Path
+    ) -> dict[str, int]:
         """Write the file again with the values of its layers as outputs."""
         import onnx
 

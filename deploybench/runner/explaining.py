@@ -43,7 +43,8 @@ def explain(bench: Workbench, model: Model, name: str) -> Explanation:
         prepared, artifact = case.prepared, case.artifact
     with TemporaryDirectory() as folder, one_line(model.name, name), prepared.lent_to(name):
         path = artifact.path if artifact else None
-        observed = bench.backend(name).observed(prepared.module, path, Path(folder))
+        example = batches.to_device(prepared.example(), bench.plan.settings.device)
+        observed = bench.backend(name).observed(prepared.module, example, path, Path(folder))
         try:
             output, layers = _measured(prepared, observed)
         finally:
