@@ -26,7 +26,12 @@ LONGEST = 200
 """The longer side of a photo in shorter ones. Scaled by its shorter side, a thread would need
 gigabytes."""
 ORIENTATION = 0x0112
-PHOTOMETRIC = 262
+PHOTOMETRIC, SAMPLE_FORMAT, BITS, SUBFILE = 262, 339, 258, 254
+"""Tags of TIFF."""
+SIGNED, REDUCED = 2, 1
+DARK = 4
+"""A picture whose brightest value is below white / DARK is not shown as it was meant, or is black.
+"""
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 """The modes whose conversion to 8-bit RGB is defined."""
 
@@ -55,6 +60,9 @@ def open_photo(path: Path | str, say: Say = to_stderr) -> Image.Image:
             with Image.open(path) as file:
                 _require_photo(file, Path(path).stat().st_size, name)
                 image = _rgb(file, name, notes.append)
+        brightest = int(np.asarray(image).max())
+        if brightest < 255 // DARK:
+            notes.append(f"is nearly black: its brightest value is {brightest} of 255")
     except FileNotFoundError as error:
         raise FileError(f"{name} does not exist; give the path of an image file") from error
     except FileError:
@@ -111,6 +119,14 @@ def _rgb(file: Image.Image, name: str, done: Say) -> Image.Image:
     image = ImageOps.exif_transpose(file)
     if orientation in range(2, 9):
         done(f"is turned upright, as its EXIF orientation {orientation} says")
+    tags = getattr(file, "tag_v2", {})
+    if SIGNED in tags.get(SAMPLE_FORMAT, ()):
+        raise FileError(
+            f"{name} has the mode {image.mode}, with signed values, whose black and white are not "
+            "known; save it as 8-bit RGB or grey"
+        )
+    if tags.get(SUBFILE, 0) & REDUCED:
+        done("begins with a thumbnail, which is taken; to use the picture itself, save it as JPEG")
     if image.mode.startswith("I"):
         return _scaled(file, image, name, done)
     if image.mode not in MODES:
@@ -123,25 +139,33 @@ def _rgb(file: Image.Image, name: str, done: Say) -> Image.Image:
 
 
 def _scaled(file: Image.Image, image: Image.Image, name: str, done: Say) -> Image.Image:
-    """Grey values of 16 bits in 8. Those of other sizes have no known white."""
+    """Grey values of up to 16 bits in 8. Those of other sizes have no known white."""
     known = image.mode.startswith("I;16") or file.format in ("PNG", "PPM")
     values = np.asarray(image) if known else None
-    inverted = getattr(file, "tag_v2", {}).get(PHOTOMETRIC) == 0
+    tags = getattr(file, "tag_v2", {})
+    # Pillow leaves 12 bits as they are.
+    bits = tags.get(BITS, (16,))[0]
+    white = 2**bits - 1
     if (
         values is None
-        or inverted
+        or tags.get(PHOTOMETRIC) == 0
         or "transparency" in file.info
         or values.min() < 0
-        or values.max() > 0xFFFF
+        or values.max() > white
     ):
         raise FileError(
             f"{name} has the mode {image.mode}, grey values that are not 0 to 65535 from black to "
             "white; save it as 8-bit grey"
         )
-    done(f"has the mode {image.mode}; its 16-bit grey values are scaled to 8 bits")
+    if values.max() <= white // DARK:
+        raise FileError(
+            f"{name} has the brightest grey value {values.max()} where white is {white}, as of a "
+            "camera of fewer bits; scale its values, or save it as 8-bit grey"
+        )
+    done(f"has the mode {image.mode}; its {bits}-bit grey values are scaled to 8 bits")
     eight = np.empty(values.shape, np.uint8)
     for row, line in zip(eight, values, strict=True):  # row by row, for the memory
-        row[:] = np.rint(line / 257.0)
+        row[:] = np.rint(line / (white / 255))
     return Image.fromarray(eight).convert("RGB")
 
 

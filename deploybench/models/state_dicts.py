@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 """The prefixes of the auxiliary classifiers' entries, which deployed models don't have."""
-BOOKKEEPING = ("n_averaged",)
-"""Entries of torch's averaged models beside those of the model."""
+BOOKKEEPING = re.compile(
+    # of torch's averaged models; of tools that count operations, in every layer
+    r"n_averaged|(?:.*\.)?total_(?:ops|params)"
+    # of training loops that save their state beside the weights
+    r"|(?:global_|num_)?(?:epochs?|steps?|iters?|iterations?|updates)|best_\w+|lr|loss"
+)
+"""The names of single numbers beside the entries of the model, which no layer uses."""
 WRAPPERS = re.compile(
     r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
 )
@@ -217,7 +222,8 @@ def _chosen(best: _Candidate, others: Sequence[str], module: nn.Module) -> Chose
     entries = OrderedDict(best.state())
     for key in best.unknown:
         name = names[key].removeprefix(best.prefix)
-        needless = name.startswith(AUXILIARY) or name in BOOKKEEPING
+        counted = tensors.source[key].numel() == 1 and BOOKKEEPING.fullmatch(name)
+        needless = name.startswith(AUXILIARY) or counted
         if needless or names[key].startswith(longer):
             outside.append(key)
         else:

@@ -15,6 +15,7 @@ def load(path: Path) -> Any:
     """
     import torch
 
-    with warnings.catch_warnings():
+    # As an open file: torch takes some names' endings for the kind of the file.
+    with warnings.catch_warnings(), path.open("rb") as file:
         warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)

@@ -112,6 +112,10 @@ class Saving:
                 self.unfinished.put(name, self._unwritten[name])
                 del self._unwritten[name]
 
+    def is_empty(self) -> bool:
+        """Whether the run has measured nothing: then nothing can be continued."""
+        return not self._unwritten and (self.unfinished is None or self.unfinished.is_empty())
+
     def not_in(self, paths: Sequence[Path]) -> list[CaseRecord]:
         """The cases of the journal, and those that it had no room for, that no file of `paths` has.
 
@@ -238,7 +242,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     saving, config = session.config.stash[SAVING], session.config
     benchmarks = getattr(config, "_benchmarksession", None)
     journal = saving.unfinished
-    said = [] if journal is None else [journal.hint()]
+    said = [] if journal is None or saving.is_empty() else [journal.hint()]
     try:
         if journal is not None and benchmarks is not None:
             timed = config.stash.get(TIMED, {})
@@ -274,7 +278,7 @@ def _save(saving: Saving, journal: Journal, benchmarks: Any, *, whole: bool) -> 
             # Some network file systems have no locks. Saving matters more than a unique number.
             said.append(f"saved without a lock ({error}); do not save another run at the same time")
         benchmarks.handle_saving()
-    if not whole:
+    if not (whole or saving.is_empty()):
         return [*said, journal.hint()]
     try:
         left = saving.not_in(written.paths)

@@ -74,6 +74,10 @@ class Journal:
         aside = Journal(self.folder.with_name(f"{self.folder.name}-earlier"), about)
         aside.put(name, run.cases)
 
+    def is_empty(self) -> bool:
+        """Whether no case was put into it."""
+        return all(path.name == HEADER for path in self.folder.glob("*.json"))
+
     def hint(self) -> str:
         """What to tell the user of a journal that stays."""
         return (

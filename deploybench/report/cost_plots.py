@@ -84,7 +84,9 @@ def _cost_line(
 
 def roofline(overview: Overview) -> Markup | None:
     """Operations a second over operations a byte, below the roof of the device."""
-    peaks = [run.peak for run in overview.runs if run.peak is not None]
+    # A rate of 0 is one that could not be measured.
+    of_runs = (run.peak for run in overview.runs if run.peak is not None)
+    peaks = [peak for peak in of_runs if peak.flops_per_second and peak.bytes_per_second]
     found = [(cell, place) for cell in _timed(overview) if (place := _rates(cell)) is not None]
     if not peaks or not found:
         return None

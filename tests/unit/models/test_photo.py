@@ -77,6 +77,63 @@ def test_a_mode_without_a_certain_meaning_is_refused_by_its_name(opened, image, 
         opened(image, "odd.tif")
 
 
+SHORT, LONG = 3, 4
+
+
+def tiff(values: np.ndarray, content: bytes, **tags: int) -> bytes:
+    """A grey TIFF with tags that Pillow does not write, such as t258=12 for the bits."""
+    height, width = values.shape
+    entries = {256: (LONG, width), 257: (LONG, height), 258: (SHORT, 8), 259: (SHORT, 1)}
+    entries |= {262: (SHORT, 1), 277: (SHORT, 1), 278: (LONG, height), 279: (LONG, len(content))}
+    entries |= {int(tag[1:]): (SHORT, number) for tag, number in tags.items()}
+    begin = 8 + 2 + 12 * (len(entries) + 1) + 4
+    entries[273] = LONG, begin
+    rows = [struct.pack("<HHII", tag, kind, 1, n) for tag, (kind, n) in sorted(entries.items())]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(rows) + bytes(4)
+    return head + content
+
+
+def twelve_bits(values: np.ndarray) -> bytes:
+    """Grey values of 8 bits as packed values of 12 bits."""
+    first, second = (values[:, each::2].astype(int) * 4095 // 255 for each in (0, 1))
+    packed = [first >> 4, (first & 15) << 4 | second >> 8, second & 255]
+    return np.stack(packed, axis=-1).astype(np.uint8).tobytes()
+
+
+def test_grey_values_of_12_bits_are_those_of_8(tmp_path):
+    values = np.asarray(GREY)
+    (tmp_path / "deep.tif").write_bytes(tiff(values, twelve_bits(values), t258=12))
+    said = []
+    found = np.asarray(photo.open_photo(tmp_path / "deep.tif", said.append))
+    assert np.abs(found[:, :, 0].astype(int) - values).max() <= 1
+    assert "12-bit grey values are scaled" in said[0]
+
+
+def test_values_of_fewer_bits_than_their_file_has_are_refused_as_far_too_dark(opened):
+    deep = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 16)
+    for name in ("grey.tif", "grey.png"):
+        with pytest.raises(FileError, match=r"brightest grey value \d+ where white is 65535"):
+            opened(deep, name)
+    _, said = opened(PICTURE.point(lambda value: value // 16), "dark.png")
+    assert "is nearly black: its brightest value is 15 of 255" in said[0]
+
+
+def test_signed_values_are_refused(tmp_path):
+    values = np.asarray(GREY)
+    signed = (values.astype(np.int16) - 128).astype(np.int8)
+    (tmp_path / "signed.tif").write_bytes(tiff(values, signed.tobytes(), t339=2))
+    with pytest.raises(FileError, match="mode L, with signed values"):
+        photo.open_photo(tmp_path / "signed.tif")
+
+
+def test_a_thumbnail_is_not_taken_for_the_picture_in_silence(tmp_path):
+    values = np.asarray(GREY)
+    (tmp_path / "raw.dng").write_bytes(tiff(values, values.tobytes(), t254=1))
+    said = []
+    photo.open_photo(tmp_path / "raw.dng", said.append)
+    assert "begins with a thumbnail" in said[0]
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
 def test_what_is_transparent_is_white_and_its_hidden_colour_unseen(opened, mode):
     if mode in ("P", "PA"):

@@ -107,6 +107,19 @@ def test_the_only_state_dict_that_fits_is_taken_and_named(given, checkpoint, wor
     assert words in taken
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["total_ops", "features.0.total_params", "n_averaged", "epoch", "global_step", "best_acc"],
+)
+def test_a_counter_beside_the_weights_is_left_out_and_said(given, name):
+    module, taken = given({**STATE, name: torch.zeros(1)})
+    assert torch.equal(module.head.weight, STATE["head.weight"])
+    assert taken.endswith(f"not '{name}'")
+    for other in ({name: torch.zeros(2)}, {"head.scale": torch.zeros(1)}):
+        with pytest.raises(FileError, match="has an unknown entry"):
+            given({**STATE, **other})
+
+
 def test_a_state_dict_as_it_should_be_needs_no_words(given):
     without_counts = {key: each for key, each in STATE.items() if "num_batches" not in key}
     assert given(STATE)[1] is None

@@ -98,7 +98,9 @@ def test_what_is_no_state_dict_is_called_by_its_name(tmp_path, content, words):
     refused(path)
 
 
-@pytest.mark.parametrize("name", ["any.ckpt", "model_best.pth.tar", "weights.bin", "noname"])
+@pytest.mark.parametrize(
+    "name", ["any.ckpt", "model_best.pth.tar", "weights.bin", "noname", "any.safetensors"]
+)
 def test_the_content_of_a_file_counts_and_not_its_name(tmp_path, name):
     path = tmp_path / name
     torch.save(STATE, path)

@@ -105,6 +105,12 @@ def test_a_case_without_an_outcome_leaves_the_journal_to_be_continued(tmp_path):
     assert run.unfinished.folder.exists()
 
 
+def test_a_run_that_has_measured_nothing_leaves_no_journal_and_no_hint(tmp_path):
+    run = begun(tmp_path)
+    assert Session(run, [], ["test[a]"]).finish() == []
+    assert not run.unfinished.folder.exists()
+
+
 def test_what_fails_after_the_save_prints_no_hint_and_saves_nothing_again(tmp_path):
     run = begun(tmp_path, case("a"))
     session = Session(run, [case("a")])

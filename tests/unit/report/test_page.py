@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from deploybench.analysis import overview
 from deploybench.cli import main
-from deploybench.records.record import RunRecord
+from deploybench.records.record import Peak, RunRecord
 from deploybench.report import heat, numbers, page, sentences, svg, visible
 
 from .pages import BACKENDS, HOSTILE, rendered, run
@@ -157,6 +158,13 @@ def test_a_cell_has_its_samples_and_which_percentiles_can_be_claimed():
 )
 def test_a_page_with_hardly_anything_on_it(runs):
     assert "<h1>Keep eager PyTorch</h1>" in rendered(*runs)
+
+
+@pytest.mark.parametrize("peak", [Peak(0, 0), Peak(1e11, 0), Peak(0, 1e10)])
+def test_a_rate_that_could_not_be_measured_has_no_roofline(peak):
+    drawn = "Roofline: operations a second"
+    assert drawn in rendered(run("one"))
+    assert drawn not in rendered(replace(run("one"), peak=peak))
 
 
 def test_a_log_is_shown(tmp_path):
