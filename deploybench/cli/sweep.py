@@ -51,6 +51,7 @@ exit codes:
   2 an argument or a file cannot be used"""
 
 SAVING = ("--save", "--benchmark-save", "--benchmark-json", "--benchmark-storage", "--resume")
+ENGINES = "local", "ray"
 JOB = (sys.executable, "-m", "deploybench.cli._sweep_job")
 OPTIONS = (*options.ALL, *options.OF_A_RUN)
 WHOLE = (options.MODELS.name, options.WEIGHTS.name)
@@ -98,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--on",
-        choices=("local", "ray"),
+        choices=ENGINES,
         default="local",
         help="where jobs run: on this machine, or on the nodes of a Ray cluster (default: local)",
     )

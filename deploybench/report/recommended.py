@@ -11,6 +11,9 @@ from ..records.record import RunRecord
 from .of_runs import figure, marks, speedup_data, timed_cells
 from .tables import NOTHING, Table
 
+UNPROVEN = "not recommended"
+"""Of reduced precision, and not shown to be within its budget."""
+
 
 def table(runs: Sequence[RunRecord]) -> Table:
     """What to take for each model: the fastest backend, and the fastest without Python."""
@@ -35,8 +38,12 @@ def table(runs: Sequence[RunRecord]) -> Table:
 def _choices(
     each: Recommendation, known: Mapping[tuple[str, str], cells.Cell]
 ) -> Iterable[list[str]]:
-    chosen = (("fastest", each.fastest), ("without Python", each.without_python))
-    for kind, choice in (*chosen, *((AGAIN, doubtful) for doubtful in each.again)):
+    chosen = (
+        *(("fastest", each.fastest), ("without Python", each.without_python)),
+        *((AGAIN, doubtful) for doubtful in each.again),
+        *((UNPROVEN, unproven) for unproven in each.unproven),
+    )
+    for kind, choice in chosen:
         if choice is not None:
             cell = known[each.model, choice.column]
             times = str(choice.speedup) if choice.speedup else "1.00"
@@ -63,6 +70,7 @@ def _recommendation(each: Recommendation) -> dict[str, object]:
         "fastest": _choice(each.fastest),
         "without_python": _choice(each.without_python),
         "measure_again": [_choice(doubtful) for doubtful in each.again],
+        "not_recommended": [_choice(unproven) for unproven in each.unproven],
         "not_compared": list(each.lacking),
     }
 

@@ -18,8 +18,9 @@ from deploybench.analysis import (
 )
 from deploybench.records.record import CaseRecord, Check, Peak, RunRecord
 from deploybench.records.reduced import NOT_JUDGED, OVER, UNDECIDED, WITHIN, Reduced
-from deploybench.report import page, summary
-from deploybench.report.formats import FORMATS
+from deploybench.report import page, recommended, summary
+from deploybench.report.formats import GATE
+from deploybench.report.tables import View
 
 UNPROVEN = (OVER, NOT_JUDGED, UNDECIDED)
 CONDITIONS = {"cpu": "some processor", "threads": 2}
@@ -100,6 +101,9 @@ def test_recommend_never_names_it_although_it_is_the_fastest(status):
     assert found.fastest.column == found.without_python.column == "C++"
     assert "not to be recommended: ORT (int8) 5.00" in found.line()
     assert mark(status) in found.line()
+    rows = {tuple(row[1:3]): row[3] for row in recommended.table([run(status)]).rows}
+    assert mark(status) in rows["not recommended", "ORT (int8)"]
+    assert rows["fastest", "C++"]
     (proven,) = recommendation.recommend([run(WITHIN)])
     assert proven.fastest.column == "ORT (int8)"
 
@@ -142,7 +146,7 @@ def test_the_gate_lists_and_marks_it_even_if_it_is_the_same(form):
     baseline, candidate = ([run(OVER, name=next(names)) for _ in range(3)] for _ in range(2))
     judged = regression.judge_runs(baseline, candidate, regression.Options())
     assert judged.exit_code == 0
-    written = FORMATS[form](judged, False)
+    written = GATE[form](judged, False, View())
     assert mark(OVER) in written.replace("\\", "")
     assert "9 of 640 images" in written
 

@@ -249,5 +249,6 @@ def test_explain_names_a_planted_layer_and_what_it_cannot_look_into(capsys, monk
     assert "the first layer beyond 8 times eager's error: features.1 (BatchNorm2d)" in out
     assert cli.main([*words[:2], "eager"]) == 2
     line = capsys.readouterr().err.strip()
-    assert "the layers of eager cannot be seen; explain takes exported, onnxruntime" in line
+    assert "the layers of eager cannot be seen; explain takes compiled," in line
+    assert "exported, " in line and "onnxruntime, " in line
     assert "\n" not in line
