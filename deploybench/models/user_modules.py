@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -57,7 +59,7 @@ def _load_file(path: Path, given: str) -> ModuleType:
     if not path.is_file():
         there = [each.name for each in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise UsageError(f"no file '{given}'{nearest(path.name, there)}; give the path of one")
-    name = "deploybench_file" + re.sub(r"\W", "_", str(path))
+    name = _module_name(path)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -74,6 +76,12 @@ def _load_file(path: Path, given: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _module_name(path: Path) -> str:
+    """A name that no other file has. TorchScript writes it into its files, and reads only ASCII."""
+    readable = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
+    return f"deploybench_file_{readable}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
 
 
 def _import(place: str, folder: Path) -> ModuleType:

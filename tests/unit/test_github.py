@@ -22,8 +22,9 @@ WORKFLOWS = {
     path.stem: yaml.safe_load(path.read_text())
     for path in sorted((ROOT / "examples" / "github").glob("*.yml"))
 }
+# By a shell, because a #! line takes no interpreter whose path has a space.
+START = '#!/bin/sh\nexec "{python}" "{program}.py" "$@"\n'
 PROGRAM = """\
-#!{python}
 import json, os, sys
 with open({log!r}, "a") as log:
     print(json.dumps([{name!r}, *sys.argv[1:]]), file=log)
@@ -46,8 +47,10 @@ class Shell:
         (folder / "bin").mkdir()
         for name in ("deploybench", "gh"):
             program = folder / "bin" / name
-            program.write_text(PROGRAM.format(python=sys.executable, log=str(self._log), name=name))
+            program.write_text(START.format(python=sys.executable, program=program))
             program.chmod(0o755)
+            text = PROGRAM.format(log=str(self._log), name=name)
+            program.with_name(f"{name}.py").write_text(text)
 
     def run(self, script: str, answers: dict[str, str] | None = None, **environment: str) -> int:
         done = subprocess.run(

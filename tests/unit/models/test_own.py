@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from deploybench import Model
 from deploybench.errors import UsageError
@@ -41,6 +42,30 @@ def names(spec: str, given: Given | None = None) -> list[str]:
 )
 def test_models_are_found_by_file_module_and_name(spec, found):
     assert names(spec) == found
+
+
+def write_net(path: Path, classes: int) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f"from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        f"        super().__init__()\n        self.head = nn.Linear(4, {classes})\n\n"
+        "    def forward(self, x):\n        return self.head(x)\n"
+    )
+    return f"{path}:Net"
+
+
+def test_files_with_similar_paths_are_different_modules(tmp_path):
+    places = [tmp_path / name for name in ("my-net.py", "my_net.py", "my net.py", "mý_net.py")]
+    for classes, path in enumerate(places, start=2):
+        (model,) = references.select(write_net(path, classes), Given((4,), "embedding"))
+        assert model.build().head.out_features == classes
+
+
+def test_a_file_whose_path_is_not_ascii_can_be_scripted_and_read_back(tmp_path):
+    spec = write_net(tmp_path / "prüf ordner" / "größe.py", 3)
+    (model,) = references.select(spec, Given((4,), "embedding"))
+    torch.jit.script(model.build()).save(str(tmp_path / "net.ts"))
+    assert torch.jit.load(str(tmp_path / "net.ts"))(torch.ones(1, 4)).shape == (1, 3)
 
 
 def test_a_callable_becomes_a_model_with_what_is_given_beside_it():
