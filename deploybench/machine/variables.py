@@ -13,7 +13,19 @@ PREFIXES = (
     # threads
     *("OMP_", "GOMP_", "KMP_", "LIBOMP_", "TBB_"),
     # mathematical libraries
-    *("MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "XNNPACK_", "FBGEMM_"),
+    *(
+        "MKL_",
+        "MKLDNN_",
+        "DNNL_",
+        "ONEDNN_",
+        "ZENDNN_",
+        "OPENBLAS_",
+        "GOTO_",
+        "BLIS_",
+        "VECLIB_",
+        "XNNPACK_",
+        "FBGEMM_",
+    ),
     # memory
     *("MALLOC_", "TCMALLOC_", "JE_MALLOC_", "_RJEM_MALLOC_", "MIMALLOC_"),
     # torch
@@ -30,7 +42,7 @@ NAMES = (
     *("NVIDIA_TF32_OVERRIDE", "LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE"),
     # Python
     *("PYTHONMALLOC", "PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONOPTIMIZE", "PYTHON_JIT"),
-    *("PYTHON_GIL", "PYTHON_CPU_COUNT"),
+    *("PYTHON_GIL", "PYTHON_CPU_COUNT", "PYTHONPERFSUPPORT", "PYTHON_PERF_JIT_SUPPORT"),
 )
 # These have such a prefix, but name places and versions, choose a device (which has conditions of
 # its own), or only print.
