@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-CODES = (0, 1, 2, 3, 4)
+CODES = (0, 1, 2, 3, 4, 5)
 NO_FIGURE = re.compile(r"(?<![\w.+-])[-+]?(nan|inf|infinity)(?![\w.])", re.IGNORECASE)
 BELOW_ZERO = re.compile(r"(?:^|;)-\d")
 FORMULA = re.compile(r"\s*[=+@\"]|\s*-.")

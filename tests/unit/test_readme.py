@@ -134,7 +134,11 @@ def test_a_command_of_the_readme_and_the_docs_runs(checkout, command):
         assert re.search(r"resnet18 could not be downloaded .* into the folder \S+", printed)
     else:
         # What the gate finds of a few runs on a busy machine is a verdict, and no error.
-        codes = (0, 1, 5) if command.startswith("python tools/gate.py") else (0,)
+        codes = (0,)
+        if command.startswith("python tools/gate.py"):
+            codes = (0, 1, 5)
+        if " explain " in command:
+            codes = (1,)  # the answer that it explains is different
         assert ran.returncode in codes, printed
 
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMES = {
     *("bench", "check", "table", "speedup", "costs", "gate", "recommend", "support", "export"),
     *("infer", "models", "backends", "doctor", "compare-commits", "report", "history", "explain"),
+    "sweep",
 }
 
 

@@ -131,6 +131,9 @@ def test_a_job_over_its_deadline_is_ended(engine):
 
 
 def test_an_interrupted_sweep_leaves_no_process(engine, tmp_path):
+    # pytest-xdist's processes ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def begun(*_):
         threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
 
@@ -138,6 +141,7 @@ def test_an_interrupted_sweep_leaves_no_process(engine, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         engine().run([job("net", "--sleep=60")], lambda _: None, begun)
     assert time.monotonic() - started < 30
+    signal.signal(signal.SIGINT, before)
     assert not processes_of(tmp_path)
     assert list((tmp_path / "jobs").iterdir()) == []
 
