@@ -59,7 +59,7 @@ def test_each_of_the_inputs_is_taken_anew(name):
             if case.backend.precision is None:
                 for batch, answer in zip(batches, answers, strict=True):
                     torch.testing.assert_close(answer, case.prepared.module(*batch))
-            # Of reduced precision no single answer is right, and the image changes it by less than a
+            # Of reduced precision no answer is exact, and the image changes it by less than one
             # step of its grid; the vector changes it by more.
             assert not torch.equal(answers[0], answers[1])
             assert not torch.equal(answers[2], answers[3])
