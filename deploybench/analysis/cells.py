@@ -84,7 +84,7 @@ class Cell:
 
     @property
     def mark(self) -> str:
-        """What stands behind its figure if that is not shown to be within its budget."""
+        """The mark of reduced precision; empty if it is shown to be within its budget."""
         return mark(self.cases)
 
     @property

@@ -20,9 +20,9 @@ def worst(cases: Iterable[CaseRecord]) -> Reduced | None:
 
 
 def mark(cases: Iterable[CaseRecord]) -> str:
-    """What stands behind a figure of reduced precision that is not shown to be within budget.
+    """The mark of reduced precision that is not shown to be within its budget; empty for others.
 
-    cases: those the figure is made of; the worst verdict among them counts. Empty for any others.
+    cases: those that the figure is computed from; the worst verdict among them counts.
     """
     found = worst(cases)
     return "" if found is None else found.mark

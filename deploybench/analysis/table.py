@@ -112,7 +112,7 @@ def to_rows(
     """The table as text, the header first; `-` without a figure.
 
     marked: by model and title, which figures get the DISTURBED mark; None if no figure does.
-    further: what stands behind each figure, as `unproven` gives it.
+    further: the text that follows each figure, as `unproven` returns it.
     """
     rows = [[str(table.index.name), *table.columns]]
     for model, *figures in table.itertuples(name=None):

@@ -17,7 +17,7 @@ _number = kinds.or_none(kinds.number)
 
 
 def mark_of(status: str) -> str:
-    """What stands behind a figure with that status, wherever it is shown; empty for WITHIN."""
+    """The mark that follows every figure with that status; empty for WITHIN."""
     return "" if status == WITHIN else f" [{status.upper()}]"
 
 
