@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..errors import BackendUnavailable
+from ..formats.nncf_onnx import NncfOnnxFile
 from ..formats.onnx import require_packages
 from ..settings import Settings
 from ._cpp_process import InCppProcess
@@ -92,6 +93,17 @@ class OpenVinoInCpp(InCppProcess):
         require_openvino(self.settings)
         super().require()
         build_target("openvino_program", OPENVINO_DIR=package_folder("openvino", "openvino"))
+
+
+class QuantisedByNncf(Backend):
+    """What the int8 backends of OpenVINO share, in Python and in C++: the file and its profile."""
+
+    format = NncfOnnxFile
+    precision = "int8"
+
+    def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
+        """What the graph that OpenVINO executes has in int8."""
+        return reduced_work(artifact, example, self.settings)
 
 
 def reduced_work(artifact: Path, example: Batch, settings: Settings) -> ReducedWork:

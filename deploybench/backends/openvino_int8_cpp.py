@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from ..batches import Batch
-from ..formats.nncf_onnx import NncfOnnxFile
-from ._openvino import OpenVinoInCpp, reduced_work
-from .base import ReducedWork
+from ._openvino import OpenVinoInCpp, QuantisedByNncf
 
 
-class OpenVinoInt8Cpp(OpenVinoInCpp):
+class OpenVinoInt8Cpp(QuantisedByNncf, OpenVinoInCpp):
     """The file that the openvino-int8 backend compiles in Python, with the same hints."""
 
     name = "openvino-int8-cpp"
     title = "OpenVINO (int8, C++)"
     order = 147
-    format = NncfOnnxFile
-    precision = "int8"
-
-    def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
-        """What the graph that OpenVINO executes has in int8."""
-        return reduced_work(artifact, example, self.settings)
