@@ -41,9 +41,9 @@ A grid is a TOML file of options of bench. A list of values makes a job for each
   threads = 2
   repeats = 3
 
-Options on the command line replace those of the grid. Others go to bench, as they are. The same
-command again measures only what has no result yet. FOLDER/runs/ has one saved run for each
-condition and repeat.
+Options on the command line replace those of the grid. Others go to bench as they are, each as one
+word, such as -keager. The same command again measures only what has no result yet. FOLDER/runs/
+has one saved run for each condition and repeat.
 
 exit codes:
   0 every job was measured, and all answers are right
@@ -144,6 +144,8 @@ def main(arguments: argparse.Namespace) -> int:
     folder = Folder(arguments.output)
     with folder.alone():
         pending = folder.pending(jobs)
+        if pending and arguments.passed:
+            _refuse_unknown(pending[0], arguments.deadline)
         known = ledger.read(folder.path)
         if arguments.like is not None:
             known = [*ledger.read(arguments.like), *known]
@@ -159,6 +161,16 @@ def main(arguments: argparse.Namespace) -> int:
         finally:
             written = folder.merge(jobs)
     return _summary(folder, written, progress.failed)
+
+
+def _refuse_unknown(job: Job, deadline: float) -> None:
+    """Refuse options that pytest does not know, which no job could use. Raises UsageError."""
+    from ..sweep import measuring
+    from ..sweep.slots import Slot
+
+    reason = measuring.refusal(job, Slot(), deadline, JOB)
+    if reason:
+        raise UsageError(f"pytest refuses the options of the jobs: {reason}")
 
 
 def read_grid(arguments: argparse.Namespace) -> Grid:

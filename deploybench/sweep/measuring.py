@@ -20,6 +20,8 @@ from .slots import Slot
 
 SAVED = (0, 1)
 """The exit codes of `bench` that leave a saved run: all right, or something wrong or failed."""
+USAGE_ERROR = 4
+"""The exit code of `bench` for an option that cannot be used."""
 Process = subprocess.Popen[str]
 
 
@@ -51,6 +53,13 @@ def measure(
         unfinished.unlink(missing_ok=True)
     seconds = round(time.monotonic() - started, 3)
     return Entry(job.key, job.model, job.place, slot.name, seconds, reason)
+
+
+def refusal(job: Job, slot: Slot, deadline: float, command: Sequence[str]) -> str:
+    """Why pytest takes the options of a job for wrong, in one line; empty if it takes them."""
+    words = [*command, *job.words(), "--collect-only", "--quiet"]
+    code, printed = _run(words, slot, deadline, of_slot(os.environ, slot), set())
+    return _said(printed) if code == USAGE_ERROR else ""
 
 
 def of_slot(environment: Mapping[str, str], slot: Slot) -> dict[str, str]:
@@ -130,5 +139,8 @@ def _why(code: int | None, printed: str, saved: Path) -> str:
 def _said(printed: str) -> str:
     """The line of pytest's output that says why."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    _, told, usage = printed.partition("main(): error: ")
+    if told:
+        return printable(usage.splitlines()[0])
     telling = [line for line in lines if line.startswith(("ERROR", "FAILED", "E  "))]
     return printable((telling or lines or ["it printed nothing"])[-1])

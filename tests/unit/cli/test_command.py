@@ -53,7 +53,7 @@ def test_each_subcommand_has_help_with_an_example(name, capsys):
     assert "\x1b" not in printed
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"bench", "check"}))
+@pytest.mark.parametrize("name", sorted(NAMES - {"bench", "check", "sweep"}))
 def test_an_unknown_option_is_one_clear_error(name, capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main([name, "--no-such-option"])

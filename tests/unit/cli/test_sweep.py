@@ -18,6 +18,8 @@ from ..saved_runs import document
 BENCH = """
 import json, os, sys
 given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
+if "no-such-option" in given:
+    sys.exit(4)
 model = given["models"].removeprefix("torchvision:")
 if model in os.environ["FAILS"].split():
     sys.exit("ERROR: it fails")
@@ -115,6 +117,7 @@ def test_an_earlier_sweep_gives_the_time(bench, capsys):
         (["--deadline=-1"], "--deadline -1 is not a time"),
         (["--models=alexnet", "--benchmark-json=x"], "--benchmark-json=x cannot be used here"),
         (["--models=alexnet", "--device=cuda"], "wants a GPU, but there is none"),
+        (["--models=alexnet", "--no-such-option"], "pytest refuses the options of the jobs: it"),
         (["none.toml"], "grid 'none.toml' cannot be read"),
         (["--models=alexnet", "-o", "bench.py/there"], "cannot be made a folder"),
     ],
