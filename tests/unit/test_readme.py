@@ -20,9 +20,16 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "index.md"
 PAGES = [ROOT / "README.md", INDEX, *sorted(set((ROOT / "docs").glob("*.md")) - {INDEX})]
-SHORT = "--models=resnet18 --benchmark-max-time=0.01"
+SHORT = "--models=resnet18 --benchmark-max-time=0.01 --benchmark-min-rounds=5"
 # The one that stands for all of them where there is no time for the others, which take minutes.
 QUICK = 'make bench ARGS="--models resnet18"'
+# Several runs of what another command runs once, what compares them, and a large model.
+SLOWEST = (
+    "for run in ",
+    "python tools/gate.py ",
+    "make bench RUNS=",
+    "python -m deploybench explain ",
+)
 
 
 def commands(*pages: Path) -> list[str]:
@@ -43,10 +50,13 @@ def joined(block: str) -> str:
 
 
 def cases() -> list[object]:
-    return [
-        pytest.param(command, marks=() if command == QUICK else pytest.mark.slow)
-        for command in commands(*PAGES)
-    ]
+    return [pytest.param(command, marks=marks(command)) for command in commands(*PAGES)]
+
+
+def marks(command: str) -> tuple[pytest.MarkDecorator, ...]:
+    if command == QUICK:
+        return ()
+    return (pytest.mark.sweep if command.startswith(SLOWEST) else pytest.mark.slow,)
 
 
 class Checkout:

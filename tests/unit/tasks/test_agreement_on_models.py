@@ -16,7 +16,7 @@ QUICK = ("resnet18", "mobilenet_v3_small")
 MODELS = (
     *QUICK,
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "vit_b_16")),
-    pytest.param("inception_v3", marks=pytest.mark.slow),
+    pytest.param("inception_v3", marks=pytest.mark.sweep),
 )
 
 
