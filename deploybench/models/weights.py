@@ -45,11 +45,12 @@ class WeightSource:
 class Applied:
     """What a state dict gave to a model.
 
-    digest: of the weights, which distinguishes two files whatever their names. taken: the file and
-    what was taken of it, in words; None if it is the model's state dict and nothing else.
+    digest: of the weights, which distinguishes two files whatever their names; None if no file gave
+    any. taken: what was taken of which file, in words; None if it is the model's state dict and
+    nothing else.
     """
 
-    digest: str
+    digest: str | None
     taken: str | None
 
 
@@ -102,7 +103,7 @@ def apply(module: nn.Module, model: Model, source: WeightSource, seed: int = 0) 
     """
     chosen = of_model(model, source)
     if chosen is None:
-        return None
+        return _kept(model, source)
     if chosen.path is not None:
         path = _find(chosen.path, model)
         loaded = load(module, weight_files.read(path), path, chosen.entry)
@@ -124,6 +125,15 @@ def of_model(model: Model, source: WeightSource) -> WeightSource | None:
         return source if named else None
     text = str(model.weights)
     return RANDOM if text == RANDOM.label else _of_path(text)
+
+
+def _kept(model: Model, source: WeightSource) -> Applied | None:
+    """Says that a model keeps its own weights, where a folder of the user's has none for it."""
+    if source.path is None:
+        return None
+    stem = model.file_stem
+    names = f"{stem}.pth or {stem}.safetensors"
+    return Applied(None, f"weights of {model.name} as built: '{source.path}' has no {names}")
 
 
 def _randomize(module: nn.Module, model: Model, seed: int) -> None:
@@ -227,12 +237,13 @@ def load(module: nn.Module, state: Any, path: Path, entry: str | None = None) ->
         first = str(error).splitlines()[1].strip()
         raise FileError(f"weights file {place} is for another model: {first}") from error
     missing = [key for key in missing if not key.endswith(state_dicts.WITHOUT_NEED)]
-    for what, keys in (("lacks", missing), ("has an unknown entry", unexpected)):
-        if keys:
-            others = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
-            raise FileError(
-                f"weights file {place} {what} '{keys[0]}'{others}; is it for another model?"
-            )
+    faults = [
+        f"{what} '{keys[0]}'" + (f" (and {len(keys) - 1} more)" if len(keys) > 1 else "")
+        for what, keys in (("lacks", missing), ("has an unknown entry", unexpected))
+        if keys
+    ]
+    if faults:
+        raise FileError(f"weights file {place} {' and '.join(faults)}; is it for another model?")
     said = [taken, resized, _converted(own, entries)]
     return replace(chosen, taken="; ".join(filter(None, said)) or None)
 
@@ -260,7 +271,7 @@ def _require_fitting(key: str, value: Any, own: Any, place: str) -> None:
         given, wanted = (str(each.dtype).removeprefix("torch.") for each in (value, own))
         raise FileError(
             f"weights file {place} has {given} in '{key}', where the model has {wanted}; "
-            "save weights that are not quantised"
+            f"save them as {wanted}"
         )
     # Some dtypes of eight bits cannot be asked.
     asked = value.float() if value.is_floating_point() and value.itemsize == 1 else value

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from deploybench.errors import FileError, UsageError
 from deploybench.models import images, torchvision_zoo, weights
 from deploybench.models.draws import Draw, first_guess
+from deploybench.models.model import Model
 
 MODEL = "shufflenet_v2_x0_5"
 ZOO_MODEL = torchvision_zoo.model(MODEL)
@@ -126,7 +127,15 @@ def edited(state: dict, **changes) -> dict:
     [
         (lambda state: {k: v for k, v in state.items() if k != "fc.bias"}, "lacks 'fc.bias'"),
         (lambda state: edited(state, **{"head.x": torch.ones(1)}), "unknown entry 'head.x'"),
+        (
+            lambda state: {key.replace("fc.", "last."): each for key, each in state.items()},
+            "lacks 'fc.weight' (and 1 more) and has an unknown entry 'last.weight' (and 1 more)",
+        ),
         (lambda state: edited(state, **{"fc.bias": torch.ones(7)}), "for another model: size mism"),
+        (
+            lambda state: edited(state, **{"fc.bias": torch.ones(1000, dtype=torch.complex64)}),
+            "has complex64 in 'fc.bias', where the model has float32; save them as float32",
+        ),
         (
             lambda state: edited(state, **{"fc.bias": torch.full((1000,), float("nan"))}),
             "has NaN or infinity in 'fc.bias'",
@@ -164,6 +173,18 @@ def test_a_plain_pickle_is_not_opened(tmp_path, monkeypatch):
 
 def test_a_missing_file_is_named(tmp_path):
     refuse(tmp_path, tmp_path, f"no weights for {MODEL} in")
+
+
+def test_an_own_model_without_a_file_in_the_folder_keeps_its_weights_and_that_is_said(tmp_path):
+    model = Model("own", build=lambda: torch.nn.Linear(2, 2), inputs=(2,))
+    module = model.built()
+    before = {key: each.clone() for key, each in module.state_dict().items()}
+    applied = weights.apply(module, model, weights.parse(str(tmp_path)))
+    assert (
+        applied.taken == f"weights of own as built: '{tmp_path}' has no own.pth or own.safetensors"
+    )
+    assert all(torch.equal(before[key], each) for key, each in module.state_dict().items())
+    assert weights.apply(module, model, weights.parse("random")) is None
 
 
 def refuse(folder: Path, path: Path, words: str) -> None:
