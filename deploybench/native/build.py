@@ -104,15 +104,17 @@ def build_target(name: str, **definitions: Path) -> None:
     definitions: the CMake variables that it needs. The program must have been built before. Raises
     BackendUnavailable if the build fails.
     """
+    built_from = target_fingerprint(SOURCE, definitions)
     if not _builds_in_place():
         from .cache import cache_target
 
-        if ensure_runner() == BUILD / NAME:
+        if ensure_runner() != BUILD / NAME:
+            cache_target(SOURCE, name, definitions)
+        elif not has_target(BUILD, name, built_from):
             raise BackendUnavailable(
-                f"lib{name}.so is missing in {BUILD}, which cannot be written: make it "
-                "writable, or build there as a user who can write it"
+                f"lib{name}.so is missing in {BUILD}, or not of these sources, and that folder "
+                "cannot be written: make it writable, or build there as a user who can write it"
             )
-        cache_target(SOURCE, name, definitions)
         return
     with one_at_a_time(BUILD):
         cmake = build_tool("cmake")
@@ -121,6 +123,29 @@ def build_target(name: str, **definitions: Path) -> None:
         configure = _configuration(cmake, SOURCE, BUILD, every, find_compiler())
         _forget_other_place(BUILD)
         _run([configure, [cmake, "--build", str(BUILD), "--target", name]], BUILD / f"{name}.log")
+        keep_target_fingerprint(BUILD, name, built_from)
+
+
+def target_fingerprint(source: Path, needs: Mapping[str, Path]) -> str:
+    """A hash of the sources and torch, and the times of the files that a target needs beside."""
+    definitions = definitions_of(find_torch()) | {key: str(path) for key, path in needs.items()}
+    times = [path.stat().st_mtime_ns for path in needs.values()]
+    return f"{fingerprint(source, definitions)} {times}"
+
+
+def has_target(folder: Path, name: str, built_from: str) -> bool:
+    """Whether the folder has the library of a target with this fingerprint."""
+    try:
+        recorded = (folder / f"{name}.{STAMP}").read_text()
+    except OSError:
+        return False
+    return (folder / f"lib{name}.so").exists() and recorded == built_from
+
+
+def keep_target_fingerprint(folder: Path, name: str, built_from: str) -> None:
+    """Write down what a target was built from, for has_target."""
+    with replacing(folder / f"{name}.{STAMP}") as unfinished:
+        unfinished.write_text(built_from)
 
 
 def _forget_other_place(build: Path) -> None:

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import BackendUnavailable
-from ..files import replacing
 from ..installation import CACHE_VARIABLE, cache_folder
 from . import build as building
 
@@ -51,23 +50,17 @@ def cache_target(source: Path, name: str, needs: Mapping[str, Path]) -> None:
     needs: the CMake variables of the target, all of them paths.
     """
     folder = cached_runner(source).parent
-    stamp, library = folder / f"{name}.built-from", f"lib{name}.so"
-    built_from = repr([(key, str(path), path.stat().st_mtime_ns) for key, path in needs.items()])
-
-    def is_current() -> bool:
-        return (folder / library).exists() and stamp.exists() and stamp.read_text() == built_from
-
+    built_from = building.target_fingerprint(source, needs)
     # Asked before anything is written, as the program is: the folder may be read-only.
-    if is_current():
+    if building.has_target(folder, name, built_from):
         return
     with building.one_at_a_time(folder):
-        if is_current():
+        if building.has_target(folder, name, built_from):
             return
         definitions = building.definitions_of(building.find_torch())
         definitions |= {key: str(path) for key, path in needs.items()}
-        _put(library, source, folder, definitions, building.find_compiler(), name)
-        with replacing(stamp) as unfinished:
-            unfinished.write_text(built_from)
+        _put(f"lib{name}.so", source, folder, definitions, building.find_compiler(), name)
+        building.keep_target_fingerprint(folder, name, built_from)
 
 
 def _put(

@@ -149,14 +149,19 @@ def test_what_the_system_refuses_is_one_line_of_the_command(monkeypatch, capfd, 
     assert len(said.splitlines()) == 1
 
 
-def test_a_checkout_that_was_moved_builds_further_targets(tmp_path, monkeypatch):
-    before, after = tmp_path / "alt mit ü", tmp_path / "neu mit ü"
-    before.mkdir()
-    (before / "x.cpp").write_text("int x() { return 1; }")
-    (before / "CMakeLists.txt").write_text(
+def write_target(source: Path) -> None:
+    """Sources with a target of the name `further`."""
+    source.mkdir()
+    (source / "x.cpp").write_text("int x() { return 1; }")
+    (source / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.18)\nproject(p LANGUAGES CXX)\n"
         "add_library(further MODULE EXCLUDE_FROM_ALL x.cpp)\n"
     )
+
+
+def test_a_checkout_that_was_moved_builds_further_targets(tmp_path, monkeypatch):
+    before, after = tmp_path / "alt mit ü", tmp_path / "neu mit ü"
+    write_target(before)
     for source in (before, after):
         if source == after:
             before.rename(after)
@@ -165,6 +170,22 @@ def test_a_checkout_that_was_moved_builds_further_targets(tmp_path, monkeypatch)
         monkeypatch.setattr(native_build, "BUILD", source / "build")
         native_build.build_target("further", NEEDED=tmp_path)
         assert (source / "build" / "libfurther.so").exists()
+
+
+def test_a_read_only_checkout_uses_the_targets_that_are_built_and_current(tmp_path, monkeypatch):
+    source = tmp_path / "cpp"
+    write_target(source)
+    monkeypatch.setattr(native_build, "SOURCE", source)
+    monkeypatch.setattr(native_build, "BUILD", source / "build")
+    native_build.build_target("further", NEEDED=tmp_path)
+    monkeypatch.setattr(native_build, "_builds_in_place", lambda: False)
+    monkeypatch.setattr(native_build, "ensure_runner", lambda: native_build.BUILD / "model_runner")
+    native_build.build_target("further", NEEDED=tmp_path)
+    (source / "x.cpp").write_text("int x() { return 2; }")
+    with pytest.raises(
+        BackendUnavailable, match=r"libfurther.so is missing in .*, or not of these"
+    ):
+        native_build.build_target("further", NEEDED=tmp_path)
 
 
 def test_a_moved_environment_still_has_its_build_tools(tmp_path, monkeypatch):
