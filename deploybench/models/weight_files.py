@@ -109,6 +109,8 @@ def _other(path: Path, head: bytes) -> tuple[str, str]:
         return "an HTML page, such as an error or login page", "download the file itself"
     if text.startswith(b"<"):
         return "an XML or HTML document, such as an error of a download", "download the file itself"
+    if text.startswith(b"{") and b'"weight_map"' in text:
+        return "the index of a state dict in several files", "save the state dict as one file"
     if text.startswith((b"{", b"[")):
         return "a JSON text, such as an index or an error of a download", "name the file of weights"
     if head[:1] == b"\x80" and head[1:2] in b"\x00\x01\x02\x03\x04\x05":
@@ -135,7 +137,7 @@ def _zip(path: Path) -> tuple[str, str] | None:
         # An exported program and a package of AOTInductor alike.
         return "an exported program (.pt2), not a state dict", SAVE
     if any(name.startswith("code/") for name in inner) or "constants.pkl" in inner:
-        line = "torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth')"
+        line = f"torch.save(torch.jit.load({str(path)!r}).state_dict(), 'weights.pth')"
         return "a TorchScript archive, not a state dict", f"in Python: {line}"
     if "data.pkl" in inner:
         return None
