@@ -29,6 +29,7 @@ from deploybench.records import history
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = """\
+from deploybench import Model
 from torch import nn
 
 
@@ -46,6 +47,10 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+
+
+# Through so many blocks, PyTorch's own random weights give all images the same answer.
+MODEL = Model("Net", build=Net, inputs=(3, 224, 224), weights="random")
 """
 BACKEND = """\
 from deploybench.backends.base import Backend
@@ -111,7 +116,7 @@ def commit(folder: Path, number: int, blocks: int, twice: int) -> None:
 def measure(folder: Path, seconds: float) -> None:
     """One process: eager and the backend, interleaved."""
     path = os.pathsep.join([str(ROOT), str(folder / "site")])
-    words = ["--models=net.py:Net", "--input=3x224x224", "--backends=eager,planted"]
+    words = ["--models=net.py:MODEL", "--backends=eager,planted"]
     words += ["--device=cpu", "--threads=1", f"--benchmark-max-time={seconds}", "-q"]
     run = subprocess.run(
         [sys.executable, "-m", "deploybench", "bench", *words],
