@@ -25,6 +25,7 @@ def run_command(
     printed as one line; 70 for a bug, printed with its place; 141 if the reader of the output
     closed it; 130 after Ctrl-C; 143 after SIGTERM; 129 after SIGHUP. So 1 always comes from `main`.
     """
+    _open_closed_streams()
     arguments = parser.parse_args() if arguments is None else arguments
     # As an exception, so that cleanup code ends the processes it has started.
     for each in (signal.SIGTERM, signal.SIGHUP):
@@ -56,6 +57,17 @@ def run_command(
         fault = "this is a bug, please report it"
         _refuse(parser, f"{type(error).__name__}: {error} ({place}): {fault}")
         return os.EX_SOFTWARE
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed, so that no other file gets their numbers.
+
+    Python has None in their place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free number, which is the stream's own.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _refuse(parser: argparse.ArgumentParser, message: str) -> int:

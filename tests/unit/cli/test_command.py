@@ -129,3 +129,17 @@ def test_help_is_quick_since_it_imports_nothing_slow():
         "print(sorted(slow), time.process_time() < 0.5)"
     )
     assert python("-c", code).stdout.splitlines()[-1] == "[] True"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["-m deploybench models", "tools/recommend.py none.json"])
+def test_closed_streams_are_no_error(closed, words):
+    ran = subprocess.run(
+        ["bash", "-c", f'"$0" {words} {closed}', sys.executable],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == (2 if "none" in words else 0)
+    assert len(ran.stderr.splitlines()) == ("none" in words and "2>" not in closed)
