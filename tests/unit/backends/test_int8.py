@@ -22,10 +22,13 @@ IN_FLOAT = {
     "openvino-int8": "onnxruntime",
     "openvino-int8-cpp": "onnxruntime",
     "inductor-int8": "exported",
+    "executorch-int8": "executorch",
 }
 """The backend that writes a float32 file, which each can run too."""
 NAMES = tuple(IN_FLOAT)
-SLOW = ("inductor-int8",)
+SLOW = ("inductor-int8", "executorch-int8")
+UNTIMED = ("executorch-int8",)
+"""Those whose runtime reports no time of a layer."""
 CPU = settings.resolve("cpu", threads=1)
 
 
@@ -72,7 +75,7 @@ def test_every_layer_runs_in_int8_and_most_of_the_signal_is_left(name, tmp_path,
         assert 12 < fidelity.sqnr_db(found.double().numpy(), eager.double().numpy()) < 60
         work = made.reduced_work(path, batches[0])
         assert (work.layers, work.reduced) == (3, 3)
-        assert 0 < work.time_share < 1
+        assert name in UNTIMED or 0 < work.time_share < 1
         # The same layers of the float32 file are no int8.
         plain = backends.registry()[IN_FLOAT[name]](CPU)
         plain.export(module, batches[0], tmp_path / plain.format.suffix)
