@@ -34,7 +34,9 @@ def quantised(
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     with torch.no_grad():
-        prepared = prepare_pt2e(torch.export.export(module, example).module(), quantiser)
+        # Strict export tells apart the calls of one module, such as an activation used twice.
+        graph = torch.export.export(module, example, strict=True).module()
+        prepared = prepare_pt2e(graph, quantiser)
         for batch in calibration.batches():
             prepared(*batch)
         return torch.export.export(convert_pt2e(prepared), example)
