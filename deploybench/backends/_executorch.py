@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +36,9 @@ class ExecuTorchInPython(Backend):
             from executorch.extension.pybindings import portable_lib
             from executorch.runtime import Runtime
 
-        if portable_lib._threadpool_get_thread_count() != self.settings.threads:
-            portable_lib._unsafe_reset_threadpool(self.settings.threads)
+        with silence(), _without_its_log():
+            if portable_lib._threadpool_get_thread_count() != self.settings.threads:
+                portable_lib._unsafe_reset_threadpool(self.settings.threads)
         try:
             program = Runtime.get().load_program(str(artifact))
             method = program.load_method("forward")
@@ -50,3 +54,16 @@ class ExecuTorchInPython(Backend):
             return found[0] if len(found) == 1 else tuple(found)
 
         return InProcessSession(forward, self.settings, positional=True)
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """A context in which the runtime, which is C++, writes nothing to standard error."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -39,7 +39,18 @@ def quantised(
         prepared = prepare_pt2e(graph, quantiser)
         for batch in calibration.batches():
             prepared(*batch)
-        return torch.export.export(convert_pt2e(prepared), example)
+        graph = convert_pt2e(prepared)
+        _forget_unused(graph)
+        return torch.export.export(graph, example)
+
+
+def _forget_unused(graph: torch.fx.GraphModule) -> None:
+    """Drop what the graph does not read: the weights in float32, which a file would keep."""
+    read = {node.target for node in graph.graph.nodes if node.op == "get_attr"}
+    for name in [name for name, _ in (*graph.named_parameters(), *graph.named_buffers())]:
+        if name not in read:
+            owner, _, own_name = name.rpartition(".")
+            delattr(graph.get_submodule(owner), own_name)
 
 
 def layers(program: torch.export.ExportedProgram) -> int:

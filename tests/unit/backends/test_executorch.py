@@ -42,7 +42,7 @@ def test_a_file_that_is_no_program_is_named(tmp_path, capfd):
 
 @here
 @pytest.mark.slow
-def test_the_program_has_the_weights_the_threads_of_the_run_and_one_batch_size(tmp_path):
+def test_the_program_has_the_weights_the_threads_of_the_run_and_one_batch_size(tmp_path, capfd):
     from executorch.extension.pybindings import portable_lib
 
     module, batch, path = Small().eval(), (torch.randn(1, 3, 32, 32),), tmp_path / "small.pte"
@@ -53,6 +53,7 @@ def test_the_program_has_the_weights_the_threads_of_the_run_and_one_batch_size(t
         session = backend(threads=threads).load(torch.nn.Identity(), path)
         assert portable_lib._threadpool_get_thread_count() == threads
         torch.testing.assert_close(session.predict(batch), expected)
+    assert "threadpool" not in capfd.readouterr().err, "the log of the runtime"
     with pytest.raises(RuntimeError) as caught:
         session.predict((torch.randn(2, 3, 32, 32),))
     assert "\n" not in str(caught.value)

@@ -55,6 +55,8 @@ def test_a_module_that_is_called_twice_is_quantised():
     # The input and what lies between the two, with a scale for each channel of each weight.
     assert sum("quantize_per_tensor" in name and "dequantize" not in name for name in names) >= 2
     assert sum("dequantize_per_channel" in name for name in names) == 2
+    kinds = {each.dtype for each in program.state_dict.values() if each.ndim == 4}
+    assert kinds == {torch.int8}, "no weights in float32 beside those in int8"
     with torch.no_grad():
         torch.testing.assert_close(program.module()(*batch), module(*batch), atol=0.1, rtol=0)
     assert all(torch.equal(each, state[name]) for name, each in module.state_dict().items())
