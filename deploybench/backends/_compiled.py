@@ -52,6 +52,7 @@ class CompiledSession(InProcessSession):
         import torch
 
         torch._dynamo.reset()
+        self._compiled_for, self._is_compiled = (), False
 
 
 class InMode(Backend):
@@ -61,6 +62,7 @@ class InMode(Backend):
     """
 
     mode: ClassVar[str]
+    session: ClassVar[type[CompiledSession]] = CompiledSession
     one_program = False  # each shape is compiled by itself
 
     def __init__(self, settings: Settings) -> None:
@@ -69,6 +71,7 @@ class InMode(Backend):
 
     def require(self) -> None:
         """Find the compiler that Inductor needs on a CPU."""
+        super().require()
         if not self.settings.on_cuda:
             from ..native.tools import find_compiler, require_loadable
 
@@ -76,12 +79,12 @@ class InMode(Backend):
             require_loadable()
         self._cache = self._cache or PrivateCache()
 
-    def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
+    def load(self, module: nn.Module, artifact: Path | None) -> CompiledSession:
         """Open a session whose first call compiles the module, with an empty cache."""
         import torch
 
         PrivateCache.empty()
-        return CompiledSession(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
+        return self.session(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
 
     def observed(
         self, module: nn.Module, example: Batch, artifact: Path | None, folder: Path

@@ -30,11 +30,20 @@ class ExportedProgramFile(ExportedFormat):
 
         with one_kind_of_error(), torch.no_grad():
             program = torch.export.export(module, example)
-            # To memory: where torch's own writer finds no room for a file, it ends the process.
-            archive = io.BytesIO()
-            torch.export.save(program, archive)
-        write(path, archive.getbuffer())
+            save_program(program, path)
         return program.module()
+
+
+def save_program(program: torch.export.ExportedProgram, path: Path) -> None:
+    """Write the archive of `program` to `path`.
+
+    To memory first: where torch's own writer finds no room for a file, it ends the process.
+    """
+    import torch
+
+    archive = io.BytesIO()
+    torch.export.save(program, archive)
+    write(path, archive.getbuffer())
 
 
 def load_program(path: Path) -> torch.export.ExportedProgram:

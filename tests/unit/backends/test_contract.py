@@ -24,7 +24,8 @@ from .. import tiny
 CPU = settings.resolve("cpu", threads=1)
 REGISTRY = backends.registry()
 # Those that compile take ten seconds and more for the smallest model.
-COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
+COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp", "inductor-int8"}
+COMPILING |= {"executorch", "executorch-int8"}
 
 
 def model_of(backend: str) -> Model:

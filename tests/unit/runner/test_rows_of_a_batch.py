@@ -122,7 +122,7 @@ def test_what_takes_any_batch_size_is_right_for_it(bench, backend):
 def test_what_is_compiled_for_each_shape_is_checked_with_that_alone():
     fixed = {"onnxruntime", "onnxruntime-cpp", "openvino", "openvino-cpp"}
     fixed |= {"onnxruntime-int8", "openvino-int8", "openvino-int8-cpp"}
-    fixed |= {"aoti", "aoti-cpp", "exported"}
+    fixed |= {"aoti", "aoti-cpp", "exported", "inductor-int8", "executorch", "executorch-int8"}
     by_shape = {"compiled", "max-autotune", "cudagraph", "cudagraph-cpp"}
     for name, backend in registry().items():
         takes_any = backend.format is None or backend.format.any_batch_size
