@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 BENCH = """
 import json, os, sys, time
 from pathlib import Path
+from deploybench import processes
+processes.end_with_parent()
 given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
 if "no-such-option" in given:
     sys.exit(4)
