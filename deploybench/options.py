@@ -151,6 +151,14 @@ METRIC = Option(
     "NAME",
     "latency of a call, or throughput: images per second of calls queued back to back",
 )
+NEIGHBOURS = Option(
+    "neighbours",
+    positive("--neighbours"),
+    "1",
+    "N",
+    "run N copies of each model at once, each in a process of its own, and report the latency of "
+    "each copy",
+)
 DTYPE = Option(
     "dtype",
     one_of("--dtype", *settings.DTYPES),
@@ -203,7 +211,7 @@ BUDGET = Option(
     "classes with eager's, or accuracy>=CHANGE with labelled images, such as accuracy>=-0.005",
 )
 
-OF_A_RUN = (METRIC, DTYPE, TF32, ALLOCATOR, IMAGES, BUDGET)
+OF_A_RUN = (METRIC, NEIGHBOURS, DTYPE, TF32, ALLOCATOR, IMAGES, BUDGET)
 """The options that only pytest takes."""
 
 FLAGS = {

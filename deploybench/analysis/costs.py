@@ -21,8 +21,9 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     reused, so only a cold start shows what a process needs by itself. Break-even is the number of
     calls after which the time saved against eager, by the speed-up of speedup.py, exceeds the time
     of the export; a doubtful speed-up gives none. A backend that exports nothing, such as
-    torch.compile, does that work in its first call, whose time counts instead. decimals: of the
-    median.
+    torch.compile, does that work in its first call, whose time counts instead. Runs with neighbours
+    have one column more: the latency of each copy of the model that ran beside the timed one.
+    decimals: of the median and of the copies.
     """
     found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
     titles, speedups = labels(runs), estimates(runs)
@@ -31,12 +32,19 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
         for case in run.cases:
             cell = case.model, place(case), case.column + titles.get(run.condition or "", "")
             found.setdefault(cell, []).append((case, eager.get(case.model)))
+    beside = any(case.neighbours_ms for run in runs for case in run.cases)
+    titles_beside = ["Neighbours (ms)"] * beside
     return [
-        ["Model", "Backend", *(name for name, _ in FIGURES), "Median (ms)", "Break-even"],
+        [
+            *("Model", "Backend", *(name for name, _ in FIGURES)),
+            *("Median (ms)", *titles_beside, "Break-even"),
+        ],
         *(
             [
                 *(model, title, *(show(cases) for _, show in FIGURES)),
-                *(_median(cases, decimals), break_even(cases, speedups.get(title, {}).get(model))),
+                _median(cases, decimals),
+                *([_neighbours(cases, decimals)] * beside),
+                break_even(cases, speedups.get(title, {}).get(model)),
             ]
             for (model, _, title), cases in sorted(found.items())
         ),
@@ -60,6 +68,12 @@ def _median(cases: Sequence[tuple[CaseRecord, object]], decimals: int) -> str:
     star = DISTURBED if any(case.disturbed for case, _ in cases) else ""
     middle = median(case.latency_ms for case, _ in cases)
     return f"{middle:.{decimals}f}{star}{mark(case for case, _ in cases)}"
+
+
+def _neighbours(cases: Sequence[tuple[CaseRecord, object]], decimals: int) -> str:
+    """Of each copy, the median over the runs."""
+    of_copies = zip(*(case.neighbours_ms for case, _ in cases), strict=False)
+    return ", ".join(f"{median(each):.{decimals}f}" for each in of_copies) or "-"
 
 
 FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]], ...] = (

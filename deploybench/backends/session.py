@@ -75,6 +75,13 @@ class Session(ABC):
         """The peak resident bytes of the session's own process; None if it has none."""
         return None
 
+    def neighbours(self) -> list[float]:
+        """The median seconds of the calls that each neighbour made beside those that were timed.
+
+        Since this was last asked; empty without neighbours.
+        """
+        return []
+
     def close(self) -> None:  # noqa: B027 - most sessions have nothing to close
         """Free everything that the session keeps."""
 

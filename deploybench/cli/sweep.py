@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import options
 from ..errors import UsageError
-from . import _own_models
+from . import _own_models, _sweep_engines
 from ._subcommands import MEASURE
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ exit codes:
   2 an argument or a file cannot be used"""
 
 SAVING = ("--save", "--benchmark-save", "--benchmark-json", "--benchmark-storage", "--resume")
-ENGINES = "local", "ray"
 JOB = (sys.executable, "-m", "deploybench.cli._sweep_job")
 OPTIONS = (*options.ALL, *options.OF_A_RUN)
 WHOLE = (options.MODELS.name, options.WEIGHTS.name)
@@ -79,12 +77,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where all results go (default: sweep)",
     )
     parser.add_argument(
-        "--slots",
-        metavar="N",
-        help="jobs at a time on the CPU, each with its own cores (default: 1); on GPUs it is one "
-        "for each GPU",
-    )
-    parser.add_argument(
         "--deadline",
         type=float,
         default=3600.0,
@@ -97,22 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="an earlier sweep, from which the time is estimated",
     )
-    parser.add_argument(
-        "--on",
-        choices=ENGINES,
-        default="local",
-        help="where jobs run: on this machine, or on the nodes of a Ray cluster (default: local)",
-    )
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help="of the Ray cluster, or auto (default: one is started on this machine)",
-    )
-    parser.add_argument(
-        "--machine",
-        metavar="KIND",
-        help="only nodes of the cluster with the label deploybench-machine=KIND",
-    )
+    _sweep_engines.add_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the jobs and the time only")
 
 
@@ -149,7 +126,7 @@ def main(arguments: argparse.Namespace) -> int:
         known = ledger.read(folder.path)
         if arguments.like is not None:
             known = [*ledger.read(arguments.like), *known]
-        engines = _engines(pending, folder, arguments)
+        engines = _sweep_engines.made(pending, folder, arguments, JOB)
         print(_outlook(jobs, pending, ledger.expected_seconds(pending, known), engines))
         if arguments.dry_run:
             print("\n".join(job.label for job in pending))
@@ -192,36 +169,6 @@ def read_grid(arguments: argparse.Namespace) -> Grid:
             if option.name != options.MODELS.name:
                 option.parse(value)  # a wrong value is refused here, not by each job
     return made
-
-
-def _engines(
-    pending: Sequence[Job], folder: Folder, arguments: argparse.Namespace
-) -> list[tuple[Engine, list[Job]]]:
-    """Which engine runs which jobs; one engine after the other, as both use the cores."""
-    make = _on_ray if arguments.on == "ray" else _local
-    kinds = [[job for job in pending if job.on_gpu], [job for job in pending if not job.on_gpu]]
-    return [(make(folder, arguments, jobs[0].on_gpu), jobs) for jobs in kinds if jobs]
-
-
-def _local(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
-    from ..machine import topology
-    from ..sweep import slots
-    from ..sweep.local import Local
-
-    cores = topology.cores()
-    if on_gpu:
-        gpus = slots.visible(topology.gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-        own = slots.of_gpus(cores, gpus)
-    else:
-        own = slots.of_cpu(cores, options.positive("--slots")(arguments.slots or "1"))
-    return Local(own, folder.jobs, arguments.deadline, JOB)
-
-
-def _on_ray(folder: Folder, arguments: argparse.Namespace, on_gpu: bool) -> Engine:
-    from ..sweep.on_ray import OnRay
-
-    given = arguments.address, arguments.machine, on_gpu
-    return OnRay(folder.jobs, arguments.deadline, JOB, *given)
 
 
 def _summary(folder: Folder, written: Sequence[Path], failed: Sequence[Entry]) -> int:

@@ -21,7 +21,7 @@ from .record import CaseRecord, FailedCase, RunRecord, Value
 SETTINGS = {
     *("device", "threads", "interop_threads", "grad_mode", "cudnn_tf32", "matmul_precision"),
     *("cudnn_benchmark", "cudnn_deterministic", "dtype", "channels_last", "allocator"),
-    *("weights", "seed", "batch_size", "metric", "include_copies"),
+    *("weights", "seed", "batch_size", "metric", "include_copies", "neighbours"),
 }
 """What of a fingerprint the user chose; the rest is machine and software."""
 REFERENCE = "eager"

@@ -7,7 +7,7 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
 3 (deploybench 0.3.0)
     deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for any other failure. In
     older runs, a wrong answer is one whose reason begins with "different".
-    extra_info: weights_digest, reduced.
+    extra_info: weights_digest, reduced, neighbours_ms.
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
@@ -81,9 +81,10 @@ class CaseRecord:
     needs_python: whether it ran from Python. packages: the versions of the packages that it ran on
     beyond requirements.txt. stopped_by: the bound that ended its timing. precision: half the width
     of the median's confidence interval, as a share. turns: the number of samples in each round.
-    device_ms: the times of further calls by CUDA events. disturbed: what disturbed it. attempts:
-    how often its model was timed. weights_digest: of the user's state dict; None for random and
-    pretrained weights. reduced: the verdict on a backend of reduced precision; None for others.
+    device_ms: the times of further calls by CUDA events. neighbours_ms: the median latency of each
+    copy of the model that was called meanwhile, with --neighbours. disturbed: what disturbed it.
+    attempts: how often its model was timed. weights_digest: of the user's state dict; None for
+    random and pretrained weights. reduced: the verdict on a backend of reduced precision, or None.
     """
 
     model: str
@@ -113,6 +114,7 @@ class CaseRecord:
     precision: float | None = stored(kinds.amount, None)
     turns: tuple[int, ...] | None = stored(kinds.list_of(kinds.positive), None)
     device_ms: tuple[float, ...] = stored(kinds.list_of(kinds.duration), ())
+    neighbours_ms: tuple[float, ...] = stored(kinds.list_of(kinds.duration), ())
     disturbed: tuple[str, ...] = stored(kinds.list_of(kinds.text), ())
     attempts: int | None = stored(kinds.count, None)
     weights_digest: str | None = stored(kinds.text, None)

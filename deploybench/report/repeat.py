@@ -15,6 +15,7 @@ OPTIONS = {
     "batch_size": ("--batch-size", 1),
     "dtype": ("--dtype", "float32"),
     "metric": ("--metric", "latency"),
+    "neighbours": ("--neighbours", 1),
     "allocator": ("--allocator", "tuned"),
     "weights": ("--weights", "random"),
 }

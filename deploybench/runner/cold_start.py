@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,22 +60,38 @@ def start(
             return _answered_by(fresh, module, artifact, batch)
         finally:
             fresh.close()
+    with TemporaryFolder() as folder:
+        words = handed_over(folder, backend, model, module, artifact, batch)
+        command = [sys.executable, "-m", __name__, *words]
+        # Its temporary files are removed with the folder.
+        environment = {**scrubbed_environment(), "TMPDIR": str(folder)}
+        said, seconds = stopwatch(lambda: _last_line(command, environment))
+        return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
+
+
+def handed_over(
+    folder: Path,
+    backend: Backend,
+    model: Model,
+    module: nn.Module,
+    artifact: Path | None,
+    batch: Batch,
+) -> list[str]:
+    """The arguments of a process that opens the model; what they name is written to `folder`.
+
+    Raises BackendFailed if a fresh process cannot find the model.
+    """
     if artifact is None and model.reference is None:
         raise BackendFailed(
             f"{model.name} has no reference, so a fresh process cannot build it; define it in an "
             "importable module and set reference='package.module:ATTRIBUTE'"
         )
-    with TemporaryFolder() as folder:
-        given, state = folder / "batch.pt", folder / "weights.pt"
-        _save(batch, given)
-        if artifact is None:
-            _save(module.state_dict(), state)
-        command = [sys.executable, "-m", __name__, backend.name, model.reference or ""]
-        command += [str(artifact or state), str(given), json.dumps(asdict(backend.settings))]
-        # Its temporary files are removed with the folder.
-        environment = {**scrubbed_environment(), "TMPDIR": str(folder)}
-        said, seconds = stopwatch(lambda: _last_line(command, environment))
-        return ColdStart(seconds, json.loads(said.removeprefix(ANSWERED)))
+    given, state = folder / "batch.pt", folder / "weights.pt"
+    _save(batch, given)
+    if artifact is None:
+        _save(module.state_dict(), state)
+    words = [backend.name, model.reference or "", str(artifact or state), str(given)]
+    return [*words, json.dumps(asdict(backend.settings))]
 
 
 def _save(content: object, path: Path) -> None:
@@ -110,19 +127,26 @@ def _last_line(command: list[str], environment: dict[str, str]) -> str:
 
 def main() -> None:
     """Answer once, in this process."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("backend", "model", "file", "batch", "settings"):
-        parser.add_argument(name)
-    given = parser.parse_args()
+    given = parsed(sys.argv[1:])
     reply = processes.own_stdout()
-    _answer(given)
+    _backend, session, batch = opened(given)
+    session.predict(batch)
     peak = json.dumps(processes.peak_resident_bytes(os.getpid()))
     print(ANSWERED + peak, file=reply, flush=True)
     # Only the answer matters; do not wait for the runtime to shut down.
     os._exit(0)
 
 
-def _answer(given: argparse.Namespace) -> None:
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments that `handed_over` made."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("backend", "model", "file", "batch", "settings"):
+        parser.add_argument(name)
+    return parser.parse_args(words)
+
+
+def opened(given: argparse.Namespace) -> tuple[Backend, Session, Batch]:
+    """The backend, which must be kept as long as its session, the session, and the batch."""
     chosen = Settings(**json.loads(given.settings))
     settings.apply(chosen)
     backend = registry()[given.backend](chosen)
@@ -140,7 +164,8 @@ def _answer(given: argparse.Namespace) -> None:
         heads.resize(module, state)
         module.load_state_dict(state)
     artifact = None if backend.format is None else file
-    backend.load(module, artifact).predict(torch.load(given.batch, weights_only=True))
+    session = backend.load(module, artifact)
+    return backend, session, torch.load(given.batch, weights_only=True)
 
 
 if __name__ == "__main__":

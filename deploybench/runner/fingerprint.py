@@ -25,8 +25,8 @@ def fingerprint(
     """Everything that must be equal for two runs to be compared, by name.
 
     batch_sizes: all sizes of the run, if it has several; each case then records its own. A mask, a
-    quota and variables are in it only if there are any, so that runs without them are comparable
-    with those of older versions, which did not record them.
+    quota, variables and neighbours are in it only if there are any, so that runs without them are
+    comparable with those of older versions, which did not record them.
     """
     settings = asdict(plan.settings)
     del settings["cpu_mask"]  # processor.limits has it
@@ -48,4 +48,5 @@ def fingerprint(
         "batch_size": ",".join(map(str, batch_sizes)) if len(batch_sizes) > 1 else plan.batch_size,
         "metric": protocol.metric,
         "include_copies": protocol.include_copies,
+        **({"neighbours": protocol.neighbours} if protocol.neighbours > 1 else {}),
     }

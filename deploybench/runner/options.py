@@ -43,6 +43,7 @@ class RunOptions:
     allocator: str | None = None
     channels_last: bool = False
     include_copies: bool = False
+    neighbours: int = 1
     cold_start: bool = False
     keep_artifacts: Path | None = None
     images: Path | None = None
@@ -102,4 +103,9 @@ class RunOptions:
             "confidence": self.confidence,
         }
         given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
-        return Protocol(metric=self.metric, include_copies=self.include_copies, **given)
+        return Protocol(
+            metric=self.metric,
+            include_copies=self.include_copies,
+            neighbours=self.neighbours,
+            **given,
+        )

@@ -299,6 +299,7 @@ def describe(
         precision=measurement.precision if isfinite(measurement.precision) else None,
         turns=measurement.turns,
         device_ms=tuple(1e3 * seconds for seconds in measurement.device_samples),
+        neighbours_ms=tuple(1e3 * seconds for seconds in measurement.neighbours),
         disturbed=tuple(disturbed),
         attempts=attempts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -50,12 +51,15 @@ def read(folder: Path) -> list[Entry]:
         raise FileError(f"{folder / NAME} cannot be read: {error.strerror}") from error
     entries = []
     for line in lines:
-        try:
-            entry = Entry(**json.loads(line))
-            entries.append(Entry(**{**asdict(entry), "seconds": float(entry.seconds)}))
-        except (ValueError, TypeError):
-            continue
+        with suppress(ValueError, TypeError):
+            entries.append(parsed(line))
     return entries
+
+
+def parsed(text: str) -> Entry:
+    """The entry of a line. Raises ValueError or TypeError if it is none."""
+    entry = Entry(**json.loads(text))
+    return Entry(**{**asdict(entry), "seconds": float(entry.seconds)})
 
 
 def expected_seconds(jobs: Iterable[Job], entries: Iterable[Entry]) -> float | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +13,7 @@ from typing import Any
 from ..errors import UsageError, first_line
 from ..files import replacing
 from ..machine import topology
-from . import measuring, slots
+from . import node, slots
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -83,10 +81,10 @@ class OnRay:
     def _slots(self) -> int:
         """How many jobs the nodes that fit can run at a time."""
         fitting = [
-            node["Resources"]
-            for node in self._ray.nodes()
-            if node["Alive"]
-            and (not self._machine or node.get("Labels", {}).get(LABEL) == self._machine)
+            each["Resources"]
+            for each in self._ray.nodes()
+            if each["Alive"]
+            and (not self._machine or each.get("Labels", {}).get(LABEL) == self._machine)
         ]
         count = sum(int(resources.get(RESOURCE, 0)) for resources in fitting)
         if self._gpu:
@@ -161,12 +159,7 @@ def _measured(
     context: Any = ray.get_runtime_context()
     assigned = context.get_accelerator_ids().get("GPU", [])
     slot = slot_of(assigned, topology.cores(), topology.gpus())
-    with tempfile.TemporaryDirectory(prefix="deploybench-job-") as name:
-        folder = Path(name)
-        words = [sys.executable, *command[1:]]
-        entry = measuring.measure(job, slot, folder, deadline, words, scrubbed(environment))
-        path = folder / f"{job.key}.json"
-        saved = path.read_bytes() if path.exists() else None
+    entry, saved = node.measured(job, slot, deadline, command, scrubbed(environment))
     where = f"{context.get_node_id()[:8]}, {entry.slot}"
     return Entry(**{**vars(entry), "slot": where}), saved
 
@@ -180,4 +173,4 @@ def slot_of(assigned: Sequence[str], cores: slots.Cores, gpus: Sequence[topology
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables without those of Ray: a job must not see that it runs on a cluster."""
-    return {name: value for name, value in environment.items() if not name.startswith("RAY_")}
+    return node.without(environment, "RAY_")

@@ -91,6 +91,7 @@ class Timing:
             self._session.clock,
             self.stopped_by,
             half_width(self._samples, self._protocol.confidence),
+            tuple(self._session.neighbours()),
         )
 
 

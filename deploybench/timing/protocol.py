@@ -36,6 +36,7 @@ class Protocol:
     metric: LATENCY, or THROUGHPUT for calls queued back to back with one synchronisation at the end
     of a turn, which is then one sample.
     include_copies: each call also transfers its input to the device and its output back.
+    neighbours: how many processes call the model at once, of which one is timed.
     """
 
     warm_up_calls: int = 5
@@ -50,6 +51,7 @@ class Protocol:
     min_turns: int = 4
     metric: str = LATENCY
     include_copies: bool = False
+    neighbours: int = 1
 
     def stopped_by(self, samples: Sequence[float], turns: int, calls: int, elapsed: float) -> str:
         """The bound that ends a case after this many turns and calls; empty to continue.
@@ -79,7 +81,8 @@ class Measurement:
     the mean seconds per call of each turn. turns: the number of samples in each turn.
     device_samples: seconds of further calls by CUDA events; empty on a CPU. clock: the name of the
     clock that timed the samples. stopped_by: the bound that ended it. precision: half the width of
-    the median's confidence interval, as a share of the median.
+    the median's confidence interval, as a share of the median. neighbours: the median seconds of
+    the calls of each neighbour meanwhile.
     """
 
     samples: tuple[float, ...]
@@ -88,6 +91,7 @@ class Measurement:
     clock: str
     stopped_by: str
     precision: float
+    neighbours: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:

@@ -88,6 +88,7 @@ ONLY_IN = {
     "pandas": {"analysis"},
     "jinja2": {"report"},
     "ray": {"sweep"},
+    "submitit": {"sweep"},
     "markupsafe": {"report"},
 }
 

@@ -180,3 +180,15 @@ def test_a_figure_without_eager_in_its_run_is_not_silently_skipped():
     (best,) = recommendation.recommend([with_eager, without])
     assert best.fastest.column == "TorchScript (Python)"
     assert "; no run has resnet18 through both TorchScript (C++) and eager;" in best.line()
+
+
+def test_copies_that_ran_beside_the_timed_one_have_a_column_of_their_own():
+    alone, _ = costs.to_rows([run(case("eager", 10.0))])
+    assert "Neighbours (ms)" not in alone
+    runs = [
+        run(replace(case("eager", 10.0), neighbours_ms=copies), neighbours=3)
+        for copies in ((11.0, 15.0), (12.0, 16.0), (13.0, 99.0))
+    ]
+    (row,) = cells(*runs)
+    assert row["Neighbours (ms)"] == "12.00, 16.00"
+    assert [*row][-2:] == ["Neighbours (ms)", "Break-even"]

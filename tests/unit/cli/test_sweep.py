@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,12 +18,20 @@ from deploybench.records import reading
 
 from ..saved_runs import document
 
+ROOT = Path(__file__).resolve().parents[3]
 BENCH = """
-import json, os, sys
+import json, os, sys, time
+from pathlib import Path
+from deploybench import processes
+processes.end_with_parent()
 given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
 if "no-such-option" in given:
     sys.exit(4)
 model = given["models"].removeprefix("torchvision:")
+if "MEASURED" in os.environ:
+    Path(os.environ["MEASURED"], f"{model}-{given['dtype']}-{os.getpid()}").touch()
+while model == os.environ.get("WAITS"):
+    time.sleep(0.1)
 if model in os.environ["FAILS"].split():
     sys.exit("ERROR: it fails")
 run = json.loads(os.environ["RUN"].replace("net", model))
@@ -118,6 +129,15 @@ def test_an_earlier_sweep_gives_the_time(bench, capsys):
         (["--models=alexnet", "--benchmark-json=x"], "--benchmark-json=x cannot be used here"),
         (["--models=alexnet", "--device=cuda"], "wants a GPU, but there is none"),
         (["--models=alexnet", "--no-such-option"], "pytest refuses the options of the jobs: it"),
+        (
+            ["--models=alexnet", "--slurm=partition=a"],
+            "--slurm has no effect with --on local; it is",
+        ),
+        (
+            ["--models=alexnet", "--on=slurm", "--address=a:1"],
+            "--address has no effect with --on slurm",
+        ),
+        (["--models=alexnet", "--on=ray", "--slots=2"], "for --on local or --on slurm"),
         (["none.toml"], "grid 'none.toml' cannot be read"),
         (["--models=alexnet", "-o", "bench.py/there"], "cannot be made a folder"),
     ],
@@ -142,6 +162,79 @@ def test_two_sweeps_do_not_share_a_folder(bench, capsys):
         assert main(["sweep", *TWO]) == 2
         assert "another sweep is writing to sweep; wait" in capsys.readouterr().err
         held.stdin.close()
+
+
+DRIVER = """
+import sys
+from deploybench.cli import main, sweep
+sweep.JOB = (sys.executable, sys.argv[1])
+sys.exit(main(["sweep", *sys.argv[2:]]))
+"""
+
+
+def driver(folder: Path, *words: str) -> list[str]:
+    """The command of a sweep in a process of its own."""
+    return [sys.executable, "-c", DRIVER, str(folder / "bench.py"), *TWO, *words]
+
+
+@pytest.mark.parametrize("on", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_sweep_that_is_killed_goes_on_with_what_is_missing(bench, monkeypatch, on):
+    if on == "ray":
+        pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, *sys.path))))
+    (bench / "measured").mkdir()
+    monkeypatch.setenv("MEASURED", str(bench / "measured"))
+    command = driver(bench, f"--on={on}")
+    with subprocess.Popen(command, env={**os.environ, "WAITS": "vgg11"}) as killed:
+        wait_until(lambda: list((bench / "measured").glob("vgg11-*")))
+        killed.kill()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("4 jobs, 1 of them done")
+    measured = [path.name.rpartition("-")[0] for path in (bench / "measured").iterdir()]
+    assert Counter(measured) == {
+        "alexnet-float32": 1,
+        "vgg11-float32": 2,  # the first one was under way
+        "alexnet-bfloat16": 1,
+        "vgg11-bfloat16": 1,
+    }
+    assert len(list(Path("sweep/jobs").iterdir())) == 4
+    for dtype in ("float32", "bfloat16"):
+        run = reading.read(Path(f"sweep/runs/dtype={dtype}-run-1.json"))
+        assert [case.model for case in run.cases] == ["alexnet", "vgg11"]
+
+
+FULL = """
+mount -t tmpfs -o size=64k none sweep || exit 77
+head -c 60k /dev/zero > sweep/other
+"$@" > first 2> errors; echo $? >> first
+rm sweep/other
+"$@" > second
+"""
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(bench, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, *sys.path))))
+    Path("sweep").mkdir()
+    shell = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL, "sh"]
+    try:
+        ran = subprocess.run([*shell, *driver(bench)], timeout=300)
+    except OSError:
+        pytest.skip("there is no unshare")
+    if ran.returncode == 77 or not Path("first").exists():
+        pytest.skip("nobody may mount here")
+    (line,) = Path("errors").read_text().splitlines()
+    assert "No space left on device" in line
+    assert Path("first").read_text().splitlines()[-1] == "2"
+    assert "[1/" in Path("second").read_text()
+    assert ran.returncode == 0
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -106,15 +106,20 @@ def test_timing_under_xdist_is_refused(run_pytest):
 
 
 @pytest.mark.slow
-def test_throughput_and_copies_are_conditions_of_their_own(run_pytest, tmp_path):
+def test_throughput_copies_and_neighbours_are_conditions_of_their_own(run_pytest, tmp_path):
     saved = tmp_path / "run.json"
     ran = run_pytest(
         *("tests/perf", f"--models={MODEL}", "--backends=eager,cpp", "--metric=throughput"),
-        *("--include-copies", "--benchmark-max-time=0", f"--benchmark-json={saved}"),
+        *("--include-copies", "--neighbours=2", "--threads=1", "--benchmark-max-time=0"),
+        f"--benchmark-json={saved}",
     )
     assert "2 passed" in ran.stdout
-    about = json.loads(saved.read_text())["machine_info"]["deploybench"]["fingerprint"]
+    run = json.loads(saved.read_text())
+    about = run["machine_info"]["deploybench"]["fingerprint"]
     assert (about["metric"], about["include_copies"]) == ("throughput", True)
+    assert about["neighbours"] == 2
+    beside = [case["extra_info"]["neighbours_ms"] for case in run["benchmarks"]]
+    assert [len(each) for each in beside] == [1, 1]
     refused = run_pytest("tests/perf", "--metric=goodput")
     assert "--metric 'goodput' is unknown; allowed: latency, throughput" in refused.stderr
 

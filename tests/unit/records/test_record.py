@@ -76,6 +76,7 @@ OPTIONAL = {
     "stopped_by": of(texts),
     "precision": of(amounts),
     "device_ms": st.lists(durations, max_size=3).map(tuple),
+    "neighbours_ms": st.lists(durations, max_size=3).map(tuple),
     "disturbed": st.lists(texts, max_size=2).map(tuple),
     "attempts": of(counts),
     "weights_digest": of(texts),

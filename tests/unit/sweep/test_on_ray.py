@@ -134,3 +134,50 @@ def test_a_cluster_that_cannot_be_reached_is_named(cluster):
 def test_a_cluster_that_offers_nothing_is_named(cluster):
     with pytest.raises(UsageError, match="no node of the cluster offers deploybench_slot with the"):
         cluster(machine="another")
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("whole", [False, True], ids=["its daemon alone", "the whole node"])
+def test_a_killed_node_loses_no_job_and_doubles_none(cluster, tmp_path, whole):
+    """What a daemon leaves behind, its worker, still gives its result back."""
+    from ray.cluster_utils import Cluster
+
+    # The process that sweeps is on the first node, which has no slot.
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+
+    def kill_the_first() -> None:
+        wait_for(lambda: list(tmp_path.glob("a-*")))
+        (started,) = tmp_path.glob("a-*")
+        worker = int(started.name.rpartition("-")[2])
+        daemon = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+        killed.append(daemon)
+        os.kill(daemon, signal.SIGKILL)
+        if whole:
+            os.kill(worker, signal.SIGKILL)
+            wait_for(lambda: len(list(tmp_path.glob("a-*"))) == 2)
+        (tmp_path / "go").touch()
+
+    killed, ended = [], []
+    thread = threading.Thread(target=kill_the_first)
+    try:
+        resources = {on_ray.RESOURCE: 1}
+        added = [nodes.add_node(num_cpus=1, num_gpus=0, resources=resources) for _ in range(2)]
+        daemons = {each.process.pid for node in added for each in node.all_processes["raylet"]}
+        engine = cluster(address=nodes.address)
+        assert engine.width == 2
+        thread.start()
+        engine.run([job("a", "--wait"), job("b")], ended.append)
+        thread.join()
+    finally:
+        nodes.shutdown()
+    assert set(killed) < daemons
+    assert sorted((entry.model, entry.reason) for entry in ended) == [("a", ""), ("b", "")]
+    keys = sorted(path.stem for path in (tmp_path / "jobs").glob("*.json"))
+    assert keys == sorted(entry.key for entry in ended)
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
