@@ -75,21 +75,38 @@ def histogram(graph: Any, method: str, **more: Any) -> Options:
     return shipped(calibrate_method=CalibrationMethod[method], extra_options=extra)
 
 
-def without(graph: Any, unwanted: Callable[[Any], bool]) -> Options:
-    """The shipped options, with some nodes left in float32."""
-    return shipped(nodes_to_exclude=[node.name for node in graph.node if unwanted(node)])
+def layers(graph: Any) -> list[Any]:
+    """The convolutions and matrix products of a graph, in the order in which they run."""
+    return [node for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
 
 
-def ends(graph: Any) -> Options:
-    """The shipped options, with the first convolution and the last layer left in float32."""
-    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
-    names = {layers[0].name, layers[-1].name}
-    return without(graph, lambda node: node.name in names)
+def without(graph: Any, chosen: Callable[[Any], Sequence[Any]]) -> Options:
+    """The shipped options, with the nodes that are chosen of the graph left in float32."""
+    return shipped(nodes_to_exclude=[node.name for node in chosen(graph)])
 
 
-def is_depthwise(node: Any) -> bool:
-    """Whether a node is a convolution with a group for each channel."""
-    return any(each.name == "group" and each.i > 1 for each in node.attribute)
+def first(graph: Any, count: int) -> Options:
+    """The shipped options, with the first layers left in float32."""
+    return without(graph, lambda graph: layers(graph)[:count])
+
+
+def ends(graph: Any) -> list[Any]:
+    """The first and the last layer."""
+    return [layers(graph)[0], layers(graph)[-1]]
+
+
+def depthwise(graph: Any) -> list[Any]:
+    """The convolutions with a group for each channel."""
+    return [
+        node
+        for node in layers(graph)
+        if any(each.name == "group" and each.i > 1 for each in node.attribute)
+    ]
+
+
+def sums(graph: Any) -> list[Any]:
+    """The sums of residual blocks."""
+    return [node for node in graph.node if node.op_type == "Add"]
 
 
 def recipes() -> list[Recipe]:
@@ -111,9 +128,12 @@ def recipes() -> list[Recipe]:
             "percentile 99.999", partial(histogram, method="Percentile", CalibPercentile=99.999)
         ),
         Recipe("entropy", partial(histogram, method="Entropy")),
-        Recipe("ends in float32", ends),
-        Recipe("depthwise in float32", partial(without, unwanted=is_depthwise)),
-        Recipe("sums in float32", partial(without, unwanted=lambda node: node.op_type == "Add")),
+        Recipe("first layer in float32", partial(first, count=1)),
+        Recipe("first 2 layers in float32", partial(first, count=2)),
+        Recipe("first 3 layers in float32", partial(first, count=3)),
+        Recipe("first and last layer in float32", partial(without, chosen=ends)),
+        Recipe("depthwise in float32", partial(without, chosen=depthwise)),
+        Recipe("sums in float32", partial(without, chosen=sums)),
     ]
 
 
@@ -275,7 +295,7 @@ def main() -> None:
     given = parser.parse_args()
     wanted = given.only.split(",")
     chosen = [each for each in recipes() if any(text in each.name for text in wanted)]
-    most = max((each.images for each in chosen), default=0)
+    most = max(each.images for each in recipes())  # of all, so that the crops are the same
     images = Images.of(given.seed, most, given.crops)
     print(f"{identity.cpu_name()}, {processor.reduced_precision_units()}, {given.threads} threads")
     print(f"crops of different photographs: {most} calibrate, {given.crops} choose and report\n")
