@@ -5,7 +5,7 @@ Importing this module imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from . import backends, settings, tasks
 from .errors import UsageError, unknown_name
 from .machine import allocator
-from .models import labels, references, shapes, weights
+from .models import Model, labels, references, shapes, weights
 from .tasks import fidelity
 
 
@@ -42,7 +42,8 @@ class Option:
     """One option: `--name` on the command line, `name` with underscores in pytest.ini.
 
     parse: converts the given text to a value, or raises UsageError. default: as a user would write
-    it; None means that the option is not set.
+    it; None means that the option is not set. written: the text of a value, which `parse` makes
+    that value of. attribute: its name among the options of a run, if it is not `key`.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Option:
     default: str | None
     metavar: str
     help: str
+    written: Callable[[Any], str] = str
+    attribute: str = ""
 
     @property
     def key(self) -> str:
@@ -64,6 +67,17 @@ class Option:
         chosen = self.default if given is None else given
         return None if chosen is None else self.parse(chosen)
 
+    def given(self, run: object) -> str | None:
+        """Its text in the options of a run; None for the default."""
+        value = getattr(run, self.attribute or self.key)
+        return None if value == self.value(None) else self.written(value)
+
+
+def _items(models: Sequence[Model]) -> str:
+    """The items that name these models; files in the current folder without it."""
+    items = (references.shown(each) or each.name for each in models)
+    return ",".join(item.removeprefix(f"{Path.cwd()}/") for item in items)
+
 
 MODELS = Option(
     "models",
@@ -72,6 +86,7 @@ MODELS = Option(
     "NAMES",
     "article (its 31 models), all (every torchvision classification model), names and globs, and "
     "your own models: FILE.py, MODULE, or either with :NAME; separated by commas",
+    written=_items,
 )
 BACKENDS = Option(
     "backends",
@@ -79,6 +94,7 @@ BACKENDS = Option(
     ",".join(backends.default_names()),
     "NAMES",
     f"all, or names separated by commas: {', '.join(backends.registry())}",
+    written=",".join,
 )
 DEVICE = Option("device", settings.check_device_name, "auto", "DEVICE", "auto, cpu, cuda or cuda:N")
 WEIGHTS = Option(
@@ -89,6 +105,7 @@ WEIGHTS = Option(
     "random (seeded, adjusted to make checks meaningful), pretrained (torchvision's "
     "IMAGENET1K_V1), a state dict, or a folder of them; your own models are measured as built, "
     "unless there is a state dict for them",
+    written=lambda source: str(source.label),
 )
 BATCH_SIZE = Option(
     "batch-size",
@@ -96,6 +113,8 @@ BATCH_SIZE = Option(
     "1",
     "N",
     "inputs per call; separate several sizes by commas",
+    written=lambda sizes: ",".join(map(str, sizes)),
+    attribute="batch_sizes",
 )
 THREADS = Option(
     "threads", positive("--threads"), None, "N", "intra-op threads (default: PyTorch's own)"
@@ -210,6 +229,23 @@ BUDGET = Option(
     "what must be left in reduced precision, with a confidence of 0.95: agreement>=SHARE of first "
     "classes with eager's, or accuracy>=CHANGE with labelled images, such as accuracy>=-0.005",
 )
+
+
+def words(given: Mapping[str, str | bool]) -> list[str]:
+    """Options, by name with hyphens, as words of a command; the value of a flag is True."""
+    found: list[str] = []
+    for name, value in given.items():
+        found += [name, value] if isinstance(value, str) else [name]
+    return found
+
+
+BOUNDS = {
+    "benchmark-min-rounds": "min_rounds",
+    "benchmark-max-time": "max_seconds",
+    "benchmark-precision": "precision",
+    "benchmark-confidence": "confidence",
+}
+"""The options of pytest-benchmark that bound a case's timing, and what they are called here."""
 
 OF_A_RUN = (METRIC, NEIGHBOURS, DTYPE, TF32, ALLOCATOR, IMAGES, BUDGET)
 """The options that only pytest takes."""

@@ -17,6 +17,7 @@ from statistics import median
 
 from ..records.history import Cell, CellHistory, Failure, Point
 from ..records.record import CaseRecord, Value
+from ..records.reduced import worst_mark
 from .change_points import FEWEST, Change, find
 from .interval import Effect
 from .paired_ratios import beside, round_figures
@@ -88,6 +89,11 @@ class Trend:
         """The points of the last commit under the last conditions; the last run's if not known."""
         last = self.points[-1]
         return tuple(point for point in self.points if _is_of(point, last))
+
+    @property
+    def mark(self) -> str:
+        """The mark of its latest figures: the worst one of reduced precision; empty for others."""
+        return worst_mark(point.status for point in self.latest)
 
     @property
     def is_failing(self) -> bool:

@@ -7,9 +7,9 @@ import sys
 from contextlib import redirect_stdout
 
 from .. import backends, options
-from ..errors import UsageError, unknown_name
-from ..report.explanation import FORMATS
-from . import _own_models
+from ..errors import UsageError
+from ..report.formats import EXPLANATION
+from . import _own_models, _runs, _terminal
 from ._subcommands import DEPLOY
 
 NAME = "explain"
@@ -19,11 +19,13 @@ EXAMPLE = "efficientnet_b4 onnxruntime"
 EPILOG = """\
 examples:
   {command} efficientnet_b4 onnxruntime
-  {command} my_models.py:small exported --all --format json
+  {command} my_models.py:small exported --all --format markdown
+  {command} resnet18 openvino --format json -o why.json
 
 Eager and the deployed form answer the same inputs. The error of each layer is its largest
 distance from float64, in units of eager's own at that layer; share is the same distance as a
 share of the layer's largest value. A layer without an error was fused with another one.
+`report --explanation why.json` shows it on the page of a run.
 
 exit codes:
   0 the answer is right
@@ -40,12 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("model", help="a model, named as for --models")
     parser.add_argument("backend", help=f"one of {', '.join(_backends())}")
-    parser.add_argument(
-        "--format",
-        default="text",
-        metavar="NAME",
-        help=f"one of {', '.join(FORMATS)} (default: text)",
-    )
+    _runs.add_format(parser, EXPLANATION, more="; csv and json have every layer")
     parser.add_argument(
         "--all", action="store_true", help="list every layer, not those around the first wrong one"
     )
@@ -57,8 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the first layer whose error is too large, and a table."""
-    if arguments.format not in FORMATS:
-        raise unknown_name("format", arguments.format, FORMATS)
     models = _own_models.select(arguments.model, arguments)
     chosen = backends.select(arguments.backend)
     for kind, names in (("model", models), ("backend", chosen)):
@@ -84,5 +79,6 @@ def main(arguments: argparse.Namespace) -> int:
     )
     with redirect_stdout(sys.stderr), Workbench(plan) as bench:  # what the model prints
         found = explain(bench, models[0], chosen[0])
-    print(FORMATS[arguments.format](found, arguments.all), end="")
+    view = _terminal.view(arguments.output)
+    _runs.write(EXPLANATION[arguments.format](found, arguments.all, view), arguments.output)
     return 0 if found.agrees else 1

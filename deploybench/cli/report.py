@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
-from ..records import store
-from ..report.formats import HISTORY
+from ..errors import FileError, UsageError
+from ..records import explanation, store
+from ..records.explanation import Explanation
+from ..records.record import RunRecord
+from ..report.formats import EXPLANATION, HISTORY
 from . import _runs, _terminal
 from ._subcommands import READ
 
@@ -26,11 +28,13 @@ examples:
   {command} run1 run2 -o report.html
   {command} change-* --baseline main-* -o report.html
   {command} change-* --baseline main-* --format markdown
+  {command} run1 --explanation why.json -o report.html
   {command} --history -o history.html
 
 The page is one file, which needs no network. It opens in any browser, and can be printed
 or sent by mail. With --baseline it also shows the verdicts of the gate, and with --history
 how the figures of all saved runs went over time, and the first commit that made one slower.
+With --explanation it shows the layers of a cell, as `explain --format json` wrote them.
 Markdown is a summary of at most 60,000 bytes, for a pull request.
 
 exit codes:
@@ -55,6 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
         help="saved runs to judge the others against, as `gate` does",
     )
     parser.add_argument(
+        "--explanation",
+        nargs="+",
+        default=(),
+        type=Path,
+        metavar="FILE",
+        help="what `explain --format json` wrote of a cell of the runs: its error by layer",
+    )
+    parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0], help="of the report (default: html)"
     )
     parser.add_argument(
@@ -75,11 +87,29 @@ def main(arguments: argparse.Namespace) -> None:
     store.require_other(arguments.output, (*runs, *baseline))
     found = overview.of(runs, baseline)
     trends = _trends(arguments) if arguments.history else []
+    explanations = _explanations(arguments.explanation, runs)
     if arguments.format == "html":
-        text = page.render(found, trends)
+        text = page.render(found, trends, explanations)
     else:
-        text = "\n".join([summary.render(found), *([_as_markdown(trends)] if trends else [])])
+        parts = [_as_markdown(trends)] if trends else []
+        view = _terminal.view(None)
+        parts += [EXPLANATION["markdown"](each, False, view) for each in explanations]
+        text = "\n".join([summary.render(found), *parts])
     _runs.write(text, arguments.output)
+
+
+def _explanations(paths: Sequence[Path], runs: Sequence[RunRecord]) -> list[Explanation]:
+    """The explanations in the files. Raises FileError for one of a cell that no run has."""
+    found = [explanation.read(path) for path in paths]
+    cells = {(case.model, case.backend) for run in runs for case in run.cases}
+    cells |= {(failed.model, failed.backend) for run in runs for failed in run.failed}
+    for path, each in zip(paths, found, strict=True):
+        if (each.model, each.backend) not in cells:
+            raise FileError(
+                f"{path} explains {each.model} through {each.backend}, which is in none of the "
+                "runs; give the run that has it"
+            )
+    return found
 
 
 def _write_history(arguments: argparse.Namespace) -> None:
@@ -88,6 +118,8 @@ def _write_history(arguments: argparse.Namespace) -> None:
         raise UsageError("give the runs to report, such as latest, or --history for all of them")
     if arguments.baseline:
         raise UsageError("--baseline judges runs; give them before it")
+    if arguments.explanation:
+        raise UsageError("--explanation is of a cell of a run; give the run before it")
     from ..report import history_page
 
     trends = _trends(arguments)

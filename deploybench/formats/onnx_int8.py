@@ -6,8 +6,9 @@ import contextlib
 import io
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,44 @@ def place(written: Path, path: Path) -> None:
         raise
 
 
-class OnnxInt8File(CalibratedFormat):
-    """Static quantisation to QDQ, after the pre-processing that its documentation asks for.
+def recipe() -> dict[str, Any]:
+    """What `quantize_static` is asked for: QDQ, as the documentation advises for this processor.
 
-    Weights are signed, with a scale for each channel; activations are unsigned, which the
-    documentation calls fastest on x86. Without VNNI or AMX, whose sums have 32 bits, weights get 7
-    bits, as it advises: sums of 16 bits would saturate.
+    Weights are signed, with a scale for each channel; activations are unsigned, which it calls
+    fastest on x86. Without VNNI or AMX, whose sums have 32 bits, weights get 7 bits: sums of 16
+    bits would saturate.
     """
+    from onnxruntime.quantization import QuantFormat, QuantType
+
+    return {
+        "quant_format": QuantFormat.QDQ,
+        "per_channel": True,
+        "reduce_range": not processor.multiplies_8_bits(),
+        "activation_type": QuantType.QUInt8,
+        "weight_type": QuantType.QInt8,
+    }
+
+
+def prepare(exported: Path, target: Path) -> None:
+    """Write the file for the quantiser, as its documentation asks for, with batch norms folded."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with quiet():
+        quant_pre_process(str(exported), str(target))
+
+
+def quantise(
+    file: Path, target: Path, calibration: Calibration, options: Mapping[str, Any]
+) -> None:
+    """Write a float32 file in int8. options: of `quantize_static`."""
+    from onnxruntime.quantization import quantize_static
+
+    with quiet():
+        quantize_static(str(file), str(target), _reader(file, calibration), **options)
+
+
+class OnnxInt8File(CalibratedFormat):
+    """Static quantisation by ONNX Runtime's own tool, after its pre-processing."""
 
     suffix = "int8.onnx"
     any_batch_size = False
@@ -64,24 +96,14 @@ class OnnxInt8File(CalibratedFormat):
         self, module: nn.Module, example: Batch, path: Path, calibration: Calibration
     ) -> None:
         """Export `module` in float32, prepare it and quantise it."""
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-
         with TemporaryFolder() as folder, one_kind_of_error(), quiet():
-            exported, prepared = folder / "float.onnx", folder / "prepared.onnx"
-            OnnxFile().export(module, example, exported)
-            quant_pre_process(str(exported), str(prepared))
-            quantize_static(
-                str(prepared),
-                str(folder / "int8.onnx"),
-                _reader(prepared, calibration),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=not processor.multiplies_8_bits(),
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
+            exported, prepared, written = (
+                folder / f"{name}.onnx" for name in ("float", "prepared", "int8")
             )
-            place(folder / "int8.onnx", path)
+            OnnxFile().export(module, example, exported)
+            prepare(exported, prepared)
+            quantise(prepared, written, calibration, recipe())
+            place(written, path)
 
 
 def input_names(file: Path) -> list[str]:
@@ -94,7 +116,7 @@ def input_names(file: Path) -> list[str]:
 
 
 def _reader(file: Path, calibration: Calibration) -> Any:
-    """What gives the quantiser one batch after another."""
+    """What gives the quantiser one batch after another, or a part of them if it asks for one."""
     from onnxruntime.quantization import CalibrationDataReader
 
     names = input_names(file)
@@ -102,6 +124,12 @@ def _reader(file: Path, calibration: Calibration) -> Any:
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self._batches = calibration.batches()
+
+        def __len__(self) -> int:
+            return calibration.count
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._batches = islice(calibration.batches(), start_index, end_index)
 
         def get_next(self) -> dict[str, Any] | None:
             batch = next(self._batches, None)

@@ -14,6 +14,16 @@ def is_glob(text: str) -> bool:
     return any(character in text for character in "*?[")
 
 
+def chosen(spec: str, names: Sequence[str], refusal: Callable[[str], str]) -> list[str]:
+    """The names that a name, a glob or "all" means; a name need not be one of `names`.
+
+    refusal: as for `matching`.
+    """
+    if not is_glob(spec):
+        return list(names) if spec == "all" else [spec]
+    return matching(spec, names, refusal)
+
+
 def matching(glob: str, names: Sequence[str], refusal: Callable[[str], str]) -> list[str]:
     """The names that `glob` matches, in their order.
 

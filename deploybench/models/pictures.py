@@ -132,8 +132,8 @@ def of_packages(seed: int) -> Pictures | None:
     half = len(drawn) // 2
     random = np.random.default_rng([seed, 1])
     halves = (drawn[:half], MOST_TO_CALIBRATE), (drawn[half:], CROPS_TO_JUDGE)
-    crops = [tuple(_crop(few, random) for _ in range(count)) for few, count in halves]
-    return Pictures(f"crops of {len(paths)} photographs", seed, *crops)
+    drawn_crops = [crops(few, count, random) for few, count in halves]
+    return Pictures(f"crops of {len(paths)} photographs", seed, *drawn_crops)
 
 
 def photographs() -> list[Path] | None:
@@ -146,6 +146,11 @@ def photographs() -> list[Path] | None:
             return None
         found += [Path(places[0]) / FOLDERS[package] / name for name in names]
     return found if all(path.is_file() for path in found) else None
+
+
+def crops(paths: Sequence[Path], count: int, random: np.random.Generator) -> tuple[Picture, ...]:
+    """That many random crops, each of any of the photographs, as `of_packages` draws them."""
+    return tuple(_crop(paths, random) for _ in range(count))
 
 
 def _crop(paths: Sequence[Path], random: np.random.Generator) -> Picture:

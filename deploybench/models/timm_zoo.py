@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, unknown_name
-from .globs import is_glob, matching
+from .globs import chosen
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Timm:
     def select(self, spec: str) -> list[Model]:
         """The models that a name, a glob or "all" means."""
         names = _names()
-        if not is_glob(spec):
-            return [self.model(name) for name in (names if spec == "all" else [spec])]
-        matched = matching(
+        found = chosen(
             spec,
             names,
             lambda nearest: (
@@ -53,7 +51,7 @@ class Timm:
                 f"allowed: {len(names)} names, globs, all"
             ),
         )
-        return [self.model(name) for name in matched]
+        return [self.model(name) for name in found]
 
     def model(self, name: str) -> Model:
         """The model of that name."""

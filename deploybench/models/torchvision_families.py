@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import unknown_name
 from ..tasks.detection import Detection
 from ..tasks.task import Task
-from .globs import is_glob, matching
+from .globs import chosen
 from .model import OF_THE_RUN, Model
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ class Family:
     def select(self, spec: str) -> list[Model]:
         """The models that a name, a glob or "all" means."""
         names = self.names()
-        if not is_glob(spec):
-            return [self.model(name) for name in (names if spec == "all" else [spec])]
-        matched = matching(
+        found = chosen(
             spec,
             names,
             lambda nearest: (
@@ -80,7 +78,7 @@ class Family:
                 f"allowed: {', '.join(names)}, all"
             ),
         )
-        return [self.model(name) for name in matched]
+        return [self.model(name) for name in found]
 
     def _model(self, name: str) -> Model:
         if name not in (names := self.names()):

@@ -131,7 +131,7 @@ class TimedRuns:
                 if not self._runs:
                     # Set before the journal is created, which is all that an interrupted run
                     # leaves.
-                    saving.peak = run.recorded_peak()
+                    saving.peak, saving.options = run.recorded_peak(), run.recorded_options()
                     saving.begin(run.conditions)
             self._runs[options.inputs] = run
         return self._runs[options.inputs]

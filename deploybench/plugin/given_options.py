@@ -17,7 +17,6 @@ from ..models import Model, own, references
 from ..project import Project
 from ..runner.options import RunOptions
 from ..settings import resolve_device
-from ..tasks.fidelity import DEFAULT_BUDGET
 
 TEXTS = (*options.ALL, *options.OF_CALLABLES, *options.OF_A_RUN)
 """The options with a value."""
@@ -33,25 +32,25 @@ class PytestOptions(RunOptions):
     strict_backends: bool
     of_callables: Mapping[str, str]
 
+    def given(self) -> dict[str, str | bool]:
+        """As of any run, with what callables do not say about their models."""
+        of_callables = {name.removeprefix("--"): text for name, text in self.of_callables.items()}
+        return {**super().given(), **of_callables}
+
     def command_line(self, model: str, backend: str) -> str:
         """The options that repeat a single test, quoted for a shell."""
         shown = {each.name: references.shown(each) or each.name for each in self.models}
-        given = {
+        always = {
             "--models": shown[model],
             **self.of_callables,
             "--backends": backend,
             "--weights": self.weights.label,
             "--device": self.device,
             "--batch-size": ",".join(map(str, self.batch_sizes)),
-            "--threads": str(self.threads) if self.threads else None,
-            "--dtype": self.dtype,
-            "--tf32": self.tf32,
-            "--allocator": self.allocator,
-            "--images": str(self.images) if self.images else None,
-            "--budget": str(self.budget) if self.budget != DEFAULT_BUDGET else None,
         }
-        words = [word for name, text in given.items() if text for word in (name, text)]
-        return shlex.join([*words, *(["--channels-last"] if self.channels_last else [])])
+        others = {f"--{name}": value for name, value in self.given().items()}
+        others = {name: value for name, value in others.items() if name not in always}
+        return shlex.join(options.words({**always, **others}))
 
 
 def read_options(config: pytest.Config) -> PytestOptions:

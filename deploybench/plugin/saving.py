@@ -45,9 +45,9 @@ class Saving:
 
     storage: the folder of saved runs. name: of the run; empty if it is not saved. unfinished: the
     journal of what was measured so far. failed: the cases without a figure. notices: observations
-    of the machine. noise: of the machine before and after. taken_over: by model, backend and batch
-    size, what the resumed run had measured. peak: the peak rates of the device. ended: the ids of
-    the timed tests that have an outcome.
+    of the machine. noise: of it before and after. taken_over: by model, backend and batch size,
+    what the resumed run had measured. peak: the peak rates of the device. options: those that
+    repeat the run. ended: the ids of the timed tests that have an outcome.
     """
 
     storage: Path
@@ -61,6 +61,7 @@ class Saving:
     noise: Noise | None = None
     taken_over: dict[tuple[str, str, int], CaseRecord] = field(default_factory=dict)
     peak: Peak | None = None
+    options: Mapping[str, Any] | None = None
     ended: set[str] = field(default_factory=set)
     _entered: set[tuple[str, str | None, int | None]] = field(default_factory=set)
     _unwritten: dict[str, list[CaseRecord]] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Saving:
             peak=self.peak,
             notices=tuple(self.notices),
             noise=self.noise,
+            options=self.options,
             version=__version__,
         )
 

@@ -1,10 +1,19 @@
-"""Where a deployed form leaves eager: the error of each layer of a model, as `explain` finds it."""
+"""Where a deployed form leaves eager: the error of each layer of a model, as `explain` finds it.
+
+`explain --format json` writes it, and `read` reads it back. Imports no torch.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from ..errors import FileError
+from . import kinds
+from .fields import parsed, required
+from .kinds import Unfit
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,16 @@ class LayerError:
         """As JSON: an infinite error is the text "inf"."""
         error, share = _finite(self.error), _finite(self.share)
         return {"layer": self.name, "kind": self.kind, "error": error, "share": share}
+
+    @classmethod
+    def from_json(cls, content: Any) -> LayerError:
+        """The inverse. Raises Unfit for JSON that is none."""
+        return cls(
+            required(content, "layer", kinds.text),
+            required(content, "kind", kinds.text),
+            required(content, "error", kinds.or_none(_size)),
+            required(content, "share", kinds.or_none(_size)),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,43 @@ class Explanation:
             "first": self.first.name if self.first else None,
             "layers": [each.to_json() for each in self.layers],
         }
+
+    @classmethod
+    def from_json(cls, content: Any) -> Explanation:
+        """The inverse. Raises Unfit for JSON that is none."""
+        texts = {name: required(content, name, kinds.text) for name in _TEXTS}
+        sizes = {name: required(content, name, _size) for name in _SIZES}
+        agrees = required(content, "agrees", kinds.flag)
+        layers = required(content, "layers", kinds.list_of(LayerError.from_json))
+        return cls(**texts, **sizes, agrees=agrees, layers=layers)
+
+
+_TEXTS = ("model", "backend", "verdict", "reason")
+_SIZES = ("error", "observed_error", "limit")
+
+
+def read(path: Path) -> Explanation:
+    """What `explain --format json` wrote to a file. Raises FileError for any other file."""
+    again = "write one with `deploybench explain MODEL BACKEND --format json`"
+    try:
+        return Explanation.from_json(parsed(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}; {again}") from error
+    except Unfit as error:
+        raise FileError(
+            f"{path} is no explanation: {error.path or 'it'} {_why(error)}; {again}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is no explanation: it is not JSON; {again}") from error
+
+
+def _why(error: Unfit) -> str:
+    return f"is not {error.what}" if error.what else "is missing"
+
+
+def _size(given: Any) -> float:
+    """A distance, which may be infinite."""
+    return math.inf if given == "inf" else float(kinds.amount(given))
 
 
 def _finite(value: float | None) -> float | str | None:

@@ -24,6 +24,7 @@ from ..errors import FileError, printable
 from .history_index import with_index
 from .history_update import Ratio, update
 from .record import Value
+from .reduced import worst_mark
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Point:
     """A cell in one run. condition: a JSON object. latency_ms: the median of its calls.
 
     low_ms, high_ms: the quartiles of its calls. ratio: to eager in the same process; None without
-    eager, and for eager itself.
+    eager, and for eager itself. status: of reduced precision, as in Reduced; None for others.
     """
 
     run: Run
@@ -95,6 +96,12 @@ class Point:
     ratio: float | None
     calls: int
     disturbed: bool
+    status: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """The mark of reduced precision that is not shown to be within its budget; else empty."""
+        return worst_mark([self.status])
 
 
 @dataclass(frozen=True)
@@ -161,13 +168,15 @@ def _read(
         if not wanted(cell):
             continue
         rows = index.execute(
-            "SELECT run, condition, latency_ms, low_ms, high_ms, ratio, calls, disturbed"
+            "SELECT run, condition, latency_ms, low_ms, high_ms, ratio, calls, disturbed, status"
             " FROM points WHERE cell = ?",
             [key],
         )
         points = [
-            Point(shown[run], conditions[condition], median, low, high, ratio, calls, bool(marked))
-            for run, condition, median, low, high, ratio, calls, marked in rows
+            Point(
+                shown[run], conditions[code], median, low, high, ratio, calls, bool(marked), status
+            )
+            for run, code, median, low, high, ratio, calls, marked, status in rows
             if run in shown
         ]
         if points:

@@ -22,7 +22,7 @@ LOCK = ".history.lock"
 # Marks a file as ours, so that no other program's database is ever removed.
 OURS = 0x64627468
 # Counts the changes of the tables and of what is stored in them; an index of another is rebuilt.
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE files (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
@@ -40,7 +40,8 @@ CREATE TABLE cells (
 CREATE TABLE conditions (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
 CREATE TABLE points (
     run INTEGER REFERENCES runs ON DELETE CASCADE, cell INTEGER, condition INTEGER,
-    latency_ms REAL, low_ms REAL, high_ms REAL, ratio REAL, calls INTEGER, disturbed INTEGER
+    latency_ms REAL, low_ms REAL, high_ms REAL, ratio REAL, calls INTEGER, disturbed INTEGER,
+    status TEXT
 );
 CREATE TABLE failures (
     run INTEGER REFERENCES runs ON DELETE CASCADE, model TEXT, backend TEXT, title TEXT,

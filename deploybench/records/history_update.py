@@ -171,7 +171,8 @@ def _enter_run(
             figures = _figures(case, None if eager is None else ratio(case, eager))
             ids = _id(index, "cells", cell), _id(index, "conditions", [condition])
             index.execute(
-                "INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [number, *ids, *figures]
+                "INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [number, *ids, *figures],
             )
         index.executemany(
             "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -204,7 +205,8 @@ def _figures(case: CaseRecord, ratio: float | None) -> list[Any]:
     low, _, high = quantiles(samples, n=4) if len(samples) > 1 else samples * 3
     # Of two calls, the quartiles would lie outside them.
     low, high = max(low, min(samples)), min(high, max(samples))
-    return [median(samples), low, high, ratio, len(samples), bool(case.disturbed)]
+    status = case.reduced.status if case.reduced else None
+    return [median(samples), low, high, ratio, len(samples), bool(case.disturbed), status]
 
 
 def _id(index: sqlite3.Connection, table: str, values: Sequence[Any]) -> int:

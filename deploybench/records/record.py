@@ -8,6 +8,7 @@ kind of its values. The history of the additions, by machine_info.deploybench.fo
     deploybench.failed[]: kind, "wrong" for a wrong answer and "failed" for any other failure. In
     older runs, a wrong answer is one whose reason begins with "different".
     extra_info: weights_digest, reduced, neighbours_ms.
+    deploybench.options: the options that were not at their defaults, by name.
 
 2 (deploybench 0.2.0)
     fingerprint: metric, include_copies, dtype, channels_last, cpus, the limits of power and clocks,
@@ -235,7 +236,8 @@ class RunRecord:
     path: its file or folder. fingerprint: what must be equal for two runs to be pooled; None for a
     log. identity: the run's random name, which identifies it in any file. failed: the cases without
     a figure. peak: the rates of the device. notices: observations of the machine. version: the
-    version of deploybench that saved it. Fields that an older run lacks are None.
+    version of deploybench that saved it. options: those that repeat it, by name, with true for a
+    flag. Fields that an older run lacks are None.
     """
 
     path: Path
@@ -248,6 +250,7 @@ class RunRecord:
     noise: Noise | None = stored(object_of(Noise), None)
     version: str | None = None
     format: int = FORMAT
+    options: Mapping[str, Value] | None = stored(kinds.or_none(kinds.by_name(kinds.scalar)), None)
 
     @property
     def condition(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import kinds
@@ -19,6 +20,12 @@ _number = kinds.or_none(kinds.number)
 def mark_of(status: str) -> str:
     """The mark that follows every figure with that status; empty for WITHIN."""
     return "" if status == WITHIN else f" [{status.upper()}]"
+
+
+def worst_mark(statuses: Iterable[str | None]) -> str:
+    """The mark of a figure that comes from several; None is the status of other precision."""
+    found = [status for status in statuses if status is not None]
+    return mark_of(min(found, key=STATUSES.index)) if found else ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def github_action_benchmark(trends: Sequence[Trend], view: View | None = None) -
     """
     found = []
     for trend in trends:
-        name, extra = f"{trend.cell.model} / {trend.title}", _extra(trend)
+        name, extra = _name(trend), _extra(trend)
         for suffix, unit, (value, low, high) in _figures(trend):
             about = {"name": name + suffix, "unit": unit, "value": value, "extra": extra}
             if low < high:
@@ -41,8 +41,13 @@ def bencher(trends: Sequence[Trend], view: View | None = None) -> str:
             if low < high:
                 values |= {"lower_value": low, "upper_value": high}
             measures["ratio-to-eager" if suffix else "latency"] = values
-        found[f"{trend.cell.model} / {trend.title}"] = measures
+        found[_name(trend)] = measures
     return json.dumps(found, indent=2, allow_nan=False) + "\n"
+
+
+def _name(trend: Trend) -> str:
+    """Of a series of figures: with a mark, it is another one."""
+    return f"{trend.cell.model} / {trend.title}{trend.mark}"
 
 
 Figures = tuple[float, float, float]

@@ -1,48 +1,59 @@
-"""Where a deployed form leaves eager, as text or JSON. Imports no torch."""
+"""Where a deployed form leaves eager, as a table. Imports no torch."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
 
 from ..records.explanation import Explanation, LayerError
-from .text import layout
+from .tables import Table
 
 BEFORE, AFTER, LAST = 3, 10, 3
 """How many layers are shown around the first one beyond the limit, and at the end."""
+HEADER = ("Layer", "Kind", "Error", "Share")
+FUSED = "fused"
 
 
-def text(found: Explanation, everything: bool = False) -> str:
-    """The first layer beyond the limit in a sentence, and a table of the layers around it.
+def table(found: Explanation, everything: bool = False) -> Table:
+    """The first layer beyond the limit in a sentence, and the layers around it.
 
     everything: all layers.
     """
-    return "".join(f"{line}\n" for line in _sentences(found)) + "\n" + _table(found, everything)
+    rows = [HEADER]
+    previous = -1
+    places = _shown(found, everything)
+    for place in places:
+        rows += _left_out(place - previous - 1)
+        rows.append(_row(found.layers[place]))
+        previous = place
+    rows += _left_out(len(found.layers) - previous - 1)
+    return Table.of(
+        rows,
+        words=frozenset({"Kind"}),
+        title=f"{found.model} through {found.backend}",
+        before=tuple(sentences(found)),
+        data=found.to_json(),
+    )
 
 
-def as_json(found: Explanation, everything: bool = True) -> str:
-    """All layers, for programs."""
-    return json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n"
+def all_layers(found: Explanation, everything: bool = True) -> Table:
+    """The same with every layer, for programs."""
+    return table(found, everything=True)
 
 
-FORMATS: dict[str, Callable[[Explanation, bool], str]] = {"text": text, "json": as_json}
-"""By the names that `--format` takes."""
-
-
-def _sentences(found: Explanation) -> list[str]:
+def sentences(found: Explanation) -> list[str]:
+    """What was found, in words."""
     case = f"{found.model} through {found.backend}"
     lines = [f"{case}: {found.verdict}" + (f", {found.reason}" if found.reason else "")]
     first, limit = found.first, f"{found.limit:g} times eager's error"
     if first is None:
         lines.append(f"no layer is beyond {limit}")
     else:
-        layer = f"{first.name} ({first.kind}), {_number(first.error)} times"
+        layer = f"{first.name} ({first.kind}), {number(first.error)} times"
         lines.append(f"the first layer beyond {limit}: {layer}")
     if not found.is_same_when_observed:
         lines.append(
             f"with the layers as outputs, the model's output is off by "
-            f"{_number(found.observed_error)} instead of {_number(found.error)}: what the backend "
+            f"{number(found.observed_error)} instead of {number(found.error)}: what the backend "
             "fuses is computed otherwise here"
         )
     hidden = sum(each.error is None for each in found.layers)
@@ -52,21 +63,6 @@ def _sentences(found: Explanation) -> list[str]:
             "fused with another one"
         )
     return lines
-
-
-def _table(found: Explanation, everything: bool) -> str:
-    rows = [["Layer", "Kind", "Error", "Share"]]
-    shown = _shown(found, everything)
-    previous = -1
-    for place in shown:
-        if place - previous > 1:
-            rows.append([f"({place - previous - 1} more)", "", "", ""])
-        rows.append(_row(found.layers[place]))
-        previous = place
-    rest = len(found.layers) - previous - 1
-    if rest:
-        rows.append([f"({rest} more)", "", "", ""])
-    return layout(rows)
 
 
 def _shown(found: Explanation, everything: bool) -> list[int]:
@@ -79,14 +75,19 @@ def _shown(found: Explanation, everything: bool) -> list[int]:
     return [place for place in places if -BEFORE <= place - middle < AFTER or place >= last]
 
 
-def _row(layer: LayerError) -> list[str]:
+def _left_out(count: int) -> list[tuple[str, str, str, str]]:
+    return [(f"({count} more)", "", "", "")] if count else []
+
+
+def _row(layer: LayerError) -> tuple[str, str, str, str]:
     if layer.error is None:
-        return [layer.name, layer.kind, "fused", ""]
+        return layer.name, layer.kind, FUSED, ""
     share = "" if layer.share is None else f"{layer.share:.1e}"
-    return [layer.name, layer.kind, _number(layer.error), share]
+    return layer.name, layer.kind, number(layer.error), share
 
 
-def _number(error: float | None) -> str:
+def number(error: float | None) -> str:
+    """An error in units of eager's."""
     if error is None:
-        return "fused"
+        return FUSED
     return "NaN" if math.isinf(error) else f"{error:.3g}"

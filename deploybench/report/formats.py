@@ -46,6 +46,12 @@ GATE: Mapping[str, Writer] = {
 }
 """The formats of the gate. Each takes its report, whether to list unchanged cells, and a View."""
 
+EXPLANATION: Mapping[str, Writer] = {
+    **{name: _as_table(_late("explanation", "table"), write) for name, write in TABLES.items()},
+    "csv": _as_table(_late("explanation", "all_layers"), TABLES["csv"]),
+}
+"""The formats of an explanation. Each takes it, whether to list all layers, and a View."""
+
 HISTORY: Mapping[str, Writer] = {
     **{name: _as_table(_late("history", "table"), write) for name, write in TABLES.items()},
     "csv": _late("history", "as_csv"),

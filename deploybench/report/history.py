@@ -16,6 +16,7 @@ from ..analysis.labels import DISTURBED
 from ..analysis.trends import LATENCY, RATIO, Break, Step, Trend
 from ..records.history import Point, Run
 from .article_csv import guarded
+from .marks import marks
 from .tables import Section, Table, View
 
 HEADER = ("Model", "Backend", "Runs", "First", "Last", "Latest ms", "x eager", "Changes")
@@ -38,12 +39,13 @@ def table(trends: Sequence[Trend]) -> Table:
         ("conditions changed, and figures before and after are not compared:", shown),
         ("without a figure in the newest run:", failing),
     )
+    rows = [HEADER, *map(_row, trends)]
     return Table.of(
-        [HEADER, *map(_row, trends)],
+        rows,
         names=2,
         words=frozenset({"First", "Last", "Changes"}),
         title="History",
-        notes=() if code else ("no changes",),
+        notes=(*marks(rows), *(() if code else ("no changes",))),
         sections=tuple(Section(title, tuple(lines)) for title, lines in sections if lines),
     )
 
@@ -55,15 +57,15 @@ def _row(trend: Trend) -> tuple[str, ...]:
     slower = sum(step.is_slower for step in named)
     counts = [(slower, "slower"), (len(named) - slower, "faster")]
     times = [point.run.time for point in trend.points]
-    mark = DISTURBED if any(point.disturbed for point in latest) else ""
+    disturbed = DISTURBED if any(point.disturbed for point in latest) else ""
     return (
         trend.cell.model,
         trend.title,
         str(len(trend.points)),
         day(min(times)),
         day(max(times)),
-        f"{median(point.latency_ms for point in latest):.2f}{mark}",
-        f"{median(ratios):.3f}" if ratios else "-",
+        f"{median(point.latency_ms for point in latest):.2f}{disturbed}{trend.mark}",
+        f"{median(ratios):.3f}{trend.mark}" if ratios else "-",
         ", ".join(f"{count} {word}" for count, word in counts if count) or "-",
     )
 
@@ -80,7 +82,7 @@ def change(trend: Trend, step: Step) -> str:
     word = "slower" if step.is_slower else "faster"
     beside = " relative to eager" if step.measure == RATIO else ""
     line = (
-        f"{trend.cell.model}, {trend.title}, {word}: {step.effect}{beside} "
+        f"{trend.cell.model}, {trend.title}{trend.mark}, {word}: {step.effect}{beside} "
         f"since {_named(points[step.index].run)}; before it, {_named(points[step.before].run)}"
     )
     if step.earliest < step.latest:
@@ -129,7 +131,7 @@ def _moment(seconds: float) -> str:
 COLUMNS = (
     *("model", "backend", "title", "run", "time", "commit", "commit_time", "branch", "dirty"),
     *("latency_ms", "low_ms", "high_ms", "ratio", "calls", "disturbed"),
-    *("conditions_changed", "latency_change", "ratio_change"),
+    *("conditions_changed", "latency_change", "ratio_change", "reduced_precision"),
 )
 
 
@@ -156,6 +158,7 @@ def as_csv(trends: Sequence[Trend], view: View | None = None) -> str:
                     int(point.disturbed),
                     guarded(", ".join(broken.differences)) if broken else "",
                     *(_share(steps.get((measure, index))) for measure in (LATENCY, RATIO)),
+                    point.status,
                 ]
             )
     return out.getvalue()
@@ -208,6 +211,7 @@ def _point(point: Point) -> dict[str, object]:
         "ratio": point.ratio,
         "calls": point.calls,
         "disturbed": point.disturbed,
+        "reduced_precision": point.status,
     }
 
 

@@ -9,6 +9,7 @@ from ..analysis.labels import DISTURBED
 from ..analysis.trends import Step, Trend
 from ..records.history import Run
 from . import history, numbers, template, trend_plots
+from .marks import marks
 from .tables import Section, Table
 
 # What all plots and tables together may hold, so that a page has less than 1 MB.
@@ -37,6 +38,11 @@ class Shown:
     def sections(self) -> tuple[Section, ...]:
         """The changes, in words."""
         return self.table.sections
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the marks behind the figures mean."""
+        return marks([self.table.header, *self.table.rows])
 
     def plot(self, trend: Trend) -> object:
         """The plot of a trend."""
@@ -104,6 +110,8 @@ def _row(trend: Trend, index: int, mark: str) -> tuple[str, ...]:
     point = trend.points[index]
     run = point.run
     commit = f"{run.commit[:12]}{' changed' if run.dirty else ''}" if run.commit else "-"
-    latency = f"{numbers.significant(point.latency_ms)}{DISTURBED if point.disturbed else ''}"
-    ratio = "-" if point.ratio is None else f"{point.ratio:.3f}"
+    latency = (
+        f"{numbers.significant(point.latency_ms)}{DISTURBED if point.disturbed else ''}{point.mark}"
+    )
+    ratio = "-" if point.ratio is None else f"{point.ratio:.3f}{point.mark}"
     return run.name, commit, history.day(run.time), latency, ratio, mark or "-"

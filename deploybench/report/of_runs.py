@@ -17,23 +17,13 @@ from ..analysis import (
 )
 from ..analysis.labels import DISTURBED
 from ..analysis.percentiles import Percentiles
-from ..analysis.speedup import HOLDS_ONE, Speedup
+from ..analysis.speedup import Speedup
 from ..errors import FileError
 from ..records.record import RunRecord
-from ..records.reduced import STATUSES, mark_of
+from .marks import marks
 from .tables import NOTHING, Table
 
 LATENCY, THROUGHPUT = "median latency in milliseconds", "median images per second"
-MARKS = {
-    DISTURBED: f"{DISTURBED} disturbed: other work slowed it down, so measure it again",
-    HOLDS_ONE: f"{HOLDS_ONE} not significant: the 95% confidence interval holds 1",
-    **{
-        mark_of(status): f"{mark_of(status).strip()} not shown to be as good as eager: see "
-        "reduced precision in the docs"
-        for status in STATUSES
-        if mark_of(status)
-    },
-}
 PERCENTILES = tuple(percentiles.name(share) for share in percentiles.SHARES)
 MOST = 1e9
 
@@ -230,12 +220,6 @@ def _least() -> str:
         if share > 0.5
     ]
     return f"{NOTHING} too few calls to claim it at 99% confidence: it takes {', '.join(parts)}"
-
-
-def marks(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """What the marks in the fields mean."""
-    fields = [field for row in rows[1:] for field in row[1:] if field[:1].isdigit()]
-    return tuple(words for mark, words in MARKS.items() if any(mark in field for field in fields))
 
 
 def by_metric(runs: Sequence[RunRecord], metric: str, decimals: int = 2) -> Table:

@@ -18,16 +18,33 @@ from ..analysis.overview import Overview
 from ..analysis.regression import INCONCLUSIVE, SAME, Report
 from ..analysis.regression import Cell as Verdict
 from ..analysis.trends import Trend
-from . import cost_plots, history_page, numbers, page_data, plots, repeat, rows, sentences, template
+from ..records.explanation import Explanation
+from . import (
+    cost_plots,
+    explanation,
+    explanation_plot,
+    history_page,
+    numbers,
+    page_data,
+    plots,
+    repeat,
+    rows,
+    sentences,
+    template,
+)
 from .costs_table import CostsTable
 from .heat import Heat
 
 # With more verdicts than this, those that call for nothing are only in the table.
 MOST_VERDICTS = 150
+# With more layers than this, those far from the first one beyond the limit are only drawn.
+MOST_LAYERS = 400
 
 
-def render(overview: Overview, trends: Sequence[Trend] = ()) -> str:
-    """The page. trends: also shown, if there are any."""
+def render(
+    overview: Overview, trends: Sequence[Trend] = (), explanations: Sequence[Explanation] = ()
+) -> str:
+    """The page. trends, explanations: also shown, if there are any."""
     style, script = (template.asset(name) for name in ("style.css", "page.js"))
     timed = [
         cell for model in overview.models for cell in overview.row(model) if cell.state == TIMED
@@ -55,6 +72,8 @@ def render(overview: Overview, trends: Sequence[Trend] = ()) -> str:
         },
         history=history_page.shown(trends) if trends else None,
         row_titles=history_page.ROW,
+        explanations=[(each, explanation.table(each, _all(each))) for each in explanations],
+        explanation_plot=explanation_plot,
         plots=plots,
         cost_plots=cost_plots,
         numbers=numbers,
@@ -64,6 +83,10 @@ def render(overview: Overview, trends: Sequence[Trend] = ()) -> str:
         verdict_row=rows.row,
         verdict_header=rows.HEADER,
     )
+
+
+def _all(each: Explanation) -> bool:
+    return len(each.layers) <= MOST_LAYERS
 
 
 def embedded(data: object) -> Markup:

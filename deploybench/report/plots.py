@@ -85,7 +85,9 @@ def _speedup_row(name: str, speedup: Speedup) -> Row:
         css = FASTER_CSS if speedup.ratio > 1 else SLOWER_CSS
     known = speedup.low is not None and speedup.high is not None
     bounds = numbers.interval(speedup).replace(" to ", "\u2013") if known else "no interval"
-    words = f"{numbers.significant(speedup.ratio)}{'*' if speedup.disturbed else ''} [{bounds}]"
+    # There is no room for both, and the table below has the interval too.
+    after = speedup.unproven or f" [{bounds}]"
+    words = f"{numbers.significant(speedup.ratio)}{'*' if speedup.disturbed else ''}{after}"
     return Row(name, words, css, speedup.ratio, speedup.low, speedup.high)
 
 

@@ -8,7 +8,8 @@ from ..analysis import cells, recommendation
 from ..analysis.recommendation import Choice, Recommendation
 from ..analysis.speedup import AGAIN, BASELINE, NO_BASELINE
 from ..records.record import RunRecord
-from .of_runs import figure, marks, speedup_data, timed_cells
+from .marks import marks
+from .of_runs import figure, speedup_data, timed_cells
 from .tables import NOTHING, Table
 
 UNPROVEN = "not recommended"

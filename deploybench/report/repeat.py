@@ -1,11 +1,11 @@
-"""The command that repeats a run, as far as its record says. Imports no torch."""
+"""The command that repeats a run. Imports no torch."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ..records.record import RunRecord
+from ..records.record import RunRecord, Value
 from .visible import visible
 
 # By name in the fingerprint: the option, and the value that needs none.
@@ -34,16 +34,30 @@ def command(run: RunRecord) -> str:
     """The command; empty for a log, which records no conditions."""
     if run.fingerprint is None:
         return ""
+    words = _by_fingerprint(run) if run.options is None else _by_options(run.options)
+    return " ".join(shlex.quote(visible(word)) for word in ["deploybench", "bench", *words])
+
+
+def _by_options(options: Mapping[str, Value]) -> list[str]:
+    words: list[str] = []
+    for name, value in options.items():
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def _by_fingerprint(run: RunRecord) -> list[str]:
+    """As far as a run says it that does not record its options."""
+    conditions = run.fingerprint or {}
     cells = [(case.model, case.backend) for case in run.cases]
     cells += [(failure.model, failure.backend) for failure in run.failed]
     models = dict.fromkeys(model for model, _ in cells)
     backends = dict.fromkeys(backend for _, backend in cells if backend)
-    words = ["deploybench", "bench", "--models", ",".join(models), "--backends", ",".join(backends)]
+    words = ["--models", ",".join(models), "--backends", ",".join(backends)]
     for name, (option, default) in OPTIONS.items():
-        value = run.fingerprint.get(name)
+        value = conditions.get(name)
         if value is not None and value != default:
             words += [option, str(value)]
-    words += [flag for name, flag in FLAGS.items() if run.fingerprint.get(name)]
-    if run.fingerprint.get("matmul_precision") == "high":
+    words += [flag for name, flag in FLAGS.items() if conditions.get(name)]
+    if conditions.get("matmul_precision") == "high":
         words += ["--tf32", "on"]
-    return " ".join(shlex.quote(visible(word)) for word in words)
+    return words

@@ -39,7 +39,7 @@ def of(trend: Trend, most_points: int) -> Markup:
     """The plot of a cell. most_points: with more, one stands for several runs in a row."""
     panels = _panels(trend)
     height = TOP + len(panels) * PANEL + (len(panels) - 1) * GAP
-    name = f"{trend.cell.model}, {trend.title}"
+    name = f"{trend.cell.model}, {trend.title}{trend.mark}"
     drawing = Drawing(WIDTH, height + BOTTOM, f"{name}: {len(trend.points)} runs", "trend")
     for panel in panels:
         _grid(drawing, panel)

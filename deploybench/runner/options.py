@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import options
 from ..models import Model
 from ..models.weights import RANDOM, WeightSource
 from ..tasks.fidelity import DEFAULT_BUDGET, Budget
@@ -63,6 +64,40 @@ class RunOptions:
             for size in self.batch_sizes
             for backend in self.backends
         ]
+
+    def given(self) -> dict[str, str | bool]:
+        """The options that are not at their defaults, by name, as a user writes them.
+
+        Models and backends are always among them; the value of a flag is True.
+        """
+        from ..timing.protocol import Protocol
+
+        found: dict[str, str | bool] = {
+            options.MODELS.name: options.MODELS.written(self.models),
+            options.BACKENDS.name: options.BACKENDS.written(self.backends),
+        }
+        for option in (*options.ALL, *options.OF_A_RUN):
+            if option.name not in found and (text := option.given(self)) is not None:
+                found[option.name] = text
+        usual = Protocol()
+        for name, bound in options.BOUNDS.items():
+            value = getattr(self, bound)
+            if value not in (None, getattr(usual, bound)):
+                found[name] = f"{value:g}"
+        if self.keep_artifacts is not None:
+            found["keep-artifacts"] = str(self.keep_artifacts)
+        flags = (key for key in options.FLAGS if getattr(self, key, False))
+        return found | {key.replace("_", "-"): True for key in flags}
+
+    def restricted(self, cases: Sequence[tuple[Model, str, int]]) -> RunOptions:
+        """The same for the models and backends of these cases alone."""
+        models = {model.name for model, _, _ in cases}
+        backends = {backend for _, backend, _ in cases}
+        return replace(
+            self,
+            models=[each for each in self.models if each.name in models],
+            backends=[each for each in self.backends if each in backends],
+        )
 
     def settings(self) -> Settings:
         """The settings for torch on this machine. Raises UsageError if they are impossible."""

@@ -167,7 +167,12 @@ class Run:
             notices=self.recorded_notices(),
             noise=self.recorded_noise(),
             version=__version__,
+            options=self.recorded_options(),
         )
+
+    def recorded_options(self) -> Mapping[str, str | bool]:
+        """The options that repeat the run, for the record."""
+        return self.options.restricted(self._cases).given()
 
     def recorded_peak(self) -> records.Peak | None:
         """The peak rates of the device, for the record."""

@@ -51,6 +51,9 @@ def joined(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "notices": [json.loads(notice) for notice in dict.fromkeys(notices)],
         "peak": {name: max(peak[name] for peak in peaks) for name in peaks[0]} if peaks else None,
     }
+    if all(each.get("options") for each in own):
+        models = ",".join(each["options"]["models"] for each in own).split(",")
+        about["options"] = {**own[0]["options"], "models": ",".join(dict.fromkeys(models))}
     if all(each.get("noise") for each in own):
         about["noise"] = {"before": own[0]["noise"]["before"], "after": own[-1]["noise"]["after"]}
     return {

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     },
     "timing": {"errors", "settings", "batches", "machine", "backends.session"},
     "runner": {
-        *("errors", "settings", "files", "temporary", "processes", "batches", "nested"),
+        *("errors", "settings", "options", "files", "temporary", "processes", "batches", "nested"),
         *(
             "__version__",
             "installation",

@@ -133,7 +133,8 @@ def test_no_mean_of_a_report_has_it_and_no_headline_ships_it():
 def test_a_page_and_a_summary_mark_it_and_say_why(status):
     shown = overview.of([run(status)])
     html, markdown = page.render(shown), summary.render(shown)
-    assert html.count(mark(status)) >= 2, "the latency and the speed-up"
+    assert html.count(mark(status)) >= 3, "the latency, and the speed-up in a plot and a table"
+    assert f'">5.00 {mark(status)}</text>' in html
     assert f"2.00 \\{mark(status)}" in markdown
     for text in (html, markdown):
         assert "2 of 3 cells gave the right answer; 1 of reduced precision not shown" in text

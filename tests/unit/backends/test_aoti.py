@@ -19,18 +19,9 @@ from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
+from .small import Small
+
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
-
-
-class Small(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.convolution = torch.nn.Conv2d(3, 8, 3, bias=False)
-        self.norm = torch.nn.BatchNorm2d(8)
-        self.linear = torch.nn.Linear(8, 5)
-
-    def forward(self, batch):
-        return self.linear(self.norm(self.convolution(batch)).relu().mean((2, 3)))
 
 
 class Chooses(torch.nn.Module):

@@ -17,6 +17,8 @@ from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
+from .small import Small
+
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
 each_backend = pytest.mark.parametrize("name", ["compiled", "max-autotune"])
 
@@ -27,17 +29,6 @@ def each_marked(compiled: Sequence[pytest.MarkDecorator] = ()) -> pytest.MarkDec
     return pytest.mark.parametrize(
         "name", [pytest.param(name, marks=given) for name, given in marks.items()]
     )
-
-
-class Small(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.convolution = torch.nn.Conv2d(3, 8, 3, bias=False)
-        self.norm = torch.nn.BatchNorm2d(8)
-        self.linear = torch.nn.Linear(8, 5)
-
-    def forward(self, batch):
-        return self.linear(self.norm(self.convolution(batch)).relu().mean((2, 3)))
 
 
 class Keyed(torch.nn.Module):

@@ -267,3 +267,12 @@ def test_a_folder_without_locks_is_saved_to_all_the_same(run_pytest, tmp_path):
     assert "saved without a lock" in ran.stdout
     assert len(list(tmp_path.rglob("*run1.json"))) == 1
     assert ran.returncode == 0
+
+
+def test_the_saved_run_has_the_options_that_repeat_it(saved):
+    _, run = saved
+    assert run["deploybench"]["options"] == {
+        "models": MODEL,
+        "backends": "eager,wrong,tiring,scripted,broken,absent,cpp",
+        "benchmark-max-time": "0.01",
+    }

@@ -54,6 +54,16 @@ def parsed(monkeypatch) -> list[str]:
 ALL = {"eager": [10, 20, 30], "cpp": [5, 6, 7]}
 
 
+def test_a_figure_of_reduced_precision_keeps_its_status(storage):
+    path = next(storage.rglob("0003_run.json"))
+    content = json.loads(path.read_text())
+    verdict = {"precision": "int8", "status": "not judged", "reason": "", "budget": "agreement>=1"}
+    content["benchmarks"][1]["extra_info"]["reduced"] = verdict
+    path.write_text(json.dumps(content))
+    marks = {each.cell.backend: [p.mark for p in each.points] for each in load(storage).cells}
+    assert marks == {"eager": ["", "", ""], "cpp": ["", "", " [NOT JUDGED]"]}
+
+
 def test_every_cell_has_its_figures_in_the_order_of_the_code(storage):
     found = load(storage)
     assert latencies(found) == ALL

@@ -111,6 +111,7 @@ run_records = st.builds(
     of(noises),
     of(texts),
     st.sampled_from(READABLE),
+    of(st.dictionaries(texts, scalars, max_size=3)),
 )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from deploybench.analysis import overview
+from deploybench.records.explanation import Explanation, LayerError
 from deploybench.records.record import (
     FAILED,
     WRONG,
@@ -92,6 +95,32 @@ def _case(
     )
 
 
-def rendered(*runs: RunRecord, baseline: tuple[RunRecord, ...] = ()) -> str:
+def explained(model: str, layers: int = 40, first: int = 20) -> Explanation:
+    """A wrong cell, whose error is too large from one layer on; the second one is fused."""
+    errors = [0.9 + 0.1 * (place % 3) for place in range(first)]
+    errors += [120.4 + place for place in range(layers - first)]
+    found = [
+        LayerError(f"features.{place}", "Conv2d", error, 1e-7) for place, error in enumerate(errors)
+    ]
+    found[1] = LayerError("features.1", "Conv2d", None, None)
+    sizes = {"error": 31.0, "observed_error": 31.0, "limit": 8.0}
+    return Explanation(
+        model, "wrong", False, "different", "class 3 is off", layers=tuple(found), **sizes
+    )
+
+
+def hostile_explanation() -> Explanation:
+    """One whose every name is hostile, and whose last layer is NaN."""
+    found = explained(HOSTILE)
+    layers = [replace(each, name=HOSTILE, kind=HOSTILE) for each in found.layers]
+    layers[-1] = replace(layers[-1], error=math.inf, share=math.inf)
+    return replace(found, backend=HOSTILE, verdict=HOSTILE, reason=HOSTILE, layers=tuple(layers))
+
+
+def rendered(
+    *runs: RunRecord,
+    baseline: tuple[RunRecord, ...] = (),
+    explanations: tuple[Explanation, ...] = (),
+) -> str:
     """The page of these runs."""
-    return page.render(overview.of(runs, baseline))
+    return page.render(overview.of(runs, baseline), explanations=explanations)

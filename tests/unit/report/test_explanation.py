@@ -1,12 +1,24 @@
-"""What `explain` prints."""
+"""What `explain` prints and what a report's page shows of it."""
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from deploybench.cli import main
+from deploybench.errors import FileError
+from deploybench.records import explanation
 from deploybench.records.explanation import Explanation, LayerError
-from deploybench.report.explanation import FORMATS
+from deploybench.report.formats import EXPLANATION, TABLES
+from deploybench.report.tables import View
+
+from .pages import HOSTILE, explained, hostile_explanation, rendered, run
+from .test_page import Reader
 
 LAYERS = [LayerError(f"layer{place}", "Conv2d", 1.0, 1e-7) for place in range(40)]
 LAYERS[1] = replace(LAYERS[1], error=None, share=None)
@@ -15,10 +27,15 @@ LAYERS[21] = replace(LAYERS[21], error=500.0)
 FOUND = Explanation(
     *("net", "onnxruntime", False, "different", "class 3 is off", 31.0, 31.0, 8.0), tuple(LAYERS)
 )
+SAVED = Path(__file__).parents[1] / "data" / "saved_run_0.2.0.json"
+
+
+def shown(form: str, found: Explanation = FOUND, everything: bool = False) -> str:
+    return EXPLANATION[form](found, everything, View())
 
 
 def test_the_first_layer_beyond_the_limit_is_named_and_shown_with_its_neighbours():
-    printed = FORMATS["text"](FOUND, False)
+    printed = shown("text")
     first, second, *rest = printed.splitlines()
     assert first == "net through onnxruntime: different, class 3 is off"
     assert second == ("the first layer beyond 8 times eager's error: layer20 (Conv2d), 120 times")
@@ -29,17 +46,118 @@ def test_the_first_layer_beyond_the_limit_is_named_and_shown_with_its_neighbours
 
 
 def test_all_layers_are_shown_on_demand():
-    printed = FORMATS["text"](FOUND, True)
+    printed = shown("text", everything=True)
     assert sum(line.startswith("layer") for line in printed.splitlines()) == 40
 
 
 def test_a_form_that_is_right_only_when_it_is_observed_is_said_to_be():
-    printed = FORMATS["text"](replace(FOUND, observed_error=2.0, layers=tuple(LAYERS[:20])), False)
+    printed = shown("text", replace(FOUND, observed_error=2.0, layers=tuple(LAYERS[:20])))
     assert "no layer is beyond 8 times eager's error" in printed
     assert "off by 2 instead of 31" in printed
 
 
 def test_programs_get_every_layer():
-    found = json.loads(FORMATS["json"](FOUND, False))
+    found = json.loads(shown("json"))
     assert (found["first"], len(found["layers"])) == ("layer20", 40)
     assert found["layers"][1] == {"layer": "layer1", "kind": "Conv2d", "error": None, "share": None}
+    header, *rows = shown("csv").splitlines()
+    assert header == "Layer;Kind;Error;Share"
+    assert rows[20] == "layer20;Conv2d;120;3.0e-05"
+    assert len(rows) == 40
+
+
+def test_every_format_of_a_table_is_one_of_an_explanation_with_its_escapes():
+    assert EXPLANATION.keys() == TABLES.keys()
+    found = hostile_explanation()
+    for form in ("text", "csv", "markdown", "html"):
+        written = shown(form, found)
+        assert "\u202e" not in written and "\x00" not in written, form
+        assert form in ("text", "csv") or "<script>" not in written, form
+    assert "layer20 (Conv2d)" in shown("markdown")
+    assert "<td>Conv2d" in shown("html")
+    formula = replace(FOUND, layers=(replace(LAYERS[0], name="=1+1"),))
+    assert "\n'=1+1;" in shown("csv", formula)
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    path = tmp_path / "why.json"
+    layers = (*LAYERS, LayerError("last", "Linear", math.inf, math.inf))
+    for found in (FOUND, replace(FOUND, observed_error=math.inf, layers=layers)):
+        path.write_text(shown("json", found))
+        assert explanation.read(path) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layers": None}, "layers is not a list"),
+        ({"error": "large"}, "error is not a number of at least 0"),
+        ({"agrees": 1}, "agrees is not true or false"),
+        ({"layers": [{"layer": "a"}]}, r"layers\[0\].kind is missing"),
+    ],
+)
+def test_what_is_no_explanation_is_refused_in_one_line(change, words, tmp_path):
+    path = tmp_path / "why.json"
+    path.write_text(json.dumps({**FOUND.to_json(), **change}))
+    with pytest.raises(
+        FileError, match=f"why.json is no explanation: {words}; write one"
+    ) as caught:
+        explanation.read(path)
+    assert "\n" not in str(caught.value)
+    path.write_text("{")
+    with pytest.raises(FileError, match="it is not JSON"):
+        explanation.read(path)
+
+
+def test_a_page_shows_the_first_layer_the_curve_and_the_table():
+    text = rendered(run("a"), explanations=(explained("net00"),))
+    section = text[text.index('<section id="layers"') :]
+    section = section[: section.index("</section>")]
+    found = Reader(section)
+    (plot,) = found.attributes("svg")
+    assert (plot["role"], plot["aria-label"]) == ("img", "Error by layer of net00 through wrong")
+    assert "the first layer beyond 8 times eager&#39;s error: features.20 (Conv2d)" in section
+    assert "<title>features.20: 120 times</title>" in section
+    (curve,) = (each for each in found.attributes("path") if each["class"] == "curve s0")
+    assert curve["d"].count("L") == 38, "39 of 40 layers: one is fused"
+    assert len(found.attributes("tr")) == 41
+    plain = section.replace("</td>", "").replace("</th>", "")
+    assert '<th scope="row">features.1<td>Conv2d<td class="n">fused' in plain
+    assert 'href="#layers"' in text
+    assert "layers-title" not in rendered(run("a"))
+
+
+def test_hostile_names_of_layers_are_text():
+    text = rendered(run("a"), explanations=(hostile_explanation(),))
+    assert len(Reader(text).attributes("script")) == 2
+    assert "<script>alert" not in text
+    assert "\u202e" not in text and "\x00" not in text
+    assert "&lt;script&gt;" in text
+    for _, attributes in Reader(text).elements:
+        assert not any(name == "style" or name.startswith("on") for name in attributes)
+
+
+def test_of_very_many_layers_only_those_around_the_first_are_in_the_table():
+    text = rendered(run("a"), explanations=(explained("net00", 3000, 2000),))
+    assert "(1997 more)" in text
+    assert len(re.findall('<th scope="row">features', text)) == 16
+    assert len(text) < len(rendered(run("a"))) + 100_000
+
+
+def test_the_command_takes_what_explain_wrote_for_a_cell_of_the_run(tmp_path, capsys):
+    why, page = tmp_path / "why.json", tmp_path / "page.html"
+    case = json.loads(SAVED.read_text())["benchmarks"][0]["params"]
+    of_run = replace(FOUND, model=case["model"], backend=case["backend"])
+    why.write_text(shown("json", of_run))
+    words = ["report", str(SAVED), "--explanation", str(why)]
+    assert main([*words, "-o", str(page)]) == 0
+    assert "layer20 (Conv2d), 120 times" in page.read_text()
+    assert main([*words, "--format=markdown"]) == 0
+    assert "layer20 (Conv2d), 120 times" in capsys.readouterr().out
+    why.write_text(shown("json"))
+    assert main(words) == 2
+    line = capsys.readouterr().err.strip()
+    assert "explains net through onnxruntime, which is in none of the runs" in line
+    assert main(["report", "--history", "--explanation", str(why)]) == 2
+    assert "give the run before it" in capsys.readouterr().err
+    assert HOSTILE not in line

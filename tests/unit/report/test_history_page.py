@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,10 @@ from deploybench import cli
 from deploybench.analysis.interval import Effect
 from deploybench.analysis.trends import RATIO, Break, Step, Trend
 from deploybench.records.history import Cell, Point, Run
+from deploybench.records.reduced import NOT_JUDGED, OVER, WITHIN
 from deploybench.report import history_page
+from deploybench.report.formats import HISTORY
+from deploybench.report.tables import View
 from tests.unit import recorded_history as recorded
 from tests.unit.report.pages import HOSTILE
 
@@ -49,6 +53,13 @@ def trend(model: str = "net", title: str = CPP, runs: int = 60, slower_at: int =
     return Trend(cell, "", points, breaks, (step,) if slower_at else ())
 
 
+def unproven(status: str) -> Trend:
+    """A cell of reduced precision whose last run, a process of the last commit, has that status."""
+    found = trend(runs=9, slower_at=6)
+    proven = [replace(point, status=WITHIN) for point in found.points]
+    return replace(found, points=(*proven[:-1], replace(proven[-1], status=status)))
+
+
 class Page(HTMLParser):
     """Counts the tags of a page, and keeps its text."""
 
@@ -81,6 +92,30 @@ def test_every_plot_has_its_change_its_break_and_a_table():
     assert text.count('class="step slow"') - 1 == 1  # one of them in the legend
     assert text.count('class="break"') == 4
     assert page.tags.count("table") == 2 + 1
+
+
+@pytest.mark.parametrize("form", HISTORY)
+def test_a_figure_that_is_not_proven_is_marked_in_every_format(form):
+    written = HISTORY[form]([unproven(NOT_JUDGED), trend("other")], View())
+    plain = form in ("csv", "json")
+    mark = NOT_JUDGED if plain else "[NOT JUDGED]"
+    assert mark in written.replace("\\", "")
+    assert mark not in HISTORY[form]([unproven(WITHIN), trend("other")], View())
+
+
+def test_a_page_marks_it_at_the_plot_in_both_tables_and_in_the_headline():
+    text = history_page.render([unproven(OVER)])
+    figure = text[text.index("<figure") : text.index("</figure>")]
+    assert "[OVER BUDGET]" in figure[: figure.index("</figcaption>")]
+    assert 'aria-label="net, TorchScript (C++) [OVER BUDGET]: 9 runs"' in figure
+    assert len(re.findall(r"<td>[\d.]+ \[OVER BUDGET\]", figure)) == 2, (
+        "the latency and the ratio of the last run"
+    )
+    assert "[OVER BUDGET], slower" in text[: text.index("<figure")]
+    whole = text[text.index("Table of all cells") :]
+    assert len(re.findall(r"<td class=\"n\">[\d.]+ \[OVER BUDGET\]", whole)) == 2
+    assert "not shown to be as good as eager" in text
+    assert "OVER BUDGET" not in history_page.render([unproven(WITHIN)])
 
 
 def test_hostile_names_are_text():

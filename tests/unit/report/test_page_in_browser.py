@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .pages import HOSTILE, rendered, run
+from .pages import HOSTILE, explained, hostile_explanation, rendered, run
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALL = "pip install --no-deps --target .browser -r requirements-browser.txt, and a chromium"
@@ -35,7 +35,9 @@ def browser():
 def file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     sides = [[run(f"{side}{each}", hostile=True) for each in range(3)] for side in "ab"]
-    path.write_text(rendered(*sides[0], baseline=tuple(sides[1])), encoding="utf-8")
+    explanations = explained("net00", 200, 90), hostile_explanation()
+    text = rendered(*sides[0], baseline=tuple(sides[1]), explanations=explanations)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -25,6 +25,7 @@ def saved(tmp_path):
             "run": f"of {model}",
             "failed": [],
             "peak": {"flops_per_second": 1.0 + len(model), "bytes_per_second": 2.0},
+            "options": {"models": model, "backends": "eager", "dtype": dtype},
             "notices": [{"seen": "load", "effect": "slow", "mend": "wait"}],
         }
         (tmp_path / f"{job.key}.json").write_text(json.dumps(run))
@@ -46,6 +47,7 @@ def test_models_of_one_condition_become_one_run(saved, tmp_path):
     assert [case.model for case in run.cases] == ["a", "bb"]
     assert run.peak.flops_per_second == 3.0
     assert len(run.notices) == 1
+    assert run.options == {"models": "a,bb", "backends": "eager", "dtype": "float32"}
     assert run.identity != runs["dtype=bfloat16-run-1.json"].identity
 
 
