@@ -45,9 +45,9 @@ class Saving:
 
     storage: the folder of saved runs. name: of the run; empty if it is not saved. unfinished: the
     journal of what was measured so far. failed: the cases without a figure. notices: observations
-    of the machine. noise: of it before and after. taken_over: by model, backend and batch size, what
-    the resumed run had measured. peak: the peak rates of the device. options: those that repeat the
-    run. ended: the ids of the timed tests that have an outcome.
+    of the machine. noise: of it before and after. taken_over: by model, backend and batch size,
+    what the resumed run had measured. peak: the peak rates of the device. options: those that
+    repeat the run. ended: the ids of the timed tests that have an outcome.
     """
 
     storage: Path
