@@ -25,7 +25,7 @@ examples:
 The files are named MODEL.SUFFIX. A format that fixes the shape of its inputs, such as
 onnx and aotinductor, takes the batch size that it was exported with."""
 
-ALIASES = {"torchscript": "scripted", "aotinductor": "aoti"}
+ALIASES = {"torchscript": "scripted", "aotinductor": "aoti", "executorch": "pte"}
 """What people call some formats, by what their file names say."""
 
 

@@ -23,9 +23,9 @@ from .. import tiny
 
 CPU = settings.resolve("cpu", threads=1)
 REGISTRY = backends.registry()
-# Those that compile take ten seconds and more for the smallest model.
-COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp", "inductor-int8"}
-COMPILING |= {"executorch", "executorch-int8"}
+# Those that compile take ten seconds and more for the smallest model; the last, after calibration.
+SLOWEST = {"inductor-int8", "executorch-int8"}
+COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp", "executorch"} | SLOWEST
 
 
 def model_of(backend: str) -> Model:
@@ -41,7 +41,11 @@ def model_of(backend: str) -> Model:
 
 def names(*, exporting: bool = False, marks: pytest.MarkDecorator = pytest.mark.slow) -> list:
     chosen = [name for name in REGISTRY if not exporting or REGISTRY[name].format is not None]
-    return [pytest.param(name, marks=marks) if name in COMPILING else name for name in chosen]
+    slowest = {name: pytest.mark.sweep for name in SLOWEST}
+    return [
+        pytest.param(name, marks=slowest.get(name, marks)) if name in COMPILING else name
+        for name in chosen
+    ]
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ def test_the_formats_are_those_of_the_backends():
         "exported",
         "onnx",
         "aotinductor",
+        "executorch",
     }
 
 

@@ -22,6 +22,7 @@ TEXT = {
     "batch-size": "1,8",
     "threads": "3",
     "metric": "throughput",
+    "neighbours": "2",
     "dtype": "bfloat16",
     "tf32": "on",
     "allocator": "default",

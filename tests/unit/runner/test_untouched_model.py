@@ -20,10 +20,10 @@ from deploybench.runner.scheduler import Scheduler
 from deploybench.runner.workbench import Workbench
 from deploybench.timing.protocol import Protocol
 
+from ..backends.test_contract import COMPILING
 from ..tiny import MODEL, Tiny, scale_head
 
 FACTORS = (1.2, 2.0, 10.0, 0.0, -1.0)
-COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 BACKENDS = [
     pytest.param(name, marks=pytest.mark.sweep) if name in COMPILING else name
     for name in backends.registry()
