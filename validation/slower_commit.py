@@ -6,7 +6,7 @@ so it must not be called slower or faster in any cell. In the third, the model d
 8 times, so it must be called slower in every cell. No figure is edited.
 
     .venv/bin/python validation/slower_commit.py
-    .venv/bin/python validation/slower_commit.py --budget 30m --options=--backends=eager,cpp
+    .venv/bin/python validation/slower_commit.py --time-limit 30m --options=--backends=eager,cpp
 
 The exit code is 0 if both answers are right.
 """
@@ -80,14 +80,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--budget", default="10m", help="of each pair (default: 10m)")
+    parser.add_argument("--time-limit", default="10m", help="of each pair (default: 10m)")
     parser.add_argument(
         "--options",
         default="--backends=eager,scripted --device=cpu --benchmark-max-time=0.1",
         help="of bench (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    words = [f"--budget={arguments.budget}", *shlex.split(arguments.options)]
+    words = [f"--time-limit={arguments.time_limit}", *shlex.split(arguments.options)]
     right = []
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))

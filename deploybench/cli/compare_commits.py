@@ -29,7 +29,7 @@ EXAMPLE = "main HEAD --models resnet18"
 EPILOG = """\
 examples:
   {command} main HEAD --models mypkg.nets:make_net --input 3x224x224
-  {command} v1.2 HEAD --backends eager,cpp --budget 1h --format html -o gate.html
+  {command} v1.2 HEAD --backends eager,cpp --time-limit 1h --format html -o gate.html
 
 Each commit is checked out into a temporary folder, and `deploybench bench` runs there: base, head,
 head, base, and so on. Each run is a process. All other options go to bench. In a checkout of
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="a commit, branch or tag")
     parser.add_argument("head", metavar="HEAD", help="the one to be judged against it")
     parser.add_argument(
-        "--budget",
+        "--time-limit",
         default="30m",
         metavar="TIME",
         help="no pair of runs is started that would probably end later, such as 90s, 30m or 2h "
@@ -73,14 +73,14 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 def main(arguments: argparse.Namespace) -> int:
     """Measure, print or write the report, and return its exit code."""
-    budget = seconds(arguments.budget)
+    limit = seconds(arguments.time_limit)
     options = gate.options_of(arguments)
     for word in arguments.passed:
         if word.startswith(SAVING):
             raise UsageError(f"{word} cannot be used here; --storage says where the runs are saved")
     with checked_out(Path.cwd(), arguments.base, arguments.head) as sides:
         comparison = Comparison(sides, arguments.passed, Path(arguments.storage).resolve(), options)
-        report = comparison.until_decided(budget)
+        report = comparison.until_decided(limit)
     return gate.write(report, arguments)
 
 
@@ -110,8 +110,8 @@ class Comparison:
         self._options = replace(options, confidence=looks.confidence_of_one(options.confidence))
         self._saved: dict[str, list[Path]] = {side.name: [] for side in sides}
 
-    def until_decided(self, budget: float) -> Report:
-        """Measure until every cell is decided, or the next pair might exceed `budget` seconds.
+    def until_decided(self, limit: float) -> Report:
+        """Measure until every cell is decided, or the next pair might exceed `limit` seconds.
 
         Raises BackendFailed if a side cannot be measured.
         """
@@ -121,11 +121,11 @@ class Comparison:
         undecided: list[str] = []
         for pair in range(1, looks.PAIRS[-1] + 1):
             before = time.monotonic()
-            if pair > 1 and before - started + longest > budget:
-                _say(f"the budget of {budget:g} s ends after {pair - 1} pair{'s' * (pair > 2)}")
+            if pair > 1 and before - started + longest > limit:
+                _say(f"the time limit of {limit:g} s ends after {pair - 1} pair{'s' * (pair > 2)}")
                 break
             for side in self._sides if pair % 2 else reversed(self._sides):
-                self._measure(side, undecided, max(budget, MINUTE))
+                self._measure(side, undecided, max(limit, MINUTE))
             longest = max(longest, time.monotonic() - before)
             _say(f"pair {pair} of at most {looks.PAIRS[-1]}: {time.monotonic() - before:.0f} s")
             if pair in looks.PAIRS:

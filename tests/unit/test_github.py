@@ -85,7 +85,7 @@ GIVEN = {
     "BASE": "abc",
     "HEAD": "def",
     "OPTIONS": "--models nets.py --backends eager,cpp",
-    "BUDGET": "5m",
+    "TIME_LIMIT": "5m",
     "TOLERANCE": "3%",
     "FOLDER": "out",
 }

@@ -107,7 +107,7 @@ def test_a_checkout_of_deploybench_runs_the_deploybench_of_each_commit(repositor
     git(repository, *NOBODY, "commit", "--quiet", "--message", "three")
     bench.factor = {}
     with pytest.raises(Exception, match="no measurement"):
-        run("HEAD~1", "HEAD", "--budget=1s")
+        run("HEAD~1", "HEAD", "--time-limit=1s")
     sources = {folder.name: source for _, _, folder, source in bench.calls}
     assert sources["base"] == processes.ROOT
     assert sources["head"] == bench.calls[1][2]
@@ -121,11 +121,11 @@ def test_only_undecided_models_are_measured_after_a_look(repository, bench):
     assert all(words[-2:] == ["-k", "noisy"] for _, words, *_ in bench.calls[6:])
 
 
-def test_the_budget_ends_it_after_a_whole_pair(repository, bench, capsys):
-    assert run("HEAD~1", "HEAD", "--budget", "0.001s") == 5
+def test_the_time_limit_ends_it_after_a_whole_pair(repository, bench, capsys):
+    assert run("HEAD~1", "HEAD", "--time-limit", "0.001s") == 5
     assert len(bench.calls) == 2
     printed = capsys.readouterr()
-    assert "the budget of 0.001 s ends after 1 pair" in printed.err
+    assert "the time limit of 0.001 s ends after 1 pair" in printed.err
     assert "inconclusive" in printed.out
 
 
@@ -165,7 +165,7 @@ def test_a_folder_without_a_repository_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "expected"), [("90", 90.0), ("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)]
 )
-def test_a_budget_is_a_time_with_or_without_a_unit(given, expected):
+def test_a_time_limit_is_a_time_with_or_without_a_unit(given, expected):
     assert compare_commits.seconds(given) == expected
 
 
@@ -199,7 +199,7 @@ def test_a_pair_of_real_runs_measures_the_model_of_each_commit(repository):
     options = ["--models=nets.py:net", "--input=3x32x32", "--backends=eager,scripted"]
     command = [sys.executable, "-m", "deploybench", "compare-commits", "HEAD~1", "HEAD"]
     done = subprocess.run(
-        [*command, *options, "--benchmark-max-time=0.01", "--budget=1s"],
+        [*command, *options, "--benchmark-max-time=0.01", "--time-limit=1s"],
         env=processes.importing(os.environ),
         capture_output=True,
         text=True,
