@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ AHEAD = 4
 """How many jobs wait at the cluster for each that runs: enough to keep it busy, and the memory of
 this process flat."""
 SECONDS_TO_ANSWER = 10.0
+TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+"""Each says how processes of a cluster know each other."""
 INSTALL = "pip install 'deploybench[ray]'"
 
 
@@ -69,6 +72,7 @@ class OnRay:
             count = len(topology.gpus()) if self._gpu else 1
             quiet |= {"num_cpus": 1, "resources": {RESOURCE: count}, "include_dashboard": False}
             quiet |= {"num_gpus": count if self._gpu else 0}
+            _bring_token()
         try:
             _require_open(address)
             self._ray.init(address=address or "local", **quiet)
@@ -138,6 +142,16 @@ class OnRay:
                 unfinished.write_bytes(saved)
         found: Entry = entry
         return found
+
+
+def _bring_token() -> None:
+    """Give a cluster that this process starts a token of its own, if the user gives none.
+
+    Otherwise Ray writes one to the home folder, which may be read-only. Ray reads it once, so it
+    stays for the life of the process.
+    """
+    if not any(os.environ.get(name) for name in TOKEN_VARIABLES):
+        os.environ[TOKEN_VARIABLES[0]] = secrets.token_hex(32)
 
 
 def _require_open(address: str | None) -> None:

@@ -66,7 +66,9 @@ def test_a_model_is_measured_as_built_unless_there_is_a_state_dict_for_it(saved)
     path = saved(other)
     before = built.head.weight.clone()
     for source in (RANDOM, weights.parse("pretrained"), weights.parse(str(path.parents[1]))):
-        assert weights.apply(built, MODEL, source) is None
+        applied = weights.apply(built, MODEL, source)
+        assert (applied is None) == (source.path is None), "a folder without its file is said"
+        assert applied is None or applied.digest is None
         assert torch.equal(built.head.weight, before)
     for given in (path, path.parent):
         module = Tiny()

@@ -81,7 +81,8 @@ def job(model: str, *passed: str) -> Job:
 
 
 @pytest.mark.slow
-def test_a_job_on_a_cluster_has_the_surroundings_of_a_local_one(cluster, tmp_path):
+def test_a_job_on_a_cluster_has_the_surroundings_of_a_local_one(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", os.devnull)  # nothing can be written there
     ended = []
     engine = cluster()
     assert engine.width == 1
