@@ -43,12 +43,15 @@ def test_the_scriptable_network_has_the_weights_and_answers_of_its_package(model
         assert torch.equal(module(batch), original(batch))
 
 
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    if name in COMPILING:
+        return [pytest.mark.sweep]
+    # What is calibrated takes long before it answers.
+    return [pytest.mark.slow] if backends.registry()[name].precision else []
+
+
 @pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param(name, marks=pytest.mark.sweep) if name in COMPILING else name
-        for name in backends.registry()
-    ],
+    "backend", [pytest.param(name, marks=marks(name)) for name in backends.registry()]
 )
 def test_efficientnet_lite0_sees_a_military_uniform_through(backend, model, bench):
     try:

@@ -64,6 +64,7 @@ def test_each_case_has_a_line_of_progress(saved):
     assert "skipped: absent needs gizmo" in lines[5]
 
 
+@pytest.mark.slow
 def test_after_the_cpp_process_died_the_next_case_gets_a_fresh_one(run_pytest, tmp_path):
     (tmp_path / "kill.py").write_text(
         "import os, signal\n"

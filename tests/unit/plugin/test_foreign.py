@@ -86,6 +86,7 @@ def one_line_of(ran) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_two_lines_bring_both_tests_beside_a_benchmark_of_the_repositorys_own(repository):
     repository.measure_tiny()
     repository.write("test_own.py", "def test_own(benchmark): benchmark(lambda: 1)\n")

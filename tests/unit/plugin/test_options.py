@@ -189,6 +189,7 @@ def test_what_is_wrong_with_the_whole_run_is_one_usage_error(run_pytest, words, 
     assert "Traceback" not in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_what_is_set_in_pytest_ini_takes_effect(run_pytest, tmp_path):
     ini, kept = tmp_path / "other.ini", tmp_path / "kept"
     ini.write_text(f"[pytest]\nchannels_last = true\nkeep_artifacts = {kept}\n")

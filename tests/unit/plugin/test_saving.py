@@ -142,11 +142,18 @@ def pytest_generate_tests(metafunc):
 @pytest.mark.parametrize(
     ("options", "tests", "ended"),
     [
-        (["test_own.py", "test_own.py", "--keep-duplicates"], 1, "1 passed, 1 deselected"),
-        (["test_own.py", "-p", "repeat"], 1, "1 passed, 1 deselected"),
-        (["test_own.py"], 2, "2 passed"),
+        pytest.param(
+            *(["test_own.py", "test_own.py", "--keep-duplicates"], 1, "1 passed, 1 deselected"),
+            marks=pytest.mark.slow,
+            id="kept duplicates",
+        ),
+        pytest.param(
+            *(["test_own.py", "-p", "repeat"], 1, "1 passed, 1 deselected"),
+            marks=pytest.mark.slow,
+            id="a plugin",
+        ),
+        pytest.param(["test_own.py"], 2, "2 passed", id="another test"),
     ],
-    ids=["kept duplicates", "a plugin", "another test"],
 )
 def test_a_saved_run_holds_each_case_once_however_often_it_is_asked_for(
     run_pytest, tmp_path, options, tests, ended
