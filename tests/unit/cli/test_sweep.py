@@ -177,7 +177,7 @@ def driver(folder: Path, *words: str) -> list[str]:
     return [sys.executable, "-c", DRIVER, str(folder / "bench.py"), *TWO, *words]
 
 
-@pytest.mark.parametrize("on", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("on", ["local", pytest.param("ray", marks=pytest.mark.sweep)])
 def test_a_sweep_that_is_killed_goes_on_with_what_is_missing(bench, monkeypatch, on):
     if on == "ray":
         pytest.importorskip("ray")
@@ -237,7 +237,7 @@ def wait_until(condition) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_real_jobs_give_the_table_of_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["--models=squeezenet1_1,shufflenet_v2_x0_5", "--backends=eager,scripted"]
