@@ -43,9 +43,12 @@ class Repository:
         lines = self.command("table", run, "--csv").splitlines()
         return {row.pop("Model"): row for row in csv.DictReader(lines, delimiter=";")}
 
-    def gate(self, code: int = 0) -> str:
-        """The last line of the first run's comparison with the second."""
-        printed = self.command("gate", "--baseline=0001", "--candidate=0002", code=code)
+    def gate(self) -> str:
+        """The last line of the first run's comparison with the second.
+
+        The exit code says that one run a side decides nothing.
+        """
+        printed = self.command("gate", "--baseline=0001", "--candidate=0002", code=5)
         return printed.splitlines()[-1]
 
     def support(self, *words: str) -> dict[tuple[str, str], str]:
