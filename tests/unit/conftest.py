@@ -25,6 +25,9 @@ for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
 # What is printed depends on them.
 for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
     os.environ.pop(name, None)
+# OpenMP's threads wait for each other by spinning. Where two workers share the cores, they so keep
+# each other from what they wait for: two runs beside each other took 68 s, and 20 s with this.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(scope="module")
