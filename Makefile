@@ -52,7 +52,7 @@ test-all: style
 
 # What takes too long for CI: compilers over more models, the wheel in repositories of others.
 sweep: setup
-	$(PY) -m pytest tests/unit -m sweep $(ARGS)
+	$(UNIT) -m sweep $(ARGS)
 
 style: setup
 	$(PY) -m ruff check .

@@ -12,6 +12,7 @@ from .. import options
 from ..errors import UsageError
 from . import _own_models, _sweep_engines
 from ._subcommands import MEASURE
+from ._sweep_progress import Progress, duration
 
 if TYPE_CHECKING:
     from ..sweep.engine import Engine
@@ -133,8 +134,9 @@ def main(arguments: argparse.Namespace) -> int:
             return 0
         progress = Progress(pending, folder, known, width(engines) if pending else 1)
         try:
-            for engine, its in engines:
-                engine.run(its, progress.ended)
+            with progress.shown():
+                for engine, its in engines:
+                    engine.run(its, progress.ended, progress.begun)
         finally:
             written = folder.merge(jobs)
     return _summary(folder, written, progress.failed)
@@ -202,41 +204,3 @@ def width(engines: Sequence[tuple[Engine, Sequence[Job]]]) -> float:
     """How many jobs run at a time, over all engines."""
     jobs = sum(len(its) for _, its in engines)
     return jobs / sum(len(its) / engine.width for engine, its in engines)
-
-
-class Progress:
-    """Prints a line for each job as it ends, and keeps the ledger."""
-
-    def __init__(
-        self, pending: Sequence[Job], folder: Folder, known: Sequence[Entry], width: float
-    ) -> None:
-        self._left = {job.key: job for job in pending}
-        self._count = len(pending)
-        self._folder = folder
-        self._known = list(known)
-        self._width = width
-        self.failed: list[Entry] = []
-
-    def ended(self, entry: Entry) -> None:
-        """Print a job that has ended."""
-        from ..sweep import ledger
-
-        ledger.append(self._folder.path, entry)
-        self._known.append(entry)
-        del self._left[entry.key]
-        if entry.reason:
-            self.failed.append(entry)
-        left = ledger.expected_seconds(self._left.values(), self._known)
-        words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
-        end = f"; about {duration(left / self._width)} left" if left else ""
-        number = self._count - len(self._left)
-        print(f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{end}", flush=True)
-
-
-def duration(seconds: float) -> str:
-    """A time in words: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

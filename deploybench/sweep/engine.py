@@ -9,6 +9,10 @@ from .job import Job
 from .ledger import Entry
 
 
+def unnoticed(job: Job, where: str) -> None:
+    """For those who do not ask which jobs have begun."""
+
+
 class Engine(Protocol):
     """Runs jobs, each as a process of `bench` that has its cores and its GPU to itself.
 
@@ -18,8 +22,14 @@ class Engine(Protocol):
     width: int
     where: str
 
-    def run(self, jobs: Sequence[Job], ended: Callable[[Entry], None]) -> None:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        ended: Callable[[Entry], None],
+        begun: Callable[[Job, str], None] = unnoticed,
+    ) -> None:
         """Run all jobs; each one's saved run is in the sweep's folder before `ended` is called.
 
-        If anything is raised, Ctrl-C too, no job goes on.
+        begun: called with a job and the place where it runs, or the queue that it waits in. Neither
+        is called while the other is. If anything is raised, Ctrl-C too, no job goes on.
         """

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import measuring
+from .engine import unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -43,11 +44,11 @@ class Local:
         self,
         jobs: Sequence[Job],
         ended: Callable[[Entry], None],
-        begun: Callable[[Job], None] = lambda _: None,
+        begun: Callable[[Job, str], None] = unnoticed,
     ) -> None:
-        """Run all jobs. ended, begun: called as each ends and begins, never concurrently.
+        """Run all jobs; see `engine.Engine`.
 
-        If anything is raised, Ctrl-C too, the jobs that run are killed, with all that they started.
+        If anything is raised, the jobs that run are killed, with all that they started.
         """
         waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
         for job in jobs:
@@ -61,7 +62,7 @@ class Local:
                 except queue.Empty:
                     return
                 with one_at_a_time:
-                    begun(job)
+                    begun(job, slot.name)
                 entry = self._measure(job, slot)
                 with one_at_a_time:
                     if not self._stopped.is_set():

@@ -15,6 +15,7 @@ from ..errors import UsageError, first_line
 from ..files import replacing
 from ..machine import topology
 from . import node, slots
+from .engine import unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -103,7 +104,12 @@ class OnRay:
             )
         return count
 
-    def run(self, jobs: Sequence[Job], ended: Callable[[Entry], None]) -> None:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        ended: Callable[[Entry], None],
+        begun: Callable[[Job, str], None] = unnoticed,
+    ) -> None:
         """Run all jobs; see `engine.Engine`. A lost node or worker costs its jobs one retry."""
         options: dict[str, Any] = {
             "num_cpus": 0,  # the slot counts, not Ray's CPUs
@@ -122,6 +128,7 @@ class OnRay:
                     job = waiting.popleft()
                     reference = task.remote(job, self._deadline, self._command, dict(os.environ))
                     running[reference] = job
+                    begun(job, "the Ray cluster")
                 done, _ = self._ray.wait(list(running), timeout=1.0)
                 for reference in done:
                     ended(self._result(running.pop(reference), reference))

@@ -27,6 +27,7 @@ from ..files import replacing
 from ..machine import topology
 from ..processes import importing
 from . import ledger, node, slots
+from .engine import unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -124,7 +125,12 @@ class OnSlurm:
         )
         return made
 
-    def run(self, jobs: Sequence[Job], ended: Callable[[Entry], None]) -> None:
+    def run(
+        self,
+        jobs: Sequence[Job],
+        ended: Callable[[Entry], None],
+        begun: Callable[[Job, str], None] = unnoticed,
+    ) -> None:
         """Run all jobs; see `engine.Engine`. A lost node costs its job one retry.
 
         Raises UsageError if Slurm refuses a job. If this process is killed, the jobs that are in
@@ -136,6 +142,7 @@ class OnSlurm:
                 while waiting and len(running) < self.width:
                     job = waiting.popleft()
                     running[job.key] = job, self._found(job) or self._submitted(job)
+                    begun(job, "Slurm")
                 for job, submitted in list(running.values()):
                     # This first: what has ended has left its entry before.
                     done = submitted.done()

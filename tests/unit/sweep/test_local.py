@@ -93,7 +93,7 @@ def test_a_job_has_the_cpus_and_the_gpu_of_its_slot_alone(engine, tmp_path):
 def test_no_more_jobs_run_at_a_time_than_there_are_slots(engine):
     running, most = set(), []
 
-    def begun(each):
+    def begun(each, _):
         running.add(each.key)
         most.append(len(running))
 
@@ -154,7 +154,7 @@ from deploybench.sweep.local import Local
 from deploybench.sweep.slots import Slot
 jobs = [Job("net", "net", (), (), 1, ("--sleep=60",))]
 engine = Local([Slot()], Path(sys.argv[1]), 60, [sys.executable, sys.argv[2]])
-engine.run(jobs, print, lambda _: print("begun", flush=True))
+engine.run(jobs, print, lambda *_: print("begun", flush=True))
 """
 
 
