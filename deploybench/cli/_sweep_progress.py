@@ -97,7 +97,7 @@ class Progress:
     def _left_over(self) -> str:
         from ..sweep import ledger
 
-        seconds = ledger.expected_seconds(self._left.values(), self._known)
+        seconds = ledger.expected_seconds(list(self._left.values()), self._known)
         return f"; about {duration(seconds / self._width)} left" if seconds else ""
 
 

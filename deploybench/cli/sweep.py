@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 def main(arguments: argparse.Namespace) -> int:
     """Measure what is not measured yet, join the runs, and print where they are."""
+    from ..models import own
     from ..sweep import ledger
     from ..sweep.folder import Folder
 
@@ -119,6 +121,13 @@ def main(arguments: argparse.Namespace) -> int:
     selected = _own_models.select(grid.models, arguments)
     named = {model.name: model.reference or model.name for model in selected}
     jobs = grid.jobs(named, arguments.passed)
+    if arguments.labels is not None:  # a reference has no place for them
+        labels = f"--labels={Path(arguments.labels).absolute()}"
+        callables = {model.name for model in selected if own.is_of_callable(model)}
+        jobs = [
+            replace(job, passed=(*job.passed, labels)) if job.model in callables else job
+            for job in jobs
+        ]
     folder = Folder(arguments.output)
     with folder.alone():
         pending = folder.pending(jobs)
@@ -143,10 +152,18 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_unknown(job: Job, deadline: float) -> None:
-    """Refuse options that pytest does not know, which no job could use. Raises UsageError."""
+    """Refuse options that pytest does not know, which no job could use. Raises UsageError.
+
+    This machine may have no GPU, if nodes of a cluster have them, so it asks without the device.
+    """
     from ..sweep import measuring
     from ..sweep.slots import Slot
 
+    here = [
+        tuple(each for each in given if each[0] != options.DEVICE.name)
+        for given in (job.shared, job.condition)
+    ]
+    job = replace(job, shared=here[0], condition=here[1])
     reason = measuring.refusal(job, Slot(), deadline, JOB)
     if reason:
         raise UsageError(f"pytest refuses the options of the jobs: {reason}")

@@ -49,9 +49,10 @@ class Folder:
 
     def _remove_unfinished(self) -> None:
         """What a sweep that was killed left in the middle of writing."""
-        for path in self.jobs.glob(".*.json"):
-            with suppress(OSError):
-                path.unlink()
+        for pattern in (".*.json", ".*.unfinished"):
+            for path in self.jobs.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
 
     def pending(self, jobs: Sequence[Job]) -> list[Job]:
         """The jobs without a saved run that can be read."""

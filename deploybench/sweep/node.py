@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from ..temporary import TemporaryFolder
 from . import measuring
 from .job import Job
 from .ledger import Entry
@@ -26,8 +25,7 @@ def measured(
     run is saved on the node first, so that a shared folder is not used while something is measured.
     """
     words = [sys.executable, *command[1:]]
-    with tempfile.TemporaryDirectory(prefix="deploybench-job-") as name:
-        folder = Path(name)
+    with TemporaryFolder() as folder:
         entry = measuring.measure(job, slot, folder, deadline, words, environment)
         path = folder / f"{job.key}.json"
         return entry, path.read_bytes() if path.exists() else None

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import UsageError, first_line
 from ..files import replacing
@@ -43,6 +43,9 @@ class OnRay:
     slot.
     """
 
+    _connected: ClassVar[OnRay | None] = None
+    """Whose connection the process has: Ray allows one."""
+
     def __init__(
         self,
         folder: Path,
@@ -62,6 +65,7 @@ class OnRay:
         self._command = list(command)
         self._machine = machine
         self._gpu = gpu
+        self._address = address
         self._connect(address)
         self.width = self._slots()
         kind = f" of kind {machine}" if machine else ""
@@ -70,10 +74,14 @@ class OnRay:
     def _connect(self, address: str | None) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
-            count = len(topology.gpus()) if self._gpu else 1
+            variable = os.environ.get("CUDA_VISIBLE_DEVICES")
+            count = len(slots.visible(topology.gpus(), variable)) if self._gpu else 1
             quiet |= {"num_cpus": 1, "resources": {RESOURCE: count}, "include_dashboard": False}
             quiet |= {"num_gpus": count if self._gpu else 0}
             _bring_token()
+        if self._ray.is_initialized():
+            self._ray.shutdown()  # the connection of another engine of this sweep
+        OnRay._connected = self
         try:
             _require_open(address)
             self._ray.init(address=address or "local", **quiet)
@@ -119,6 +127,8 @@ class OnRay:
         }
         if self._machine:
             options["label_selector"] = {LABEL: self._machine}
+        if OnRay._connected is not self:
+            self._connect(self._address)
         task = self._ray.remote(**options)(_measured)
         waiting = deque(jobs)
         running: dict[Any, Job] = {}
@@ -137,6 +147,7 @@ class OnRay:
                 with suppress(Exception):
                     self._ray.cancel(reference, force=True)
             self._ray.shutdown()
+            OnRay._connected = None
 
     def _result(self, job: Job, reference: Any) -> Entry:
         try:

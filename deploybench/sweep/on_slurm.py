@@ -37,6 +37,10 @@ COMMANDS = ("sbatch", "srun", "sacct", "scancel")
 """The commands of Slurm that submitit runs or asks for."""
 OF_SLURM = ("SLURM", "SBATCH_", "SRUN_", "SUBMITIT_", "PMI")
 """What the variables begin with that only a job of Slurm has."""
+PREEMPTED = ("PREEMPTED",)
+"""States that submitit takes for passing, and that end a job which is not queued again."""
+FORGOTTEN = "UNKNOWN"
+"""The state of a job that Slurm does not know, or not any more."""
 ATTEMPTS = 2
 SPARE_MINUTES = 10
 """For how much longer than the deadline a node is asked: a job's own deadline must come first."""
@@ -145,7 +149,7 @@ class OnSlurm:
                     begun(job, "Slurm")
                 for job, submitted in list(running.values()):
                     # This first: what has ended has left its entry before.
-                    done = submitted.done()
+                    done = submitted.done() or submitted.state in PREEMPTED
                     entry = self._entry(job)
                     if entry is None and done:
                         entry = self._lost(job, submitted)
@@ -153,8 +157,6 @@ class OnSlurm:
                             running[job.key] = job, self._submitted(job)
                     if entry is not None:
                         del running[job.key]
-                        if not entry.reason:
-                            shutil.rmtree(self._of(job), ignore_errors=True)
                         ended(entry)
                 if running:
                     time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -162,6 +164,17 @@ class OnSlurm:
             for _, submitted in running.values():
                 with suppress(Exception):
                     submitted.cancel(check=False)
+            self._remove_files_of_measured()
+
+    def _remove_files_of_measured(self) -> None:
+        """Remove what submitit keeps of jobs that have a saved run.
+
+        Not at once: a node writes there for a moment after it has left its entry.
+        """
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        for folder in (self._folder.parent / "slurm").glob("*"):
+            if (self._folder / f"{folder.name}.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _of(self, job: Job) -> Path:
         return self._folder.parent / "slurm" / job.key
@@ -174,12 +187,15 @@ class OnSlurm:
         except OSError:
             return None
         submitted = self._made(folder).job_class(folder, number)
-        self._attempts[job.key] = 1
         entry = self._entry(job)
         if entry is None:
-            return None if submitted.done() else submitted
-        saved = (self._folder / f"{job.key}.json").exists()
-        return submitted if saved and not entry.reason else None
+            goes_on = not submitted.done() and submitted.state not in (*PREEMPTED, FORGOTTEN)
+        else:
+            goes_on = not entry.reason and (self._folder / f"{job.key}.json").exists()
+        if not goes_on:
+            return None
+        self._attempts[job.key] = 1
+        return submitted
 
     def _submitted(self, job: Job) -> Any:
         """Submit a job; what says when it has ended."""

@@ -15,6 +15,7 @@ import pytest
 from deploybench.cli import main, sweep
 from deploybench.machine import topology
 from deploybench.records import reading
+from deploybench.sweep.job import Job
 
 from ..saved_runs import document
 
@@ -25,7 +26,7 @@ from pathlib import Path
 from deploybench import processes
 processes.end_with_parent()
 given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
-if "no-such-option" in given:
+if "no-such-option" in given or "device" in given:
     sys.exit(4)
 model = given["models"].removeprefix("torchvision:")
 if "MEASURED" in os.environ:
@@ -83,6 +84,24 @@ def test_what_is_measured_is_not_measured_again(bench, capsys, monkeypatch):
     assert main(["sweep", *TWO]) == 0
     run = reading.read(Path("sweep/runs/dtype=float32-run-1.json"))
     assert [case.model for case in run.cases] == ["alexnet", "vgg11"]
+
+
+def test_a_machine_without_a_gpu_takes_the_options_of_jobs_for_nodes_that_have_one(bench):
+    job = Job("alexnet", "alexnet", (), (("device", "cuda"),), 1, ("--another",))
+    sweep._refuse_unknown(job, 60.0)
+    varied = Job("alexnet", "alexnet", (("device", "cuda:1"),), (), 1, ("--another",))
+    sweep._refuse_unknown(varied, 60.0)
+
+
+def test_labels_go_to_the_jobs_of_callables(bench, monkeypatch):
+    Path("nets.py").write_text("from torch import nn\ndef make():\n    return nn.Flatten()\n")
+    Path("names").write_text("cat\ndog\n")
+    given = []
+    monkeypatch.setattr(sweep._sweep_engines, "made", lambda jobs, *_: given.extend(jobs) or [])
+    words = ["--models=nets.py:make,alexnet", "--input=1x2x2", "--labels=names"]
+    assert main(["sweep", *words, "--dry-run"]) == 0
+    labels = {job.model: [word for word in job.words() if "--labels" in word] for job in given}
+    assert labels == {"make": [f"--labels={Path('names').absolute()}"], "alexnet": []}
 
 
 def test_a_damaged_result_is_measured_again(bench, capsys):

@@ -96,6 +96,16 @@ def test_a_job_on_a_cluster_has_the_surroundings_of_a_local_one(cluster, tmp_pat
 
 
 @pytest.mark.sweep
+def test_one_engine_after_another_uses_the_cluster(cluster):
+    """As with jobs for a CPU and jobs for a GPU: both are made before either runs."""
+    ended = []
+    first, second = cluster(), cluster()
+    first.run([job("a")], ended.append)
+    second.run([job("b")], ended.append)
+    assert [(entry.model, entry.reason) for entry in ended] == [("a", ""), ("b", "")]
+
+
+@pytest.mark.sweep
 def test_a_killed_worker_costs_its_job_one_retry_and_ends_its_process(cluster, tmp_path):
     killed = []
 

@@ -112,12 +112,13 @@ def slurm(tmp_path, monkeypatch, jobs_are_processes):
     return make
 
 
-def lose(folder: Path, model: str, times: int = 1) -> None:
+def lose(folder: Path, model: str, times: int = 1, state: str = "NODE_FAIL") -> None:
     """Kill the node that runs a model, once its process has started, so many times."""
-    for number in range(times):
+    before = len(list(folder.glob(f"{model}-*")))
+    for number in range(before, before + times):
         wait_until(lambda number=number: len(list(folder.glob(f"{model}-*"))) > number)
         newest = max((folder / "slurm" / "states").iterdir())
-        subprocess.run(["scancel", newest.name], env={**os.environ, "STATE": "NODE_FAIL"})
+        subprocess.run(["scancel", newest.name], env={**os.environ, "STATE": state})
 
 
 def wait_until(condition) -> None:
@@ -243,6 +244,29 @@ def test_a_lost_node_costs_its_job_one_retry(slurm, tmp_path):
     assert not good.reason
     assert bad.reason.startswith("Slurm ended it without a result, twice (NODE_FAIL)")
     assert len(started(tmp_path, "b")) == 2
+
+
+def lose_once_then_go(folder: Path, state: str) -> None:
+    lose(folder, "a", state=state)
+    before = len(started(folder, "a"))
+    wait_until(lambda: len(started(folder, "a")) > before)
+    (folder / "go").touch()
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED"])
+def test_the_same_command_may_lose_a_node_again(slurm, tmp_path, state):
+    ended = []
+    losing = threading.Thread(target=lose, args=(tmp_path, "a", 2, state))
+    losing.start()
+    slurm().run([job("a", "--wait")], ended.append)
+    losing.join()
+    assert f"twice ({state})" in ended.pop().reason
+    losing = threading.Thread(target=lose_once_then_go, args=(tmp_path, state))
+    losing.start()
+    slurm().run([job("a", "--wait")], ended.append)
+    losing.join()
+    assert [entry.reason for entry in ended] == [""]
+    assert not list((tmp_path / "sweep" / "slurm").iterdir())
 
 
 def test_what_slurm_refuses_is_one_line(slurm, monkeypatch):
