@@ -39,6 +39,7 @@ from . import cold_start
 READY, BEGIN, BEGUN, END, ENDED, REPORT = "ready", "begin", "begun", "end", "ended", "report"
 SECONDS_TO_OPEN = cold_start.DEADLINE
 SECONDS_TO_REPLY = 300.0
+SECONDS_TO_LEAVE = 5.0
 WARM_UP_CALLS = 5
 
 
@@ -79,8 +80,16 @@ class Copy:
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         return printable(said[-1]) if said else "none"
 
+    def leave(self) -> None:
+        """Let it end by itself, as soon as it has removed its files."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
     def close(self) -> None:
-        """End it, and all that it has started."""
+        """Wait for a copy that was let go, then end it, and all that it has started."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_LEAVE)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
@@ -115,21 +124,32 @@ class Copies:
         given = cold_start.handed_over(folder.path, *self._given)
         words = [sys.executable, "-m", __name__, *given, self._flag]
         self._copies = [Copy(words, folder.path) for _ in range(self._count)]
-        for copy in self._copies:
-            copy.reply(SECONDS_TO_OPEN)
+        self._await(SECONDS_TO_OPEN)
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """A context in which all copies call the model. Raises BackendFailed if one fails."""
+        """A context in which all copies call the model. Raises BackendFailed if one fails.
+
+        If anything is raised, all copies are ended, as they would disturb what is timed next.
+        """
         if not self._copies:
             self._open()
-        for word in (BEGIN, END):
-            for copy in self._copies:
-                copy.say(word)
-            for copy in self._copies:
-                copy.reply()
-            if word == BEGIN:
-                yield
+        try:
+            self._tell(BEGIN)
+            yield
+            self._tell(END)
+        except BaseException:
+            self.close()
+            raise
+
+    def _tell(self, word: str) -> None:
+        for copy in self._copies:
+            copy.say(word)
+        self._await(SECONDS_TO_REPLY)
+
+    def _await(self, deadline: float) -> None:
+        for copy in self._copies:
+            copy.reply(deadline)
 
     def medians(self) -> list[float]:
         """The median seconds of each copy's calls since this was last asked."""
@@ -141,6 +161,8 @@ class Copies:
     def close(self) -> None:
         """End all processes and remove their files."""
         copies, self._copies = self._copies, []
+        for copy in copies:
+            copy.leave()
         for copy in copies:
             copy.close()
         if self._folder is not None:
@@ -192,7 +214,7 @@ def main() -> None:
     """Be a copy, until the standard input ends."""
     *given, include_copies = sys.argv[1:]
     reply = processes.own_stdout()
-    _backend, session, batch = cold_start.opened(cold_start.parsed(given))
+    backend, session, batch = cold_start.opened(cold_start.parsed(given))
     flag = bool(int(include_copies))
     session.put(batch)
     session.timed(WARM_UP_CALLS, flag)
@@ -212,6 +234,8 @@ def main() -> None:
         elif word == REPORT:
             print(json.dumps(median(samples) if samples else None), file=reply, flush=True)
             samples.clear()
+    session.close()
+    backend.close()
 
 
 if __name__ == "__main__":

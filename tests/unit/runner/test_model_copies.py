@@ -11,7 +11,7 @@ from deploybench.errors import BackendFailed
 from deploybench.machine.interference import Watch
 from deploybench.models import weights
 from deploybench.runner import model_copies
-from deploybench.runner.model_copies import Copy
+from deploybench.runner.model_copies import Copies, Copy
 from deploybench.runner.options import RunOptions
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.scheduler import Scheduler
@@ -74,14 +74,33 @@ def test_each_neighbour_has_a_latency_and_ends_with_the_case(bench, monkeypatch)
         return started[-1]
 
     monkeypatch.setattr(model_copies, "Copy", start)
-    compared = scheduler(bench, ["eager", "scripted"], MODEL, neighbours=3)
-    for backend in ("eager", "scripted"):
+    compared = scheduler(bench, ["eager", "cpp"], MODEL, neighbours=3)
+    for backend in ("eager", "cpp"):
         outcome = compared.outcome(MODEL, backend, 1)
         assert outcome.failure is None
         assert len(outcome.result.neighbours_ms) == 2
         assert min(outcome.result.neighbours_ms) > 0
     assert len(started) == 4
+    # By themselves, so that they have removed their files.
+    assert [each._process.returncode for each in started] == [0] * 4
+
+
+def test_an_error_beside_copies_ends_them(bench, monkeypatch):
+    started = []
+
+    def start(*given) -> Copy:
+        started.append(Copy([sys.executable, "-c", PROGRAM], given[1]))
+        return started[-1]
+
+    monkeypatch.setattr(model_copies, "Copy", start)
+    monkeypatch.setattr(model_copies.cold_start, "handed_over", lambda *_: [])
+    monkeypatch.setattr(Copies, "_await", lambda *_: None)
+    copies = Copies(2, None, MODEL, None, None, None)
+    with pytest.raises(ZeroDivisionError), copies.calling():
+        raise ZeroDivisionError
+    assert len(started) == 2
     assert all(each._process.returncode is not None for each in started)
+    assert copies.medians() == []
 
 
 def test_a_model_that_no_process_can_find_fails_alone(bench):
