@@ -76,7 +76,7 @@ class Option:
 def _items(models: Sequence[Model]) -> str:
     """The items that name these models; files in the current folder without it."""
     items = (references.shown(each) or each.name for each in models)
-    return ",".join(item.removeprefix(f"{Path.cwd()}/") for item in items)
+    return ",".join(dict.fromkeys(item.removeprefix(f"{Path.cwd()}/") for item in items))
 
 
 MODELS = Option(

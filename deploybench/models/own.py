@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +71,18 @@ def of_module(name: str, given: Given) -> list[Model]:
 
 def is_of_callable(model: Model) -> bool:
     """Whether a selected model is a callable's, so that its input was given beside it."""
-    return "input" in dict(parse_qsl((model.reference or "").partition("?")[2]))
+    return "input" in _query(model)
+
+
+def said_of_callables(models: Sequence[Model]) -> dict[str, str]:
+    """The input and the task that the references of callables have, if all have the same."""
+    queries = [query for query in map(_query, models) if "input" in query]
+    found = {key: {query.get(key) for query in queries} for key in ("input", "task")}
+    return {key: text for key, texts in found.items() if len(texts) == 1 for text in texts if text}
+
+
+def _query(model: Model) -> dict[str, str]:
+    return dict(parse_qsl((model.reference or "").partition("?")[2]))
 
 
 @dataclass(frozen=True)

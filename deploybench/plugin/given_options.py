@@ -35,7 +35,7 @@ class PytestOptions(RunOptions):
     def given(self) -> dict[str, str | bool]:
         """As of any run, with what callables do not say about their models."""
         of_callables = {name.removeprefix("--"): text for name, text in self.of_callables.items()}
-        return {**super().given(), **of_callables}
+        return {**super().given(), **own.said_of_callables(self.models), **of_callables}
 
     def command_line(self, model: str, backend: str) -> str:
         """The options that repeat a single test, quoted for a shell."""

@@ -83,20 +83,22 @@ class RunOptions:
         for name, bound in options.BOUNDS.items():
             value = getattr(self, bound)
             if value not in (None, getattr(usual, bound)):
-                found[name] = f"{value:g}"
+                found[name] = str(value)
         if self.keep_artifacts is not None:
             found["keep-artifacts"] = str(self.keep_artifacts)
         flags = (key for key in options.FLAGS if getattr(self, key, False))
         return found | {key.replace("_", "-"): True for key in flags}
 
     def restricted(self, cases: Sequence[tuple[Model, str, int]]) -> RunOptions:
-        """The same for the models and backends of these cases alone."""
+        """The same for the models, backends and batch sizes of these cases alone."""
         models = {model.name for model, _, _ in cases}
         backends = {backend for _, backend, _ in cases}
+        sizes = {size for _, _, size in cases}
         return replace(
             self,
             models=[each for each in self.models if each.name in models],
             backends=[each for each in self.backends if each in backends],
+            batch_sizes=tuple(each for each in self.batch_sizes if each in sizes),
         )
 
     def settings(self) -> Settings:

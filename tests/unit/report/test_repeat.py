@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from deploybench import options
-from deploybench.models import references
+from deploybench.models import own, references
+from deploybench.models.shapes import parse_shapes
 from deploybench.plugin.given_options import TEXTS, PytestOptions
 from deploybench.records.record import RunRecord
 from deploybench.report import repeat
@@ -56,7 +57,7 @@ def words(given: PytestOptions) -> list[str]:
 
 def everything() -> PytestOptions:
     """Options none of which is at its default."""
-    own = {f"--{each.name}": TEXT[each.name] for each in options.OF_CALLABLES}
+    callables = {f"--{each.name}": TEXT[each.name] for each in options.OF_CALLABLES}
     values = {
         each.attribute or each.key: each.value(TEXT[each.name])
         for each in TEXTS
@@ -64,7 +65,7 @@ def everything() -> PytestOptions:
     }
     values |= {options.BOUNDS[name]: value for name, value in BOUNDS.items()}
     values |= dict.fromkeys(options.FLAGS, True)
-    return PytestOptions(**values, of_callables=own, keep_artifacts=Path("kept"))
+    return PytestOptions(**values, of_callables=callables, keep_artifacts=Path("kept"))
 
 
 def test_every_option_of_a_run_that_is_not_at_its_default_is_in_the_command():
@@ -100,11 +101,42 @@ def test_models_and_backends_that_were_left_out_are_not_in_it():
     cases = [case for case in both.cases() if case[0].name == "vgg11" and case[1] == "cpp"]
     found = both.restricted(cases).given()
     assert (found["models"], found["backends"]) == ("vgg11", "cpp")
+    sizes = replace(PLAIN, batch_sizes=(1, 8))
+    cases = [case for case in sizes.cases() if case[2] == 8]
+    assert sizes.restricted(cases).given()["batch-size"] == "8"
+
+
+def test_large_and_precise_bounds_keep_every_digit():
+    given = replace(PLAIN, min_rounds=1_234_567, confidence=0.999999999).given()
+    assert given["benchmark-min-rounds"] == "1234567"
+    assert given["benchmark-confidence"] == "0.999999999"
+
+
+def test_what_a_reference_says_of_a_callable_is_an_option():
+    """A job of a sweep gets its model by reference, with the input that the sweep was given."""
+    chosen = references.select("torch.nn:Flatten?input=1x8x8&task=embedding")
+    given = replace(PLAIN, models=chosen).given()
+    assert (given["models"], given["input"], given["task"]) == (
+        "torch.nn:Flatten",
+        "1x8x8",
+        "embedding",
+    )
+    again = references.select(given["models"], own.Given(parse_shapes(given["input"]), "embedding"))
+    assert [each.inputs for each in again] == [each.inputs for each in chosen]
+
+
+def test_a_list_of_models_is_named_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(
+        "from torch import nn\nfrom deploybench import Model\n"
+        "NETS = [Model(name, build=nn.Flatten, inputs=(1, 8, 8)) for name in 'ab']\n"
+    )
+    assert options.MODELS.written(references.select("nets.py")) == "nets.py:NETS"
 
 
 def test_a_file_of_the_current_folder_is_named_without_it(monkeypatch):
     root = Path(__file__).parents[3]
     monkeypatch.chdir(root)
-    own = references.select("examples/two_inputs.py")
-    assert options.MODELS.written(own).startswith("examples/two_inputs.py:")
-    assert options.MODELS.value(options.MODELS.written(own)) == own
+    chosen = references.select("examples/two_inputs.py")
+    assert options.MODELS.written(chosen).startswith("examples/two_inputs.py:")
+    assert options.MODELS.value(options.MODELS.written(chosen)) == chosen
