@@ -14,7 +14,7 @@ from .svg import Drawing, LogAxis, log_axis
 WIDTH, HEIGHT = 560, 240
 START, END, TOP, BOTTOM = 52, 548, 26, 196
 LEAST = 0.01
-"""Smaller errors, and layers without any, are drawn as this."""
+"""Smaller errors are drawn as this."""
 
 
 def of(found: Explanation) -> Markup | None:

@@ -80,7 +80,8 @@ class _Distances:
 
     def error(self, name: str) -> LayerError:
         """The error over all inputs so far."""
-        if self.deployed is None:
+        exact = self.unit, self.largest
+        if self.deployed is None or not all(map(math.isfinite, exact)):
             return LayerError(name, self.kind, None, None)
         share = self.deployed / self.largest if self.largest else 0.0
         return LayerError(name, self.kind, self.deployed / self.unit, share)

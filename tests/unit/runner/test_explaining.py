@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from deploybench import Model, backends, settings
 from deploybench.errors import BackendUnavailable
 from deploybench.models.weights import RANDOM
-from deploybench.records.explanation import Explanation
-from deploybench.runner.explaining import explain, watching
+from deploybench.records.explanation import Explanation, LayerError
+from deploybench.runner.explaining import _Distances, explain, watching
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
@@ -53,6 +53,13 @@ class Deep(nn.Module):
 
 
 DEEP = Model("deep", build=Deep, inputs=(3, 16, 16))
+
+
+def test_values_beyond_the_dtype_have_no_error_and_the_file_can_be_read():
+    distances = _Distances("call")
+    endless = torch.tensor([1.0, math.inf], dtype=torch.float64)
+    distances.add(endless, endless.float(), endless.float())
+    assert distances.error("mask") == LayerError("mask", "call", None, None)
 
 
 def explained(name: str) -> Explanation:
