@@ -94,7 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
         parts = [_as_markdown(trends)] if trends else []
         view = _terminal.view(None)
         parts += [EXPLANATION["markdown"](each, False, view) for each in explanations]
-        text = "\n".join([summary.render(found), *parts])
+        text = summary.render(found, parts)
     _runs.write(text, arguments.output)
 
 

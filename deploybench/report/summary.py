@@ -25,20 +25,39 @@ CONSTANT = (SAME, INCONCLUSIVE, NOT_COMPARABLE)
 Rows = Sequence[Sequence[str]]
 
 
-def render(overview: Overview) -> str:
-    """The verdicts, the cells that changed and what to ship; then, folded, all other cells."""
+def render(overview: Overview, further: Sequence[str] = ()) -> str:
+    """The verdicts, the cells that changed and what to ship; then, folded, all other cells.
+
+    further: parts that follow, each of which is left out if there is no room for it.
+    """
+    last = _fitting(further)
+    limit = LIMIT - _size(last)
     parts = [_answer(overview), _troubles(overview)]
     if overview.gate is not None:
         verdicts = heading(overview.gate)
         cells = sorted(overview.gate.cells, key=lambda cell: VERDICTS.index(cell.verdict))
         changed = [escaped_row(cell) for cell in cells if cell.verdict not in CONSTANT]
         others = [escaped_row(cell) for cell in cells if cell.verdict in CONSTANT]
-        room = int(SHARE_OF_CHANGED * LIMIT) - _size([*verdicts, *parts])
+        room = int(SHARE_OF_CHANGED * limit) - _size([*verdicts, *parts])
         parts = [*verdicts, _table(HEADER, changed, room), *parts]
-        parts.append(_folded("All other cells", HEADER, others, parts))
+        parts.append(_folded("All other cells", HEADER, others, limit - _size(parts)))
     title = "Median latency in milliseconds"
-    parts.append(_folded(title, *_latencies(overview), parts))
-    return "\n\n".join(filter(None, parts)) + "\n"
+    parts.append(_folded(title, *_latencies(overview), limit - _size(parts)))
+    return "\n\n".join(filter(None, [*parts, *last])) + "\n"
+
+
+def _fitting(further: Sequence[str]) -> list[str]:
+    """The parts that half of the summary has room for, and how many it has none for."""
+    fitting: list[str] = []
+    for part in further:
+        if _size([*fitting, part]) <= LIMIT // 2:
+            fitting.append(part.strip())
+    left_out = len(further) - len(fitting)
+    if left_out:
+        fitting.append(
+            f"{left_out} further tables are too long to be shown here; the page has them."
+        )
+    return fitting
 
 
 def _answer(overview: Overview) -> str:
@@ -78,11 +97,11 @@ def _latency(cell: Cell) -> str:
     return f"{numbers.significant(cell.latency_ms)}{mark}{text(cell.mark)}"
 
 
-def _folded(title: str, header: Sequence[str], rows: Rows, before: Sequence[str]) -> str:
-    """A table that a click unfolds, as long as there is room behind `before`."""
+def _folded(title: str, header: Sequence[str], rows: Rows, room: int) -> str:
+    """A table that a click unfolds, in `room` bytes."""
     if not rows:
         return ""
-    table = _table(header, rows, LIMIT - _size(before) - 200)
+    table = _table(header, rows, room - 200)
     return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
 
 

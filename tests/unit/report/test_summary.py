@@ -56,6 +56,11 @@ def test_it_fits_into_a_comment_and_says_how_many_rows_do_not():
     shown = len(re.findall(r"^\| net\d+ \| .* \| (?:slower|inconclusive) \|", found, re.M))
     assert left_out[-1] == 31  # of the latencies
     assert shown + sum(left_out[:-1]) == 31 * 16
+    tables = ["x" * 20_000, "y" * 20_000, "z" * 5_000]
+    found = summary.render(overview.of(after, before), tables)
+    assert len(found.encode()) <= summary.LIMIT
+    assert [letter * 5_000 in found for letter in "xyz"] == [True, False, True]
+    assert found.endswith("1 further tables are too long to be shown here; the page has them.\n")
 
 
 def test_hostile_names_are_text():
