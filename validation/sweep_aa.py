@@ -53,8 +53,7 @@ def run(words: Sequence[str]) -> None:
 
 def by_ray(folder: Path, models: Sequence[str], options: Sequence[str]) -> Runs:
     """One saved run of all models, joined from the jobs of a sweep."""
-    if not list(folder.glob("runs/*.json")):
-        run(["sweep", "--on=ray", f"--models={','.join(models)}", "-o", str(folder), *options])
+    run(["sweep", "--on=ray", f"--models={','.join(models)}", "-o", str(folder), *options])
     return [reading.read(path) for path in sorted(folder.glob("runs/*.json"))]
 
 
