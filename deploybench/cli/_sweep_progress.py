@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from ..sweep.folder import Folder
     from ..sweep.job import Job
     from ..sweep.ledger import Entry
@@ -41,7 +39,7 @@ class Progress:
         self._width = width
         self._clock = clock
         self._running: dict[str, tuple[str, str, float]] = {}
-        self._live: Live | None = None
+        self._print: Callable[[str], None] = _printed
         self.failed: list[Entry] = []
 
     @contextmanager
@@ -50,15 +48,11 @@ class Progress:
         if not self._left or not sys.stdout.isatty():
             yield
             return
-        from rich.live import Live
-        from rich.text import Text
+        from ..report import live
 
-        def now() -> Text:
-            return Text("\n".join(self.view()), no_wrap=True, overflow="ellipsis")
-
-        with Live(get_renderable=now, refresh_per_second=1, transient=True) as self._live:
+        with live.changing(self.view) as self._print:
             yield
-        self._live = None
+        self._print = _printed
 
     def begun(self, job: Job, where: str) -> None:
         """Note a job that runs now."""
@@ -76,11 +70,9 @@ class Progress:
             self.failed.append(entry)
         words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
         number = self._count - len(self._left)
-        line = f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._left_over()}"
-        if self._live is None:
-            print(line, flush=True)
-        else:
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._print(
+            f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._left_over()}"
+        )
 
     def view(self) -> list[str]:
         """What runs now, and how far the sweep is, in lines."""
@@ -99,6 +91,10 @@ class Progress:
 
         seconds = ledger.expected_seconds(list(self._left.values()), self._known)
         return f"; about {duration(seconds / self._width)} left" if seconds else ""
+
+
+def _printed(line: str) -> None:
+    print(line, flush=True)
 
 
 def duration(seconds: float) -> str:

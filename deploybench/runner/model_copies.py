@@ -92,8 +92,10 @@ class Copy:
             self._process.wait(SECONDS_TO_LEAVE)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
-        self._errors.close()
+        self._process.wait()
+        for file in (self._process.stdin, self._process.stdout, self._errors):
+            assert file is not None
+            file.close()
 
 
 class Copies:

@@ -58,7 +58,7 @@ MAY_IMPORT = {
     },
     "records": {"errors", "files"},
     "analysis": {"errors", "settings", "records"},
-    "sweep": {"errors", "files", "processes", "machine", "records"},
+    "sweep": {"errors", "files", "temporary", "processes", "machine", "records"},
     "report": {"errors", "records", "analysis"},
     "suite": {"models", "tasks", "runner"},
     "plugin": {

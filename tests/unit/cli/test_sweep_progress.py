@@ -76,9 +76,8 @@ def test_a_terminal_shows_what_runs_and_keeps_only_what_has_ended(progress, monk
     shown = progress("net[red]", "b")
     with os.fdopen(its, "w") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)
+        shown.begun(job("net[red]"), "CPUs 0-1")
         with shown.shown():
-            shown.begun(job("net[red]"), "CPUs 0-1")
-            shown._live.refresh()
             shown.ended(entry("net[red]"))
         terminal.flush()
         printed = os.read(ours, 65536).decode()
