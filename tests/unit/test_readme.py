@@ -23,11 +23,14 @@ PAGES = [ROOT / "README.md", INDEX, *sorted(set((ROOT / "docs").glob("*.md")) - 
 SHORT = "--models=resnet18 --benchmark-max-time=0.01 --benchmark-min-rounds=5"
 # The one that stands for all of them where there is no time for the others, which take minutes.
 QUICK = 'make bench ARGS="--models resnet18"'
-# Several runs of what another command runs once, what compares them, and large models.
+# What another command runs too, several runs, what compares them, and large models.
 SLOWEST = (
     "for run in ",
     "python tools/gate.py ",
     "make bench RUNS=",
+    'make bench ARGS="-k ',
+    "pytest tests/perf --benchmark-save=first",
+    "pytest tests/correctness --models resnet18 --weights checkpoint",
     "python -m deploybench explain ",
     "python -m deploybench bench --models resnet18 --neighbours ",
     "python -m deploybench costs two.json",

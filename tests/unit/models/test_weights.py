@@ -21,7 +21,7 @@ from deploybench.models.model import Model
 MODEL = "shufflenet_v2_x0_5"
 ZOO_MODEL = torchvision_zoo.model(MODEL)
 RANDOM = weights.parse("random")
-SLOW_VIT = pytest.param("vit_b_16", marks=pytest.mark.slow)
+SLOW_VIT = pytest.param("vit_b_16", marks=pytest.mark.sweep)
 
 
 def randomized(name: str, seed: int = 0) -> torch.nn.Module:

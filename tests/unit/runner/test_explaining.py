@@ -23,8 +23,8 @@ COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 
 
 def names(chosen: list[str]) -> list:
-    slow = pytest.mark.slow
-    return [name if name in QUICK else pytest.param(name, marks=slow) for name in chosen]
+    marks = {name: pytest.mark.slow for name in chosen} | {"aoti": pytest.mark.sweep}
+    return [name if name in QUICK else pytest.param(name, marks=marks[name]) for name in chosen]
 
 
 class Block(nn.Module):
