@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from ..temporary import TemporaryFolder
 
 SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison. name: "base" or "head". folder: its files."""
+    """One side of a comparison.
+
+    name: "base" or "head". folder: the files of the commit. place: the folder in it that is as the
+    current one is in the repository. repository: the top of what is checked out.
+    """
 
     name: str
     commit: str
     folder: Path
+    place: Path
+    repository: Path
 
     @property
     def short(self) -> str:
         """The first digits of the commit."""
         return self.commit[:SHOWN]
+
+    def import_path(self, given: str) -> str:
+        """PYTHONPATH for the commit's own modules, before what is installed in place of them.
+
+        given: PYTHONPATH of this process; what it has of the repository becomes the commit's.
+        """
+        own = [self.place, self.folder, *filter(Path.is_dir, [self.folder / "src"])]
+        others = [self._of_commit(Path(entry)) for entry in given.split(os.pathsep) if entry]
+        return os.pathsep.join(dict.fromkeys(map(str, [*own, *others])))
+
+    def _of_commit(self, path: Path) -> Path:
+        if path.absolute().is_relative_to(self.repository):
+            return self.folder / path.absolute().relative_to(self.repository)
+        return path
 
 
 @contextmanager
@@ -41,13 +62,24 @@ def checked_out(repository: Path, base: str, head: str) -> Iterator[tuple[Side, 
             f"{base} and {head} are the same commit, {commits[0][:SHOWN]}; commit what is to be "
             "compared"
         )
-    with tempfile.TemporaryDirectory(prefix="deploybench-commits-") as place:
+    top = Path(_git(repository, ("rev-parse", "--show-toplevel")))
+    prefix = _git(repository, ("rev-parse", "--show-prefix"))
+    with TemporaryFolder() as place:
         names = zip(("base", "head"), commits, strict=True)
-        sides = [Side(name, commit, Path(place, name)) for name, commit in names]
+        sides = [
+            Side(name, commit, place / name, place / name / prefix, top) for name, commit in names
+        ]
+        # Of a comparison that was killed; its folder is removed by TemporaryFolder.
+        _git(repository, ("worktree", "prune"), may_fail=True)
         try:
             for side in sides:
                 add = ("worktree", "add", "--quiet", "--detach", str(side.folder), side.commit)
                 _git(repository, add)
+                if not side.place.is_dir():
+                    raise UsageError(
+                        f"{side.name} ({side.short}) has no folder {prefix}; start where both "
+                        "commits have one"
+                    )
             yield sides[0], sides[1]
         finally:
             for side in sides:

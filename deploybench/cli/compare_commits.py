@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import processes
-from ..errors import BackendFailed, UsageError
+from ..errors import BackendFailed, UsageError, printable
 from ..records import store
 from . import _runs, _terminal, gate
 from ._subcommands import MEASURE
@@ -44,8 +44,12 @@ The exit codes are those of gate."""
 SAVING = ("--save", "--benchmark-save", "--benchmark-json", "--benchmark-storage")
 MEASURED = (0, 1)
 """The exit codes of bench that leave a saved run: all right, or something wrong or failed."""
-MINUTE = 60.0
-UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": 60 * MINUTE}
+HOUR = 3600.0
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": HOUR}
+FAILED = 4
+"""The exit code of gate for a case that failed."""
+READABLE = ("text", "markdown")
+"""The formats that can have a sentence in place of the report."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,9 +83,22 @@ def main(arguments: argparse.Namespace) -> int:
         if word.startswith(SAVING):
             raise UsageError(f"{word} cannot be used here; --storage says where the runs are saved")
     with checked_out(Path.cwd(), arguments.base, arguments.head) as sides:
-        comparison = Comparison(sides, arguments.passed, Path(arguments.storage).resolve(), options)
-        report = comparison.until_decided(limit)
+        storage = store.folder(arguments.storage).resolve()
+        comparison = Comparison(sides, arguments.passed, storage, options)
+        try:
+            report = comparison.until_decided(limit)
+        except HeadFailed as error:
+            return _write_failure(error, arguments)
     return gate.write(report, arguments)
+
+
+def _write_failure(error: HeadFailed, arguments: argparse.Namespace) -> int:
+    """Say why the head cannot be judged; the exit code is the gate's for what failed."""
+    if arguments.format in READABLE:
+        _runs.write(f"{printable(str(error))}\n", arguments.output)
+    if arguments.output is not None or arguments.format not in READABLE:
+        _say(str(error))
+    return FAILED
 
 
 def seconds(given: str) -> float:
@@ -90,6 +107,10 @@ def seconds(given: str) -> float:
     if found is None or not float(found[1]):
         raise UsageError(f"'{given}' is not a time; use for example 90s, 30m or 2h")
     return float(found[1]) * UNITS[found[2]]
+
+
+class HeadFailed(BackendFailed):
+    """Nothing of the head could be measured, though the base was."""
 
 
 class Comparison:
@@ -113,7 +134,8 @@ class Comparison:
     def until_decided(self, limit: float) -> Report:
         """Measure until every cell is decided, or the next pair might exceed `limit` seconds.
 
-        Raises BackendFailed if a side cannot be measured.
+        If a side cannot be measured any more, the pairs before it are judged. Raises BackendFailed
+        if the first pair cannot be measured, and HeadFailed if only its head cannot.
         """
         from ..analysis import looks
 
@@ -124,13 +146,21 @@ class Comparison:
             if pair > 1 and before - started + longest > limit:
                 _say(f"the time limit of {limit:g} s ends after {pair - 1} pair{'s' * (pair > 2)}")
                 break
-            for side in self._sides if pair % 2 else reversed(self._sides):
-                self._measure(side, undecided, max(limit, MINUTE))
+            try:
+                for side in self._sides if pair % 2 else reversed(self._sides):
+                    self._measure(side, undecided, max(limit, HOUR))
+            except BackendFailed as error:
+                if pair == 1:
+                    raise
+                _say(f"pair {pair} ends it: {error}")
+                break
             longest = max(longest, time.monotonic() - before)
             _say(f"pair {pair} of at most {looks.PAIRS[-1]}: {time.monotonic() - before:.0f} s")
             if pair in looks.PAIRS:
                 report = self._judged()
+                before_it = len(undecided or {cell.model for cell in report.cells})
                 undecided = looks.undecided(report)
+                longest *= len(undecided) / before_it  # the next pairs have fewer models
                 if not undecided:
                     return report
                 _say(f"not yet decided: {', '.join(undecided)}")
@@ -144,17 +174,24 @@ class Comparison:
         if models and not any(word.startswith("-k") for word in self._words):
             words += _selecting(models)
         own = (side.folder / "deploybench" / "__init__.py").is_file()
-        done = processes.run(
-            [sys.executable, "-m", "deploybench", "bench", *words],
-            deadline,
-            # Wide, so that pytest does not cut its reasons.
-            {**os.environ, "COLUMNS": "1000"},
-            folder=side.folder,
-            source=side.folder if own else processes.ROOT,
-        )
+        path = side.import_path(os.environ.get("PYTHONPATH", ""))
+        try:
+            done = processes.run(
+                [sys.executable, "-m", "deploybench", "bench", *words],
+                deadline,
+                # Wide, so that pytest does not cut its reasons.
+                {**os.environ, "COLUMNS": "1000", "PYTHONPATH": path},
+                folder=side.place,
+                source=side.folder if own else processes.ROOT,
+            )
+        except BackendFailed as error:
+            raise BackendFailed(f"{side.name} ({side.short}) was not measured: {error}") from None
         saved = sorted(set(self._files(name)) - before)
         if done.returncode not in MEASURED or not saved:
-            raise BackendFailed(
+            head_alone = side is self._sides[1] and self._saved[self._sides[0].name]
+            # What pytest refuses is the options' fault, and not the commit's.
+            failed = HeadFailed if head_alone and done.returncode == 1 else BackendFailed
+            raise failed(
                 f"{side.name} ({side.short}) could not be measured, exit code {done.returncode}: "
                 f"{_reason(done.stdout, done.stderr)}"
             )
@@ -181,7 +218,7 @@ def _reason(output: str, errors: str) -> str:
 
 def _selecting(models: Sequence[str]) -> list[str]:
     """The option of pytest that selects these models, if it can name them."""
-    nameable = all(re.fullmatch(r"[\w.:+/-]+", model) for model in models)
+    nameable = all(re.fullmatch(r"[\w.:+/-]+", model, re.ASCII) for model in models)
     return ["-k", " or ".join(models)] if nameable else []
 
 

@@ -84,7 +84,7 @@ def action_step(name: str) -> str:
 GIVEN = {
     "BASE": "abc",
     "HEAD": "def",
-    "OPTIONS": "--models nets.py --backends eager,cpp",
+    "OPTIONS": "--models nets.py\n--backends eager,cpp\n",
     "TIME_LIMIT": "5m",
     "TOLERANCE": "3%",
     "FOLDER": "out",
@@ -97,8 +97,43 @@ def test_the_action_compares_and_hands_on_exit_code_and_summary(shell, code):
     (call,) = shell.calls()
     assert call[:4] == ["deploybench", "compare-commits", "abc", "def"]
     assert call[-4:] == ["--models", "nets.py", "--backends", "eager,cpp"]
-    assert (shell.folder / "output").read_text() == f"exit-code={code}\n"
+    assert (shell.folder / "output").read_text() == f"base=abc\nexit-code={code}\n"
     assert "1 slower" in (shell.folder / "step-summary").read_text()
+
+
+def test_what_the_base_branch_gained_is_not_of_the_change(shell):
+    def git(*words: str) -> str:
+        nobody = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+        command = ["git", "-C", shell.folder, *nobody, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    commit = ("commit", "--quiet", "--allow-empty", "--message")
+    git("init", "--quiet", "--initial-branch=main")
+    git(*commit, "start")
+    start = git("rev-parse", "HEAD")
+    git("checkout", "--quiet", "-b", "change")
+    git(*commit, "change")
+    git("checkout", "--quiet", "main")
+    git(*commit, "main")
+    given = {**GIVEN, "BASE": "main", "HEAD": "change"}
+    assert shell.run(action_step("compare"), **given) == 0
+    assert shell.run(action_step("page"), **{**given, "BASE": start}) == 0
+    compared, shown = shell.calls()
+    assert compared[2:4] == [start, "change"]
+    assert shown[2:5] == [
+        f"head-{git('rev-parse', 'change')[:10]}",
+        "--baseline",
+        f"base-{start[:10]}",
+    ]
+
+
+def test_a_summary_of_an_earlier_run_is_not_taken_for_this_one(shell):
+    (shell.folder / "out").mkdir()
+    (shell.folder / "out" / "summary.md").write_text("nothing slower")
+    program = shell.folder / "bin" / "deploybench.py"
+    program.write_text("raise SystemExit(2)")
+    assert shell.run(action_step("compare"), **GIVEN) == 0
+    assert not (shell.folder / "step-summary").exists()
 
 
 def test_options_are_words_and_never_commands(shell):
@@ -176,3 +211,11 @@ def test_a_later_one_updates_it_in_place(comment):
 
 def test_without_an_open_pull_request_nothing_is_written(comment):
     assert len(comment()) == 1
+
+
+def test_without_a_summary_the_comment_of_an_earlier_push_does_not_stay(comment, shell):
+    (shell.folder / "summary.md").unlink()
+    calls = comment(**{"/pulls": "7", "/comments": "42"})
+    assert "PATCH" in calls[-1]
+    body = (shell.folder / "body.md").read_text()
+    assert "The commits could not be compared; the run says why." in body

@@ -66,7 +66,8 @@ MAY_IMPORT = {
         *("models", "tasks", "backends", "timing", "machine", "runner", "records"),
     },
     "cli": {
-        *("errors", "settings", "options", "files", "batches", "nested", "command", "__version__"),
+        *("errors", "settings", "options", "files", "temporary", "batches", "nested"),
+        *("command", "__version__"),
         *("installation", "processes"),
         *("models", "formats", "backends", "native", "machine", "runner"),
         *("records", "analysis", "report", "sweep"),

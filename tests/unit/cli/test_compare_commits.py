@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def bench(monkeypatch, tmp_path):
     """Stands for bench: saves a run for its side; notes what it was asked.
 
     `factor` says how much slower the second commit is for each model; `code` is the exit code.
+    `breaks` is the content of the commit of which no case runs, from call `breaks_from` on.
     """
 
     class Bench:
@@ -53,14 +55,24 @@ def bench(monkeypatch, tmp_path):
             self.code = 0
             self.output = "[1/2] net eager\n"
             self.factor = {"resnet18": 1.5}
+            self.breaks: str | None = None
+            self.breaks_from = 0
+            self.paths: list[str] = []
+            self.deadlines: set[float] = set()
 
         def __call__(self, command, deadline, environment, folder, source):
             number = len(self.calls)
             words = command[command.index("bench") + 1 :]
-            side = (folder / "nets.py").read_text()
+            (named,) = {*folder.glob("nets.py"), *folder.glob("../nets.py")}
+            side = named.read_text()
             self.calls.append((side, words, folder, source))
+            self.paths.append(environment["PYTHONPATH"])
+            self.deadlines.add(deadline)
             name = words[words.index("--save") + 1]
             (storage,) = (word.partition("file://")[2] for word in words if "storage" in word)
+            if side == self.breaks and number >= self.breaks_from:
+                failed = "FAILED test[net-eager] - it answers NaN\n"
+                return subprocess.CompletedProcess(command, 1, failed, "")
             if self.code in (0, 1):
                 cases = {}
                 for model, factor in self.factor.items():
@@ -214,3 +226,68 @@ def test_a_pair_of_real_runs_measures_the_model_of_each_commit(repository):
         (saved,) = store.load([str(path)])
         parameters = channels * (3 * 9 + 1) + (channels + 1) * 4
         assert {case.weight_bytes for case in saved.cases} == {parameters * float_bytes}
+
+
+def test_modules_of_a_commit_come_before_those_that_are_installed(repository, bench, monkeypatch):
+    (repository / "src").mkdir()
+    (repository / "src" / "nets.py").touch()
+    git(repository, "add", ".")
+    git(repository, *NOBODY, "commit", "--quiet", "--message", "src")
+    elsewhere = str(repository.parent / "elsewhere")
+    mine = os.pathsep.join([str(repository / "lib"), elsewhere])
+    monkeypatch.setenv("PYTHONPATH", mine)
+    bench.breaks = "one"
+    with pytest.raises(BackendFailed):
+        run("HEAD~2", "HEAD")
+    bench.breaks = None
+    run("HEAD~1", "HEAD", "--time-limit=1s")
+    head = next(call[2] for call in bench.calls if call[2].name == "head")
+    path = next(path for path in bench.paths if str(head) in path)
+    assert path.split(os.pathsep) == [*map(str, (head, head / "src", head / "lib")), elsewhere]
+
+
+def test_it_runs_in_the_folder_of_each_commit_that_it_is_started_in(repository, bench, monkeypatch):
+    (repository / "services").mkdir()
+    (repository / "services" / "more.py").touch()
+    monkeypatch.chdir(repository / "services")
+    with pytest.raises(UsageError, match=r"^base \(\w{10}\) has no folder services/; start where"):
+        run("HEAD~1", "HEAD")
+    for content in "34":
+        (repository / "services" / "more.py").write_text(content)
+        git(repository, "add", ".")
+        git(repository, *NOBODY, "commit", "--quiet", "--message", content)
+    bench.factor = {"resnet18": 1.0}
+    run("HEAD~1", "HEAD")
+    assert {folder.parts[-2:] for _, _, folder, _ in bench.calls} == {
+        ("base", "services"),
+        ("head", "services"),
+    }
+
+
+def test_a_head_of_which_nothing_runs_is_a_failure_and_no_wrong_use(repository, bench, capsys):
+    bench.breaks = "two"
+    written = repository / "summary.md"
+    words = ("HEAD~1", "HEAD", "--format=markdown", "--output", str(written))
+    assert run(*words) == 4
+    said = r"head \(\w{10}\) could not be measured, exit code 1: FAILED test\[net-eager\] - it"
+    assert re.match(said, written.read_text())
+    assert re.search(said, " ".join(capsys.readouterr().err.split()))
+
+
+def test_a_side_that_fails_later_ends_it_with_what_there_is(repository, bench, capsys):
+    bench.breaks, bench.breaks_from = "two", 6
+    bench.factor = {"resnet18": 1.0, "noisy": 1.0}
+    assert run("HEAD~1", "HEAD") in (0, 5)
+    printed = capsys.readouterr()
+    assert "pair 4 ends it: head (" in printed.err
+    assert "resnet18" in printed.out or "noisy" in printed.out
+
+
+def test_a_short_time_limit_does_not_end_the_first_pair(repository, bench):
+    run("HEAD~1", "HEAD", "--time-limit=1s")
+    assert min(bench.deadlines) >= 3600
+
+
+def test_models_that_pytest_writes_in_another_way_are_measured_with_all(repository):
+    assert compare_commits._selecting(["größe"]) == []
+    assert compare_commits._selecting(["a", "b.c"]) == ["-k", "a or b.c"]
