@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
 
 def add_judgement(parser: argparse.ArgumentParser) -> None:
     """Add what says how two sides are judged, and how the report is written."""
+    add_limits(parser)
+    _runs.add_format(parser, GATE)
+    parser.add_argument("--all", action="store_true", help="also list the cells that are the same")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add what says how two sides are judged; see `options_of`."""
     parser.add_argument(
         "--tolerance", metavar="SHARE", help="how much slower a cell may get (default: 5%%)"
     )
@@ -84,8 +91,6 @@ def add_judgement(parser: argparse.ArgumentParser) -> None:
         help="the probability that the report calls no unchanged cell slower or faster "
         "(default: 0.95)",
     )
-    _runs.add_format(parser, GATE)
-    parser.add_argument("--all", action="store_true", help="also list the cells that are the same")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from ..records import explanation, store
 from ..records.explanation import Explanation
 from ..records.record import RunRecord
 from ..report.formats import EXPLANATION, HISTORY
-from . import _runs, _terminal
+from . import _runs, _terminal, gate
 from ._subcommands import READ
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser, like: str = "table") -> None:
         metavar="RUN",
         help="saved runs to judge the others against, as `gate` does",
     )
+    gate.add_limits(parser)
     parser.add_argument(
         "--explanation",
         nargs="+",
@@ -85,7 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     runs, baseline = store.load_sides((arguments.run, arguments.baseline), arguments.storage)
     store.require_other(arguments.output, (*runs, *baseline))
-    found = overview.of(runs, baseline)
+    found = overview.of(runs, baseline, gate.options_of(arguments))
     trends = _trends(arguments) if arguments.history else []
     explanations = _explanations(arguments.explanation, runs)
     if arguments.format == "html":

@@ -72,6 +72,11 @@ def test_gate_gives_its_exit_code(tmp_path, capsys):
     ]
     assert cli.main(["gate", "--baseline", *sides[0], "--candidate", *sides[1]]) == 1
     assert capsys.readouterr().out.endswith("1 cells: 1 slower\n")
+    report = ["report", *sides[1], "--baseline", *sides[0], "--format=markdown"]
+    assert cli.main(report) == 0
+    assert "1 cells: 1 slower" in capsys.readouterr().out
+    assert cli.main([*report, "--tolerance=50%"]) == 0
+    assert "1 cells: 1 same" in capsys.readouterr().out
 
 
 def test_models_are_one_a_line(capsys):
