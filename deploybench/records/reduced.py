@@ -90,10 +90,12 @@ class Reduced:
         return f"{self.reduced_layers} of {self.layers} layers in {self.precision}{time}"
 
     def conditions(self) -> dict[str, str | None]:
-        """What two cases must share to be pooled, by what it is called."""
+        """What two cases must share to be pooled, by what it is called.
+
+        How many layers run in reduced precision is not among them: a commit may change it.
+        """
         return {
             "calibrated with": f"{self.source or 'seeded inputs'} {(self.digest or '')[:12]}",
             "budget": self.budget,
-            "layers in reduced precision": f"{self.reduced_layers}/{self.layers}",
             "units for it": self.cpu_units,
         }

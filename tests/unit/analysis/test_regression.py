@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from deploybench.analysis import regression, tolerance
 from deploybench.analysis.interval import compare
 from deploybench.analysis.regression import Options, judge_runs
 from deploybench.errors import FileError, UsageError
+from deploybench.records.pooling import distinguished
 from deploybench.records.record import CaseRecord, FailedCase, RunRecord
+from deploybench.records.reduced import Reduced
 
 CELL = ("resnet18", "PyTorch")
 
@@ -26,6 +29,21 @@ def run(name, figures, failed=(), disturbed=(), **fingerprint):
         for (model, column), figure in figures.items()
     )
     return RunRecord(Path(name), {"cpu": "some", **fingerprint}, cases, name, failed)
+
+
+def test_a_change_of_the_layers_in_int8_is_judged_and_no_other_condition():
+    def with_layers(name, layers, milliseconds):
+        reduced = Reduced("int8", "within budget", "", "agreement>=0.99", layers=layers)
+        made = run(name, {CELL: 10.0, ("resnet18", "Int8"): milliseconds})
+        *others, last = made.cases
+        return replace(made, cases=(*others, replace(last, reduced=reduced)))
+
+    sides = [
+        [with_layers(f"{name}{n}", layers, factor * each) for n, each in enumerate(STEADY)]
+        for name, layers, factor in (("b", 53, 1.0), ("c", 54, 2.0))
+    ]
+    report = judge_runs(*distinguished(sides), Options())
+    assert {cell.column: cell.verdict for cell in report.cells}["Int8"] == regression.SLOWER
 
 
 def side(name, figures):
