@@ -140,7 +140,8 @@ def _independent_share(part: Floats, index: int) -> float:
     power = float(rest @ rest)
     first = float(rest[1:] @ rest[:-1]) / power if power else 0.0
     steps = [float(np.median(np.abs(part[gap:] - part[:-gap]))) for gap in (1, 2)]
-    second = (steps[1] / steps[0]) ** 2 - 1 if steps[0] else 0.0
+    # No correlation is larger than 1, so a ratio beyond 2 decides nothing, and may be endless.
+    second = min(steps[1] / steps[0], 2.0) ** 2 - 1 if steps[0] else 0.0
     alike = min(max(min(first, second), 0.0), MOST_ALIKE)
     return (1 - alike) / (1 + alike)
 

@@ -107,9 +107,19 @@ class Trend:
 
     @property
     def named(self) -> tuple[Step, ...]:
-        """The steps that the code made: of the ratio if there is one, otherwise of the latency."""
-        has_ratio = any(point.ratio is not None for point in self.points)
-        return self.steps_of(RATIO if has_ratio else LATENCY)
+        """The steps that the code made: of the ratio, or of the latency if few points have one.
+
+        Each series of one condition decides by itself, as the steps are found in each by itself.
+        """
+        ratios: dict[str, list[bool]] = {}
+        for point in self.points:
+            ratios.setdefault(point.condition, []).append(point.ratio is not None)
+        by_ratio = {each for each, found in ratios.items() if 2 * sum(found) > len(found)}
+        return tuple(
+            step
+            for step in self.steps
+            if (step.measure == RATIO) == (self.points[step.index].condition in by_ratio)
+        )
 
 
 def _is_of(point: Point, last: Point) -> bool:

@@ -62,6 +62,13 @@ def test_a_slower_machine_changes_latencies_but_no_ratio(tmp_path):
     assert [step.index for step in trend["eager"].named] == [20]
 
 
+def test_one_run_with_eager_hides_no_change_of_a_backend_alone(tmp_path):
+    for number, milliseconds in enumerate(figures(10, 2, 1, 1.5), start=1):
+        times = {"cpp": milliseconds} | ({"eager": 20.0} if number == 5 else {})
+        recorded.save(tmp_path, number, times)
+    assert [(step.measure, step.index) for step in found(tmp_path)["cpp"].named] == [(LATENCY, 20)]
+
+
 def test_other_conditions_are_a_break_and_no_change(tmp_path):
     for number, noise in enumerate(recorded.noise(COUNT), start=1):
         version = "2.14.1" if number <= COUNT // 2 else "2.15.0"
