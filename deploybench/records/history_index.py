@@ -11,7 +11,7 @@ import errno
 import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,7 +76,8 @@ def with_index(
                 return _use(path, use)
             except _Damaged:
                 _remove(path)
-                return _use(path, use)
+                with suppress(_Damaged):
+                    return _use(path, use)
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT):
             raise
@@ -97,7 +98,10 @@ def _use(path: Path, use: Callable[[sqlite3.Connection], Found]) -> Found:
         raise _Damaged from error
 
 
-_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+_UNWRITABLE = {
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN),
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),  # another's, or there are no locks
+}
 
 
 def _prepare(index: sqlite3.Connection, path: Path) -> None:

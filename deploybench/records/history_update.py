@@ -94,6 +94,7 @@ def _enter(
         return
     except OSError as error:
         content, problem = b"", f"{path} cannot be read: {error.strerror}"
+        read_ns = 0  # it is read again the next time, even if it does not change
     else:
         problem = ""
     digest = blake2b(content, digest_size=16).digest()

@@ -153,7 +153,13 @@ def as_csv(trends: Sequence[Trend], view: View | None = None) -> str:
             writer.writerow(
                 [
                     *map(guarded, (cell.model, cell.backend, trend.title, run.path)),
-                    *(_moment(run.time), run.commit, made, guarded(run.branch), int(run.dirty)),
+                    *(
+                        _moment(run.time),
+                        guarded(run.commit),
+                        made,
+                        guarded(run.branch),
+                        int(run.dirty),
+                    ),
                     *(point.latency_ms, point.low_ms, point.high_ms, point.ratio, point.calls),
                     int(point.disturbed),
                     guarded(", ".join(broken.differences)) if broken else "",
