@@ -177,7 +177,8 @@ def _own_and_descendants() -> list[int]:
 
 
 def _own_seconds(pids: Sequence[int]) -> float:
-    return sum((known(_process_seconds, math.nan, pid) for pid in pids), 0.0)
+    # Exact, so that no order of the processes makes the sum smaller than it was.
+    return math.fsum(known(_process_seconds, math.nan, pid) for pid in pids)
 
 
 def _process_seconds(pid: int) -> float:

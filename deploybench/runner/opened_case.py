@@ -152,9 +152,12 @@ class OpenedCase:
         """Judge the exported program as it was in memory; None if there was none."""
         if self.artifact is None or self.artifact.in_memory is None:
             return None
-        session = InProcessSession(self.artifact.in_memory, self.prepared.plan.settings)
-        with self.prepared.lent_to(self.backend.name):
-            return self._judged(session, batch_size)
+        judged = self.artifact.judged
+        if batch_size not in judged:
+            session = InProcessSession(self.artifact.in_memory, self.prepared.plan.settings)
+            with self.prepared.lent_to(self.backend.name):
+                judged[batch_size] = self._judged(session, batch_size)
+        return judged[batch_size]
 
     def cold_start(self) -> ColdStart:
         """Measure a fresh process, from its start to its first answer."""

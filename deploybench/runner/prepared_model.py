@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An exported file. seconds: the time of the export."""
+    """An exported file.
+
+    seconds: the time of the export. judged: what was found of the program in memory, by batch size;
+    the backends that share the file need not judge it again.
+    """
 
     path: Path
     sha256: str
     bytes: int
     seconds: float
     in_memory: Callable[..., Any] | None
+    judged: dict[int, Agreement] = field(default_factory=dict, compare=False)
 
 
 class PreparedModel:

@@ -6,6 +6,7 @@ import torch
 
 from deploybench import cli, settings
 from deploybench.models import weights
+from deploybench.runner.opened_case import OpenedCase
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
@@ -24,3 +25,22 @@ def test_what_was_taken_of_a_checkpoint_is_a_notice_and_a_line_of_export(tmp_pat
     words = ["export", "tests.unit.tiny:MODEL", f"--weights={path}", f"--out={tmp_path / 'ts'}"]
     assert cli.main([*words, "--device=cpu"]) == 0
     assert taken in capsys.readouterr().err.splitlines()
+
+
+def test_the_program_that_backends_share_is_judged_once_before_the_save(monkeypatch):
+    judged = []
+    judge = OpenedCase._judged
+
+    def counted(case, session, batch_size):
+        judged.append((case.backend.name, session is case.session, batch_size))
+        return judge(case, session, batch_size)
+
+    monkeypatch.setattr(OpenedCase, "_judged", counted)
+    plan = Plan(settings.resolve("cpu", threads=1), weights.parse("random"), inputs=2)
+    with Workbench(plan) as bench:
+        for name in ("scripted", "cpp"):
+            with bench.case(MODEL, name, 1) as case:
+                found = [case.check_before_save(1), case.check_before_save(2), case.check(1)]
+                assert all(each.agrees for each in found)
+    before = [("scripted", False, 1), ("scripted", False, 2)]
+    assert judged == [*before, ("scripted", True, 1), ("cpp", True, 1)]
