@@ -29,7 +29,7 @@ SLOWEST = (
     "python tools/gate.py ",
     "make bench RUNS=",
     'make bench ARGS="-k ',
-    "pytest tests/perf --benchmark-save=first",
+    "python -m deploybench backends --device cpu",
     "pytest tests/correctness --models resnet18 --weights checkpoint",
     "python -m deploybench explain ",
     "python -m deploybench bench --models resnet18 --neighbours ",

@@ -116,7 +116,7 @@ def test_the_correctness_gate_says_no(run_pytest, tmp_path):
     assert 'name="verdict: batch size 1" value="exact"' in report.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_under_xdist_a_model_stays_on_one_worker_and_the_verdicts_are_the_same(
     run_pytest, tmp_path
 ):

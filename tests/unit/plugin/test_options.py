@@ -105,7 +105,7 @@ def test_timing_under_xdist_is_refused(run_pytest):
     assert "error" not in ran.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_throughput_copies_and_neighbours_are_conditions_of_their_own(run_pytest, tmp_path):
     saved = tmp_path / "run.json"
     ran = run_pytest(
