@@ -177,8 +177,8 @@ def _own_and_descendants() -> list[int]:
 
 
 def _own_seconds(pids: Sequence[int]) -> float:
-    # Exact, so that no order of the processes makes the sum smaller than it was.
-    return math.fsum(known(_process_seconds, math.nan, pid) for pid in pids)
+    # Rounded, because an ended child's seconds become its parent's, and floats then add up to less.
+    return round(sum(known(_process_seconds, math.nan, pid) for pid in pids), 3)
 
 
 def _process_seconds(pid: int) -> float:

@@ -164,6 +164,15 @@ def test_a_busy_child_is_ours(busy_child):
     assert ended.own >= living.own
 
 
+def test_seconds_that_go_from_a_child_to_its_parent_stay_as_many(monkeypatch):
+    """0.1 + 0.2 is more than 0.3 in floats."""
+    seconds = {1: 0.1, 2: 0.2}
+    monkeypatch.setattr(interference, "_process_seconds", seconds.get)
+    living = interference._own_seconds([1, 2])
+    seconds |= {1: 0.3}
+    assert interference._own_seconds([1]) >= living
+
+
 def test_a_busy_process_that_is_not_ours_is_another(monkeypatch, busy_child):
     # So that the rounding of many cores does not hide it.
     monkeypatch.setattr(psutil, "cpu_count", lambda: 1)
