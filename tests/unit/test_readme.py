@@ -30,6 +30,8 @@ SLOWEST = (
     "make bench RUNS=",
     'make bench ARGS="-k ',
     "python -m deploybench backends --device cpu",
+    "python -m deploybench sweep ",
+    "python -m deploybench table sweep/",
     "pytest tests/correctness --models resnet18 --weights checkpoint",
     "python -m deploybench explain ",
     "python -m deploybench bench --models resnet18 --neighbours ",
