@@ -8,6 +8,11 @@ from typing import Protocol
 from .job import Job
 from .ledger import Entry
 
+Ended = Callable[[Entry], None]
+"""Told what has become of a job."""
+Begun = Callable[[Job, str], None]
+"""Told a job and the place where it runs, or the queue that it waits in."""
+
 
 def unnoticed(job: Job, where: str) -> None:
     """For those who do not ask which jobs have begun."""
@@ -22,14 +27,9 @@ class Engine(Protocol):
     width: int
     where: str
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        ended: Callable[[Entry], None],
-        begun: Callable[[Job, str], None] = unnoticed,
-    ) -> None:
+    def run(self, jobs: Sequence[Job], ended: Ended, begun: Begun = unnoticed) -> None:
         """Run all jobs; each one's saved run is in the sweep's folder before `ended` is called.
 
-        begun: called with a job and the place where it runs, or the queue that it waits in. Neither
-        is called while the other is. If anything is raised, Ctrl-C too, no job goes on.
+        Neither `ended` nor `begun` is called while the other is. If anything is raised, Ctrl-C too,
+        no job goes on.
         """

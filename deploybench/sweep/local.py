@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import measuring
-from .engine import unnoticed
+from .engine import Begun, Ended, unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -40,12 +40,7 @@ class Local:
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = threading.Event()
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        ended: Callable[[Entry], None],
-        begun: Callable[[Job, str], None] = unnoticed,
-    ) -> None:
+    def run(self, jobs: Sequence[Job], ended: Ended, begun: Begun = unnoticed) -> None:
         """Run all jobs; see `engine.Engine`.
 
         If anything is raised, the jobs that run are killed, with all that they started.

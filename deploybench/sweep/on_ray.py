@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from ..errors import UsageError, first_line
 from ..files import replacing
 from ..machine import topology
 from . import node, slots
-from .engine import unnoticed
+from .engine import Begun, Ended, unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -112,12 +112,7 @@ class OnRay:
             )
         return count
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        ended: Callable[[Entry], None],
-        begun: Callable[[Job, str], None] = unnoticed,
-    ) -> None:
+    def run(self, jobs: Sequence[Job], ended: Ended, begun: Begun = unnoticed) -> None:
         """Run all jobs; see `engine.Engine`. A lost node or worker costs its jobs one retry."""
         options: dict[str, Any] = {
             "num_cpus": 0,  # the slot counts, not Ray's CPUs

@@ -27,7 +27,7 @@ from ..files import replacing
 from ..machine import topology
 from ..processes import importing
 from . import ledger, node, slots
-from .engine import unnoticed
+from .engine import Begun, Ended, unnoticed
 from .job import Job
 from .ledger import Entry
 from .slots import Slot
@@ -129,12 +129,7 @@ class OnSlurm:
         )
         return made
 
-    def run(
-        self,
-        jobs: Sequence[Job],
-        ended: Callable[[Entry], None],
-        begun: Callable[[Job, str], None] = unnoticed,
-    ) -> None:
+    def run(self, jobs: Sequence[Job], ended: Ended, begun: Begun = unnoticed) -> None:
         """Run all jobs; see `engine.Engine`. A lost node costs its job one retry.
 
         Raises UsageError if Slurm refuses a job. If this process is killed, the jobs that are in
