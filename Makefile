@@ -12,6 +12,10 @@ UNIT := $(PY) -m pytest tests/unit -n $(WORKERS) --dist loadfile
 # One of each family, and quick.
 QUICK_MODELS := resnet18,mobilenet_v3_small,squeezenet1_1,shufflenet_v2_x0_5,mnasnet0_5,densenet121
 
+# Containers often set it. Each process would then rewrite the assertions of each pytest plugin
+# again, which takes two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: setup setup-all style test test-all sweep bench docs clean
 
