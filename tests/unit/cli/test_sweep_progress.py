@@ -13,6 +13,8 @@ from deploybench.sweep.folder import Folder
 from deploybench.sweep.job import Job
 from deploybench.sweep.ledger import Entry
 
+END = "the end of what is read"
+
 
 def job(model: str) -> Job:
     return Job(model, model, (), (), 1)
@@ -20,6 +22,13 @@ def job(model: str) -> Job:
 
 def entry(model: str, reason: str = "") -> Entry:
     return Entry(job(model).key, model, "run 1", "CPUs 0-1", 20.0, reason)
+
+
+def _read_until(mark: str, terminal: int) -> str:
+    printed = b""
+    while mark.encode() not in printed:
+        printed += os.read(terminal, 65536)
+    return printed.decode().partition(mark)[0]
 
 
 class Clock:
@@ -79,8 +88,10 @@ def test_a_terminal_shows_what_runs_and_keeps_only_what_has_ended(progress, monk
         shown.begun(job("net[red]"), "CPUs 0-1")
         with shown.shown():
             shown.ended(entry("net[red]"))
+        # A read of a terminal returns what has arrived so far, so it ends at a mark.
+        terminal.write(END)
         terminal.flush()
-        printed = os.read(ours, 65536).decode()
+        printed = _read_until(END, ours)
     os.close(ours)
     assert "net[red] run 1  on CPUs 0-1  0 s" in printed
     assert "0 of 2 jobs done" in printed
