@@ -7,6 +7,8 @@ installed package, which may be read-only, cpp/ is within it and what it needs a
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import BackendUnavailable
@@ -34,6 +36,13 @@ def install_line(extra: str = "") -> str:
     if is_checkout():
         return f"pip install -r {REQUIREMENTS.get(extra, REQUIREMENTS_OF_OTHERS)}"
     return f"pip install 'deploybench[{extra}]'" if extra else "pip install deploybench"
+
+
+def require_packages(names: Iterable[str], extra: str) -> None:
+    """Raise BackendUnavailable for the first package, of an extra, that is not installed."""
+    for name in names:
+        if find_spec(name) is None:
+            raise BackendUnavailable(f"{name} is not installed: {install_line(extra)}")
 
 
 def rebuild_line() -> str:

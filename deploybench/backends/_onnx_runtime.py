@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import BackendFailed, BackendUnavailable
 from ..formats.inductor import one_kind_of_error
-from ..formats.onnx import require_packages
+from ..installation import require_packages
 from .base import Backend
 from .session import InProcessSession
 
@@ -91,7 +91,7 @@ class OnnxRuntimeInPython(Backend):
 
     def require(self) -> None:
         """Require the packages, and the provider for the run's device."""
-        require_packages(self.runtime_packages)
+        require_packages(self.runtime_packages, "onnx")
         super().require()
         import onnxruntime
 

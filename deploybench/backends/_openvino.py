@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..batches import Batch
 from ..errors import BackendUnavailable
 from ..formats.nncf_onnx import NncfOnnxFile
-from ..formats.onnx import require_packages
+from ..installation import require_packages
 from ..settings import Settings
 from ._cpp_process import InCppProcess
 from .base import Backend, ReducedWork

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import BackendUnavailable
-from ..formats.onnx import OnnxFile, require_packages
+from ..formats.onnx import OnnxFile
+from ..installation import require_packages
 from ._cpp_process import InCppProcess
 
 
@@ -24,7 +25,7 @@ class OnnxRuntimeCpp(InCppProcess):
         from ..native.build import build_target
         from ..native.tools import package_folder
 
-        require_packages(self.runtime_packages)
+        require_packages(self.runtime_packages, "onnx")
         if self.settings.on_cuda:
             raise BackendUnavailable(
                 "ONNX Runtime runs only on CPUs in the C++ process: run with --device cpu"

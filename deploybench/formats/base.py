@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch
+from ..installation import require_packages
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,16 +35,18 @@ class ExportedFormat(ABC):
     is exported once per model. any_batch_size: whether the file takes other batch sizes than the
     example's. positional_outputs: whether outputs are only ordered, without the nesting and names
     that the module gives them. packages: the packages beyond requirements.txt that writing it
-    needs, by their import names.
+    needs, by their import names. extra: the extra that installs them.
     """
 
     suffix: ClassVar[str]
     any_batch_size: ClassVar[bool] = True
     positional_outputs: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
 
-    def require(self) -> None:  # noqa: B027 - most formats need only torch
+    def require(self) -> None:
         """Raise BackendUnavailable, with the command that fixes it, if it cannot be written."""
+        require_packages(self.packages, self.extra)
 
     @abstractmethod
     def export(self, module: nn.Module, example: Batch, path: Path) -> Callable[..., Any] | None:

@@ -12,7 +12,6 @@ from ..batches import Batch
 from ..temporary import TemporaryFolder
 from .base import ExportedFormat, write
 from .inductor import one_kind_of_error
-from .onnx import require_packages
 from .pt2e import LAYERS, silence
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ class ExecuTorchProgram(ExportedFormat):
     any_batch_size = False
     positional_outputs = True
     packages = ("executorch",)
-
-    def require(self) -> None:
-        """Require the packages."""
-        require_packages(self.packages, "executorch")
+    extra = "executorch"
 
     def export(self, module: nn.Module, example: Batch, path: Path) -> None:
         """Export `module` for inputs like `example` and write the program to `path`."""

@@ -9,7 +9,6 @@ from ..batches import Batch
 from .base import CalibratedFormat, Calibration
 from .executorch import write_program
 from .inductor import one_kind_of_error
-from .onnx import require_packages
 from .pt2e import quantised, silence
 
 if TYPE_CHECKING:
@@ -23,10 +22,7 @@ class ExecuTorchInt8Program(CalibratedFormat):
     any_batch_size = False
     positional_outputs = True
     packages = ("executorch", "torchao")
-
-    def require(self) -> None:
-        """Require the packages."""
-        require_packages(self.packages, "executorch")
+    extra = "executorch"
 
     def export_calibrated(
         self, module: nn.Module, example: Batch, path: Path, calibration: Calibration

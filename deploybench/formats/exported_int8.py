@@ -10,7 +10,6 @@ from ..machine import processor
 from .base import CalibratedFormat, Calibration
 from .exported import load_program, save_program
 from .inductor import one_kind_of_error
-from .onnx import require_packages
 from .pt2e import quantised, silence
 
 if TYPE_CHECKING:
@@ -28,10 +27,7 @@ class ExportedInt8Program(CalibratedFormat):
     suffix = "int8.exported.pt2"
     any_batch_size = False
     packages = ("torchao",)
-
-    def require(self) -> None:
-        """Require the quantiser."""
-        require_packages(self.packages, "int8")
+    extra = "int8"
 
     def export_calibrated(
         self, module: nn.Module, example: Batch, path: Path, calibration: Calibration

@@ -11,7 +11,7 @@ from ..batches import Batch
 from ..temporary import TemporaryFolder
 from .base import CalibratedFormat, Calibration
 from .inductor import one_kind_of_error
-from .onnx import OnnxFile, require_packages
+from .onnx import OnnxFile
 from .onnx_int8 import input_names, place, quiet
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ class NncfOnnxFile(CalibratedFormat):
     any_batch_size = False
     positional_outputs = True
     packages = ("onnx", "onnxscript", "nncf")
-
-    def require(self) -> None:
-        """Require the packages that the export and the quantiser need."""
-        require_packages(self.packages, "int8")
+    extra = "int8"
 
     def export_calibrated(
         self, module: nn.Module, example: Batch, path: Path, calibration: Calibration

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
-from ..errors import BackendUnavailable
-from ..installation import install_line
 from .base import ExportedFormat
 from .inductor import one_kind_of_error
 from .layers import Step, returned_values
@@ -24,15 +22,6 @@ if TYPE_CHECKING:
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def require_packages(names: Iterable[str], extra: str = "onnx") -> None:
-    """Raise BackendUnavailable for the first package, of an extra, that is not installed."""
-    from importlib.util import find_spec
-
-    for name in names:
-        if find_spec(name) is None:
-            raise BackendUnavailable(f"{name} is not installed: {install_line(extra)}")
-
-
 class OnnxFile(ExportedFormat):
     """One ONNX file including the weights, for inputs of the example's shape."""
 
@@ -40,10 +29,7 @@ class OnnxFile(ExportedFormat):
     any_batch_size = False
     positional_outputs = True
     packages = ("onnx", "onnxscript")
-
-    def require(self) -> None:
-        """Require the packages that torch.onnx.export needs."""
-        require_packages(self.packages)
+    extra = "onnx"
 
     def export(self, module: nn.Module, example: Batch, path: Path) -> None:
         """Export `module` for inputs like `example` to `path`."""

@@ -17,7 +17,7 @@ from ..machine import processor
 from ..temporary import TemporaryFolder
 from .base import CalibratedFormat, Calibration
 from .inductor import one_kind_of_error
-from .onnx import OnnxFile, require_packages
+from .onnx import OnnxFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,10 +87,7 @@ class OnnxInt8File(CalibratedFormat):
     any_batch_size = False
     positional_outputs = True
     packages = ("onnx", "onnxscript", "onnxruntime")
-
-    def require(self) -> None:
-        """Require the packages that the export and the quantiser need."""
-        require_packages(self.packages)
+    extra = "onnx"
 
     def export_calibrated(
         self, module: nn.Module, example: Batch, path: Path, calibration: Calibration
