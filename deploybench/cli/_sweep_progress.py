@@ -71,7 +71,7 @@ class Progress:
         words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
         number = self._count - len(self._left)
         self._print(
-            f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._left_over()}"
+            f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._time_left()}"
         )
 
     def view(self) -> list[str]:
@@ -84,9 +84,9 @@ class Progress:
             lines[SHOWN:] = [f"  and {len(lines) - SHOWN} more"]
         done = f"{self._count - len(self._left)} of {self._count} jobs done"
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        return [*lines, f"{done}{failed}{self._left_over()}"]
+        return [*lines, f"{done}{failed}{self._time_left()}"]
 
-    def _left_over(self) -> str:
+    def _time_left(self) -> str:
         from ..sweep import ledger
 
         seconds = ledger.expected_seconds(list(self._left.values()), self._known)

@@ -37,8 +37,8 @@ COMMANDS = ("sbatch", "srun", "sacct", "scancel")
 """The commands of Slurm that submitit runs or asks for."""
 OF_SLURM = ("SLURM", "SBATCH_", "SRUN_", "SUBMITIT_", "PMI")
 """What the variables begin with that only a job of Slurm has."""
-PREEMPTED = ("PREEMPTED",)
-"""States that submitit takes for passing, and that end a job which is not queued again."""
+PREEMPTED = "PREEMPTED"
+"""The state of a job that another displaced. submitit takes it for passing; Slurm may not."""
 FORGOTTEN = "UNKNOWN"
 """The state of a job that Slurm does not know, or not any more."""
 ATTEMPTS = 2
@@ -144,7 +144,7 @@ class OnSlurm:
                     begun(job, "Slurm")
                 for job, submitted in list(running.values()):
                     # This first: what has ended has left its entry before.
-                    done = submitted.done() or submitted.state in PREEMPTED
+                    done = submitted.done() or submitted.state == PREEMPTED
                     entry = self._entry(job)
                     if entry is None and done:
                         entry = self._lost(job, submitted)
@@ -184,7 +184,7 @@ class OnSlurm:
         submitted = self._made(folder).job_class(folder, number)
         entry = self._entry(job)
         if entry is None:
-            goes_on = not submitted.done() and submitted.state not in (*PREEMPTED, FORGOTTEN)
+            goes_on = not submitted.done() and submitted.state not in (PREEMPTED, FORGOTTEN)
         else:
             goes_on = not entry.reason and (self._folder / f"{job.key}.json").exists()
         if not goes_on:
