@@ -39,6 +39,8 @@ class Progress:
         self._width = width
         self._clock = clock
         self._running: dict[str, tuple[str, str, float]] = {}
+        # Not at each refresh of a terminal: that would take time from what is measured.
+        self._time_left = self._estimated()
         self._print: Callable[[str], None] = _printed
         self.failed: list[Entry] = []
 
@@ -68,10 +70,11 @@ class Progress:
         self._running.pop(entry.key, None)
         if entry.reason:
             self.failed.append(entry)
+        self._time_left = self._estimated()
         words = f"failed: {entry.reason}" if entry.reason else f"{entry.seconds:.0f} s"
         number = self._count - len(self._left)
         self._print(
-            f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._time_left()}"
+            f"[{number}/{self._count}] {entry.model} {entry.place}  {words}{self._time_left}"
         )
 
     def view(self) -> list[str]:
@@ -84,9 +87,9 @@ class Progress:
             lines[SHOWN:] = [f"  and {len(lines) - SHOWN} more"]
         done = f"{self._count - len(self._left)} of {self._count} jobs done"
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        return [*lines, f"{done}{failed}{self._time_left()}"]
+        return [*lines, f"{done}{failed}{self._time_left}"]
 
-    def _time_left(self) -> str:
+    def _estimated(self) -> str:
         from ..sweep import ledger
 
         seconds = ledger.expected_seconds(list(self._left.values()), self._known)

@@ -74,4 +74,5 @@ def expected_seconds(jobs: Iterable[Job], entries: Iterable[Entry]) -> float | N
     if not by_model:
         return None
     of_all = median([seconds for several in by_model.values() for seconds in several])
-    return sum(median(by_model.get(job.model, [of_all])) for job in jobs)
+    of_model = {model: median(several) for model, several in by_model.items()}
+    return sum(of_model.get(job.model, of_all) for job in jobs)

@@ -90,6 +90,8 @@ class Checkout:
             "PYTEST_ADDOPTS": SHORT + collect,
             "PIP_NO_INDEX": "1",
             "TORCH_HOME": str(self.folder / "torch_home"),
+            # The copied files keep their times, so what was checked before is not checked again.
+            "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache"),
         }
         environment["PATH"] = f"{self.folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
         return subprocess.run(
