@@ -9,7 +9,6 @@ and does nothing the second time.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 import subprocess
@@ -21,12 +20,13 @@ from pathlib import Path
 from ..errors import BackendUnavailable, DeploybenchError
 from ..files import replacing
 from ..installation import CACHE_VARIABLE, cpp_sources, is_checkout
-from .tools import build_tool, find_compiler, find_torch, is_noexec
+from .build_inputs import STAMP, Library, fingerprint, program_definitions
+from .tools import build_tool, find_compiler, is_noexec
 
 SOURCE = cpp_sources()
 BUILD = SOURCE / "build"
 SANITIZED_BUILD = SOURCE / "build-sanitized"
-NAME, STAMP = "model_runner", "built-from"
+NAME = "model_runner"
 DEADLINE_SECONDS = 900
 
 
@@ -40,7 +40,7 @@ def ensure_runner(source: Path = SOURCE, build: Path | None = None, sanitize: bo
     """
     in_place = build is not None or _builds_in_place()
     folder = build or BUILD
-    definitions = definitions_of(find_torch(), sanitize)
+    definitions = program_definitions(sanitize)
     # Asked before anything is written: a checkout may be read-only, or without locks.
     if (in_place or _has_program(folder)) and _is_current(source, folder, definitions):
         return folder / NAME
@@ -104,48 +104,24 @@ def build_target(name: str, **definitions: Path) -> None:
     definitions: the CMake variables that it needs. The program must have been built before. Raises
     BackendUnavailable if the build fails.
     """
-    built_from = target_fingerprint(SOURCE, definitions)
+    library = Library.of(SOURCE, name, definitions)
     if not _builds_in_place():
-        from .cache import cache_target
+        from .cache import cache_library
 
         if ensure_runner() != BUILD / NAME:
-            cache_target(SOURCE, name, definitions)
-        elif not has_target(BUILD, name, built_from):
+            cache_library(library)
+        elif not library.is_current(BUILD):
             raise BackendUnavailable(
-                f"lib{name}.so is missing in {BUILD}, or not of these sources, and that folder "
+                f"{library.file} is missing in {BUILD}, or not of these sources, and that folder "
                 "cannot be written: make it writable, or build there as a user who can write it"
             )
         return
     with one_at_a_time(BUILD):
         cmake = build_tool("cmake")
-        given = {key: str(path) for key, path in definitions.items()}
-        every = definitions_of(find_torch()) | given
-        configure = _configuration(cmake, SOURCE, BUILD, every, find_compiler())
+        configure = _configuration(cmake, SOURCE, BUILD, library.definitions, find_compiler())
         _forget_other_place(BUILD)
         _run([configure, [cmake, "--build", str(BUILD), "--target", name]], BUILD / f"{name}.log")
-        keep_target_fingerprint(BUILD, name, built_from)
-
-
-def target_fingerprint(source: Path, needs: Mapping[str, Path]) -> str:
-    """A hash of the sources and torch, and the times of the files that a target needs beside."""
-    definitions = definitions_of(find_torch()) | {key: str(path) for key, path in needs.items()}
-    times = [path.stat().st_mtime_ns for path in needs.values()]
-    return f"{fingerprint(source, definitions)} {times}"
-
-
-def has_target(folder: Path, name: str, built_from: str) -> bool:
-    """Whether the folder has the library of a target with this fingerprint."""
-    try:
-        recorded = (folder / f"{name}.{STAMP}").read_text()
-    except OSError:
-        return False
-    return (folder / f"lib{name}.so").exists() and recorded == built_from
-
-
-def keep_target_fingerprint(folder: Path, name: str, built_from: str) -> None:
-    """Write down what a target was built from, for has_target."""
-    with replacing(folder / f"{name}.{STAMP}") as unfinished:
-        unfinished.write_text(built_from)
+        library.stamp(BUILD)
 
 
 def _forget_other_place(build: Path) -> None:
@@ -162,24 +138,9 @@ def _builds_in_place() -> bool:
     return is_checkout() and os.access(folder, os.W_OK) and not is_noexec(SOURCE)
 
 
-def definitions_of(torch_folder: Path, sanitize: bool = False) -> dict[str, str]:
-    """The CMake variables of the program."""
-    return {"TORCH_DIR": str(torch_folder), "SANITIZE": "ON" if sanitize else "OFF"}
-
-
 def announce(program: Path, compiler: str) -> None:
     """Tell why nothing else happens for a minute."""
     print(f"building {program} with {compiler} (about a minute)", file=sys.stderr, flush=True)
-
-
-def fingerprint(source: Path, definitions: Mapping[str, str]) -> str:
-    """A hash of the sources, the definitions and the torch that the program is built from."""
-    digest = hashlib.sha256(repr(sorted(definitions.items())).encode())
-    digest.update((Path(definitions["TORCH_DIR"]) / "version.py").read_bytes())
-    files = [path for path in source.iterdir() if path.suffix in (".cpp", ".h", ".txt")]
-    for path in sorted(files):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 @contextmanager

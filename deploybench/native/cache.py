@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import BackendUnavailable
 from ..installation import CACHE_VARIABLE, cache_folder
 from . import build as building
+from .build_inputs import Library, fingerprint, program_definitions
 
 
 def cached_runner(source: Path) -> Path:
@@ -24,7 +25,7 @@ def cached_runner(source: Path) -> Path:
 
     A built program needs no compiler. Raises BackendUnavailable if it cannot be built.
     """
-    definitions = building.definitions_of(building.find_torch())
+    definitions = program_definitions()
     group = _group(source, definitions)
     try:
         compiler = building.find_compiler()
@@ -44,23 +45,18 @@ def cached_runner(source: Path) -> Path:
     return program
 
 
-def cache_target(source: Path, name: str, needs: Mapping[str, Path]) -> None:
-    """Build the library of another target beside the program, unless it is up to date.
-
-    needs: the CMake variables of the target, all of them paths.
-    """
-    folder = cached_runner(source).parent
-    built_from = building.target_fingerprint(source, needs)
+def cache_library(library: Library) -> None:
+    """Build another library beside the program, unless it is up to date."""
+    folder = cached_runner(library.source).parent
     # Asked before anything is written, as the program is: the folder may be read-only.
-    if building.has_target(folder, name, built_from):
+    if library.is_current(folder):
         return
     with building.one_at_a_time(folder):
-        if building.has_target(folder, name, built_from):
+        if library.is_current(folder):
             return
-        definitions = building.definitions_of(building.find_torch())
-        definitions |= {key: str(path) for key, path in needs.items()}
-        _put(f"lib{name}.so", source, folder, definitions, building.find_compiler(), name)
-        building.keep_target_fingerprint(folder, name, built_from)
+        compiler = building.find_compiler()
+        _put(library.file, library.source, folder, library.definitions, compiler, library.target)
+        library.stamp(folder)
 
 
 def _put(
@@ -91,7 +87,7 @@ def _group(source: Path, definitions: Mapping[str, str]) -> Path:
     """The path that the folders of all compilers begin with, for one torch and state of sources."""
     version = (Path(definitions["TORCH_DIR"]) / "version.py").read_text()
     found = re.search(r"__version__ = '([\w.+]+)'", version)
-    materials = building.fingerprint(source, definitions)
+    materials = fingerprint(source, definitions)
     return cache_folder() / f"torch{found[1] if found else ''}-{materials[:16]}"
 
 

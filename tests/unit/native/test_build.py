@@ -19,7 +19,7 @@ from deploybench import settings
 from deploybench.errors import BackendFailed, BackendUnavailable, FileError
 from deploybench.formats.aotinductor import AotInductorPackage
 from deploybench.native import build as native_build
-from deploybench.native import process, tools
+from deploybench.native import build_inputs, process, tools
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def site(tmp_path, monkeypatch):
         builds.append(compiler)
         (build / native_build.NAME).write_text("program")
 
-    monkeypatch.setattr(native_build, "find_torch", lambda: torch_folder)
+    monkeypatch.setattr(build_inputs, "find_torch", lambda: torch_folder)
     monkeypatch.setattr(native_build, "build_in", build)
     return source, torch_folder, builds
 

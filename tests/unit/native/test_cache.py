@@ -13,7 +13,8 @@ import pytest
 from deploybench import installation
 from deploybench.errors import BackendUnavailable
 from deploybench.native import build as native_build
-from deploybench.native import cache
+from deploybench.native import build_inputs, cache
+from deploybench.native.build_inputs import Library
 
 
 def stub_build(source, build, definitions, compiler, target="all"):
@@ -33,7 +34,7 @@ def as_installed(folder: Path) -> Path:
     (source / "main.cpp").write_text("int main() {}")
     (torch_folder / "version.py").write_text("__version__ = '2.14.1'")
     os.environ[installation.CACHE_VARIABLE] = str(folder / "cache")
-    native_build.find_torch = lambda: torch_folder
+    build_inputs.find_torch = lambda: torch_folder
     native_build.build_in = stub_build
     native_build.is_checkout = lambda: False
     return source
@@ -42,7 +43,8 @@ def as_installed(folder: Path) -> Path:
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     monkeypatch.setenv(installation.CACHE_VARIABLE, "")
-    for name in ("find_torch", "build_in", "is_checkout"):
+    monkeypatch.setattr(build_inputs, "find_torch", None)
+    for name in ("build_in", "is_checkout"):
         monkeypatch.setattr(native_build, name, None)
     cache._of_compiler.cache_clear()
     return as_installed(tmp_path)
@@ -122,28 +124,28 @@ def test_another_library_is_put_beside_the_program_and_built_again_for_another_r
     runtime.mkdir()
     os.utime(runtime, (1, 1))
     for _ in range(2):
-        cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+        cache.cache_library(Library.of(source, "openvino_program", {"OPENVINO_DIR": runtime}))
     beside = native_build.ensure_runner(source).with_name("libopenvino_program.so")
     assert beside.read_text() == "openvino_program"
     assert builds(source) == ["all", "openvino_program"]
     os.utime(runtime, (2, 2))
-    cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+    cache.cache_library(Library.of(source, "openvino_program", {"OPENVINO_DIR": runtime}))
     assert len(builds(source)) == 3
 
 
 def test_what_is_current_is_used_where_nothing_can_be_written_or_locked(source, monkeypatch):
     runtime = source.parent / "openvino"
     runtime.mkdir()
-    cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+    cache.cache_library(Library.of(source, "openvino_program", {"OPENVINO_DIR": runtime}))
 
     def refuse(folder):
         raise PermissionError(f"{folder} cannot be written")
 
     monkeypatch.setattr(native_build, "one_at_a_time", refuse)
-    cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+    cache.cache_library(Library.of(source, "openvino_program", {"OPENVINO_DIR": runtime}))
     native_build.ensure_runner(source).with_name("libopenvino_program.so").unlink()
     with pytest.raises(PermissionError):
-        cache.cache_target(source, "openvino_program", {"OPENVINO_DIR": runtime})
+        cache.cache_library(Library.of(source, "openvino_program", {"OPENVINO_DIR": runtime}))
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it(source):
