@@ -1,7 +1,6 @@
 """Jobs on a Slurm cluster are the jobs of this machine; a lost node loses no result.
 
-Slurm is four small programs here, which start processes of this machine, or it is submitit's own
-local executor.
+Slurm is four small programs here (stand_in_for_slurm.py), or it is submitit's own local executor.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from deploybench.sweep import on_slurm
 from deploybench.sweep.job import Job
 
 from ..saved_runs import document
+from . import stand_in_for_slurm
 
 BENCH = """
 import json, os, sys, time
@@ -47,28 +47,6 @@ run["machine_info"]["deploybench"]["fingerprint"] |= {
 }
 with open(given["benchmark-json"], "w") as file:
     json.dump(run, file)
-"""
-
-# Each job is a process group, and a file with its state.
-SBATCH = """
-[ -n "$SLURM_REFUSES" ] && { echo "sbatch: error: invalid partition specified: none" >&2; exit 1; }
-number=$((100 + $(ls "$SLURM_STATES" | wc -l)))
-cp "$1" "$SLURM_STATES/../script-$number"
-log=$(sed -n 's/^#SBATCH --error=//p' "$1" | tr -d "'" | sed "s/%j/$number/")
-echo RUNNING > "$SLURM_STATES/$number"
-SLURM_JOB_ID=$number setsid sh -c '
-    echo $$ > "$SLURM_STATES/../group-$SLURM_JOB_ID"
-    bash "$1" > /dev/null 2> "$2"
-    echo COMPLETED > "$SLURM_STATES/$SLURM_JOB_ID"' sh "$1" "$log" < /dev/null > /dev/null 2>&1 &
-echo "Submitted batch job $number"
-"""
-SACCT = """
-echo "JobID|State|NodeList"
-for file in "$SLURM_STATES"/*; do echo "$(basename "$file")|$(cat "$file")|node"; done
-"""
-SCANCEL = """
-echo "${STATE:-CANCELLED}" > "$SLURM_STATES/$1"
-kill -KILL -- "-$(cat "$SLURM_STATES/../group-$1")"
 """
 
 
@@ -93,16 +71,7 @@ def slurm(tmp_path, monkeypatch, jobs_are_processes):
     """Makes an engine on a Slurm that is made of small programs."""
     import submitit
 
-    states, programs = tmp_path / "slurm" / "states", tmp_path / "programs"
-    states.mkdir(parents=True)
-    programs.mkdir()
-    texts = {"sbatch": SBATCH, "sacct": SACCT, "scancel": SCANCEL, "srun": ""}
-    for name, text in texts.items():
-        path = programs / name
-        path.write_text(f"#!/usr/bin/env bash{text}")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("SLURM_STATES", str(states))
+    stand_in_for_slurm.install(tmp_path, monkeypatch)
     # submitit remembers the state of a number, and each test begins with the same one.
     submitit.SlurmJob.watcher.clear()
 
