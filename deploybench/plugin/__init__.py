@@ -17,7 +17,7 @@ import pytest
 from .. import options
 from ..errors import BackendUnavailable, DeploybenchError, Unsupported
 from ..runner.options import RunOptions
-from . import neighbours, whole_run
+from . import other_plugins, whole_run
 from .benchmark_options import require_loadable
 from .given_options import TEXTS, PytestOptions, read_options
 from .ordering import keep_together
@@ -43,23 +43,23 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     try:
         _add_options(parser)
     except (argparse.ArgumentError, ValueError) as error:
-        if taken := neighbours.conflicting(error, option_names()):
+        if taken := other_plugins.conflicting(error, option_names()):
             raise pytest.UsageError(
-                f"a conftest.py or another plugin {neighbours.rename(taken)}"
+                f"a conftest.py or another plugin {other_plugins.rename(taken)}"
             ) from None
         raise
     config: Any = pluginmanager.get_plugin("pytestconfig")
-    config.stash[CONFLICTS] = neighbours.name_conflicts(pluginmanager, option_names())
+    config.stash[CONFLICTS] = other_plugins.name_conflicts(pluginmanager, option_names())
     # In a conftest.py, all that the command line names is loaded by now. Named there itself, this
     # plugin may be loaded before pytest-benchmark, which is waited for.
     if config.known_args_namespace.confcutdir is not None:
-        neighbours.load_pytest_benchmark(pluginmanager)
+        other_plugins.load_pytest_benchmark(pluginmanager)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Load pytest-benchmark, if nobody did, where -p has loaded this plugin."""
-    neighbours.load_pytest_benchmark(early_config.pluginmanager)
+    other_plugins.load_pytest_benchmark(early_config.pluginmanager)
 
 
 def option_names() -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ..errors import UsageError
-from .neighbours import given, words_given
+from .other_plugins import given, words_given
 
 Check = Callable[[pytest.Config], str]
 """Why the value of an option cannot be used, and what to do; empty if it can be."""

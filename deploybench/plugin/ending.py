@@ -9,7 +9,7 @@ import pytest
 
 from . import TIMED
 from .folding import folded, width_of
-from .neighbours import given
+from .other_plugins import given
 
 COMMAND = "again: "
 """Begins a line that is to be copied, and stays whole."""

@@ -19,7 +19,7 @@ from ..timing.instrumentation import undisturbed
 from ..timing.protocol import THROUGHPUT
 from . import OPTIONS, TIMED, PytestOptions
 from .comparing import require_same_conditions
-from .neighbours import given
+from .other_plugins import given
 from .progress import LATENCY_PROPERTY, PROGRESS
 from .replay import replay
 from .saving import SAVING

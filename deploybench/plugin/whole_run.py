@@ -11,7 +11,7 @@ from _pytest.outcomes import Exit
 
 from ..errors import DeploybenchError
 from .benchmark_options import require_grouping, require_usable
-from .neighbours import IN_PARALLEL, require_undisturbed
+from .other_plugins import IN_PARALLEL, require_undisturbed
 
 
 class CannotBegin(Exit):

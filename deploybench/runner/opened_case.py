@@ -19,7 +19,7 @@ from ..timing.memory import DeviceMemory, resident_bytes
 from ..timing.protocol import Protocol, stopwatch
 from . import cold_start
 from .cold_start import ColdStart
-from .model_copies import BesideCopies, Copies
+from .neighbours import BesideNeighbours, Neighbours
 from .prepared_model import PreparedModel
 from .progress import EXPORTING, LOADING
 
@@ -49,7 +49,7 @@ class OpenedCase:
         self.prepared = prepared
         self.backend = backend
         self._session: Session | None = None
-        self._copies: Copies | None = None
+        self._neighbours: Neighbours | None = None
         self.reduced: Reduced | None = None
         try:
             with prepared.lent_to(backend.name):
@@ -66,10 +66,10 @@ class OpenedCase:
         return self._session
 
     def close(self) -> None:
-        """Close the session, if one was opened, and end the copies of the model."""
-        copies, self._copies = self._copies, None
-        if copies is not None:
-            copies.close()
+        """Close the session, if one was opened, and end the neighbours."""
+        neighbours, self._neighbours = self._neighbours, None
+        if neighbours is not None:
+            neighbours.close()
         session, self._session = self._session, None
         if session is not None:
             session.close()
@@ -182,15 +182,15 @@ class OpenedCase:
                 raise WrongAnswer(f"different in a timed call: {agreement.reason}")
 
         batches = self.prepared.batches(size)
-        session = self._beside_copies(protocol) if protocol.neighbours > 1 else self.session
+        session = self._beside_neighbours(protocol) if protocol.neighbours > 1 else self.session
         return Timing(session, batches, protocol, require_agreement, self.calls_made)
 
-    def _beside_copies(self, protocol: Protocol) -> Session:
+    def _beside_neighbours(self, protocol: Protocol) -> Session:
         """The session among neighbours, whose processes start when they are first needed."""
         prepared, path = self.prepared, self.artifact.path if self.artifact else None
-        if self._copies is None:
-            self._copies = Copies(
+        if self._neighbours is None:
+            self._neighbours = Neighbours(
                 *(protocol.neighbours - 1, self.backend, prepared.model, prepared.module, path),
                 *(prepared.example(), protocol.include_copies),
             )
-        return BesideCopies(self.session, self._copies)
+        return BesideNeighbours(self.session, self._neighbours)

@@ -10,8 +10,8 @@ from deploybench import settings
 from deploybench.errors import BackendFailed
 from deploybench.machine.interference import Watch
 from deploybench.models import weights
-from deploybench.runner import model_copies
-from deploybench.runner.model_copies import Copies, Copy
+from deploybench.runner import neighbours
+from deploybench.runner.neighbours import Neighbour, Neighbours
 from deploybench.runner.options import RunOptions
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.scheduler import Scheduler
@@ -20,7 +20,7 @@ from deploybench.timing.protocol import Protocol
 
 from ..tiny import MODEL, WITH_DICT
 
-# Answers as a copy does, with calls that are counted instead of made.
+# Answers as a neighbour does, with calls that are counted instead of made.
 PROGRAM = """
 import json, sys
 for line in sys.stdin:
@@ -31,12 +31,12 @@ for line in sys.stdin:
 """
 
 
-def copy(tmp_path, program: str = PROGRAM) -> Copy:
-    return Copy([sys.executable, "-c", program], tmp_path)
+def neighbour(tmp_path, program: str = PROGRAM) -> Neighbour:
+    return Neighbour([sys.executable, "-c", program], tmp_path)
 
 
-def test_a_copy_that_ends_says_why_in_its_last_words(tmp_path):
-    one = copy(tmp_path)
+def test_a_neighbour_that_ends_says_why_in_its_last_words(tmp_path):
+    one = neighbour(tmp_path)
     one.say("begin")
     assert one.reply() == "begun"
     one.say("die")
@@ -46,8 +46,8 @@ def test_a_copy_that_ends_says_why_in_its_last_words(tmp_path):
     one.close()
 
 
-def test_a_copy_that_hangs_is_ended_with_all_it_started(tmp_path):
-    one = copy(tmp_path, "import time; time.sleep(600)")
+def test_a_neighbour_that_hangs_is_ended_with_all_it_started(tmp_path):
+    one = neighbour(tmp_path, "import time; time.sleep(600)")
     with pytest.raises(BackendFailed, match=r"gave no reply within 0\.1 s"):
         one.reply(0.1)
     one.close()
@@ -69,11 +69,11 @@ def bench():
 def test_each_neighbour_has_a_latency_and_ends_with_the_case(bench, monkeypatch):
     started = []
 
-    def start(*given) -> Copy:
-        started.append(Copy(*given))
+    def start(*given) -> Neighbour:
+        started.append(Neighbour(*given))
         return started[-1]
 
-    monkeypatch.setattr(model_copies, "Copy", start)
+    monkeypatch.setattr(neighbours, "Neighbour", start)
     compared = scheduler(bench, ["eager", "cpp"], MODEL, neighbours=3)
     for backend in ("eager", "cpp"):
         outcome = compared.outcome(MODEL, backend, 1)
@@ -85,22 +85,22 @@ def test_each_neighbour_has_a_latency_and_ends_with_the_case(bench, monkeypatch)
     assert [each._process.returncode for each in started] == [0] * 4
 
 
-def test_an_error_beside_copies_ends_them(bench, monkeypatch):
+def test_an_error_beside_neighbours_ends_them(bench, monkeypatch):
     started = []
 
-    def start(*given) -> Copy:
-        started.append(Copy([sys.executable, "-c", PROGRAM], given[1]))
+    def start(*given) -> Neighbour:
+        started.append(Neighbour([sys.executable, "-c", PROGRAM], given[1]))
         return started[-1]
 
-    monkeypatch.setattr(model_copies, "Copy", start)
-    monkeypatch.setattr(model_copies.cold_start, "handed_over", lambda *_: [])
-    monkeypatch.setattr(Copies, "_await", lambda *_: None)
-    copies = Copies(2, None, MODEL, None, None, None)
-    with pytest.raises(ZeroDivisionError), copies.calling():
+    monkeypatch.setattr(neighbours, "Neighbour", start)
+    monkeypatch.setattr(neighbours.cold_start, "handed_over", lambda *_: [])
+    monkeypatch.setattr(Neighbours, "_await", lambda *_: None)
+    several = Neighbours(2, None, MODEL, None, None, None)
+    with pytest.raises(ZeroDivisionError), several.calling():
         raise ZeroDivisionError
     assert len(started) == 2
     assert all(each._process.returncode is not None for each in started)
-    assert copies.medians() == []
+    assert several.medians() == []
 
 
 def test_a_model_that_no_process_can_find_fails_alone(bench):

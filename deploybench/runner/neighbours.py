@@ -1,8 +1,9 @@
 """Copies of a model, each in a process of its own, that call it while a session of it is timed.
 
 Several processes on one GPU or socket take caches, memory bandwidth and cores from each other. This
-measures what that costs: the session's samples are of calls beside its copies, and each copy times
-its own calls too. This file is also the program of a copy, which reads one word a line:
+measures what that costs: the session's samples are of calls beside its neighbours, and each of
+them times its own calls too. This file is also the program of a neighbour, which reads one word a
+line:
 
 begin   call the model again and again; the reply `begun` comes after the first call
 end     stop; the reply is `ended`
@@ -43,7 +44,7 @@ SECONDS_TO_LEAVE = 5.0
 WARM_UP_CALLS = 5
 
 
-class Copy:
+class Neighbour:
     """One process. words: its command. folder: for its files."""
 
     def __init__(self, words: Sequence[str], folder: Path) -> None:
@@ -60,7 +61,7 @@ class Copy:
             )
 
     def say(self, word: str) -> None:
-        """Send a word; a copy that has ended is noticed when it does not reply."""
+        """Send a word; a neighbour that has ended is noticed when it does not reply."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(f"{word}\n".encode())
@@ -69,10 +70,10 @@ class Copy:
         """The next line. Raises BackendFailed if there is none within so many seconds."""
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], deadline)[0]:
-            raise BackendFailed(f"a copy of the model gave no reply within {deadline:g} s")
+            raise BackendFailed(f"a neighbour gave no reply within {deadline:g} s")
         line = self._process.stdout.readline().decode().strip()
         if not line:
-            raise BackendFailed(f"a copy of the model ended; its last words: {self._last_words()}")
+            raise BackendFailed(f"a neighbour ended; its last words: {self._last_words()}")
         return line
 
     def _last_words(self) -> str:
@@ -87,7 +88,7 @@ class Copy:
             self._process.stdin.close()
 
     def close(self) -> None:
-        """Wait for a copy that was let go, then end it, and all that it has started."""
+        """Wait for a neighbour that was let go, then end it, and all that it has started."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_LEAVE)
         with suppress(ProcessLookupError):
@@ -98,7 +99,7 @@ class Copy:
             file.close()
 
 
-class Copies:
+class Neighbours:
     """`count` copies of a model through a backend, which are opened when they are first needed.
 
     module: the model with its weights, for backends without an artifact. batch: their input.
@@ -118,23 +119,23 @@ class Copies:
         self._count = count
         self._given = backend, model, module, artifact, batch
         self._flag = str(int(include_copies))
-        self._copies: list[Copy] = []
+        self._neighbours: list[Neighbour] = []
         self._folder: TemporaryFolder | None = None
 
     def _open(self) -> None:
         folder = self._folder = TemporaryFolder()
         given = cold_start.handed_over(folder.path, *self._given)
         words = [sys.executable, "-m", __name__, *given, self._flag]
-        self._copies = [Copy(words, folder.path) for _ in range(self._count)]
+        self._neighbours = [Neighbour(words, folder.path) for _ in range(self._count)]
         self._await(SECONDS_TO_OPEN)
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """A context in which all copies call the model. Raises BackendFailed if one fails.
+        """A context in which all neighbours call the model. Raises BackendFailed if one fails.
 
-        If anything is raised, all copies are ended, as they would disturb what is timed next.
+        If anything is raised, all neighbours are ended, as they would disturb what is timed next.
         """
-        if not self._copies:
+        if not self._neighbours:
             self._open()
         try:
             self._tell(BEGIN)
@@ -145,43 +146,43 @@ class Copies:
             raise
 
     def _tell(self, word: str) -> None:
-        for copy in self._copies:
-            copy.say(word)
+        for neighbour in self._neighbours:
+            neighbour.say(word)
         self._await(SECONDS_TO_REPLY)
 
     def _await(self, deadline: float) -> None:
-        for copy in self._copies:
-            copy.reply(deadline)
+        for neighbour in self._neighbours:
+            neighbour.reply(deadline)
 
     def medians(self) -> list[float]:
-        """The median seconds of each copy's calls since this was last asked."""
-        for copy in self._copies:
-            copy.say(REPORT)
-        found = [json.loads(copy.reply()) for copy in self._copies]
+        """The median seconds of each neighbour's calls since this was last asked."""
+        for neighbour in self._neighbours:
+            neighbour.say(REPORT)
+        found = [json.loads(neighbour.reply()) for neighbour in self._neighbours]
         return [each for each in found if each is not None]
 
     def close(self) -> None:
         """End all processes and remove their files."""
-        copies, self._copies = self._copies, []
-        for copy in copies:
-            copy.leave()
-        for copy in copies:
-            copy.close()
+        neighbours, self._neighbours = self._neighbours, []
+        for neighbour in neighbours:
+            neighbour.leave()
+        for neighbour in neighbours:
+            neighbour.close()
         if self._folder is not None:
             self._folder.close()
 
 
-class BesideCopies(Session):
-    """A session whose calls are timed while copies of its model call it too."""
+class BesideNeighbours(Session):
+    """A session whose calls are timed while its neighbours call the model too."""
 
-    def __init__(self, session: Session, copies: Copies) -> None:
+    def __init__(self, session: Session, neighbours: Neighbours) -> None:
         self.clock = session.clock  # type: ignore[misc]
         self.positional = session.positional
         self._session = session
-        self._copies = copies
+        self._neighbours = neighbours
 
     def put(self, batch: Batch) -> None:
-        """Place `batch` as the session's input; that of the copies stays."""
+        """Place `batch` as the session's input; that of the neighbours stays."""
         self._session.put(batch)
 
     def run(self) -> None:
@@ -193,27 +194,27 @@ class BesideCopies(Session):
         return self._session.output()
 
     def timed(self, count: int, include_copies: bool = False) -> list[float]:
-        """The seconds of each of `count` calls beside the copies."""
-        with self._copies.calling():
+        """The seconds of each of `count` calls beside the neighbours."""
+        with self._neighbours.calling():
             return self._session.timed(count, include_copies)
 
     def queued(self, count: int, include_copies: bool = False) -> float:
-        """The total seconds of `count` calls beside the copies."""
-        with self._copies.calling():
+        """The total seconds of `count` calls beside the neighbours."""
+        with self._neighbours.calling():
             return self._session.queued(count, include_copies)
 
     def device_timed(self, count: int) -> list[float]:
-        """The seconds of `count` calls beside the copies between two CUDA events."""
-        with self._copies.calling():
+        """The seconds of `count` calls beside the neighbours between two CUDA events."""
+        with self._neighbours.calling():
             return self._session.device_timed(count)
 
     def neighbours(self) -> list[float]:
-        """The median seconds of each copy's calls since this was last asked."""
-        return self._copies.medians()
+        """The median seconds of each neighbour's calls since this was last asked."""
+        return self._neighbours.medians()
 
 
 def main() -> None:
-    """Be a copy, until the standard input ends."""
+    """Be a neighbour, until the standard input ends."""
     *given, include_copies = sys.argv[1:]
     reply = processes.own_stdout()
     backend, session, batch = cold_start.opened(cold_start.parsed(given))
