@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from .errors import BackendFailed
 from .machine import cpus
@@ -51,10 +51,15 @@ def run(
     except subprocess.TimeoutExpired:
         raise BackendFailed(f"a fresh process gave no answer within {deadline:g} s") from None
     finally:
-        with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
-            os.killpg(started.pid, signal.SIGKILL)
+        kill_group(started)
         started.wait()
     return subprocess.CompletedProcess(command, started.returncode, output, errors)
+
+
+def kill_group(leader: subprocess.Popen[Any]) -> None:
+    """Kill a process that leads a group, and all that it has started in it."""
+    with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
+        os.killpg(leader.pid, signal.SIGKILL)
 
 
 def importing(environment: Mapping[str, str], source: Path = ROOT) -> dict[str, str]:

@@ -261,8 +261,7 @@ class Runner:
         return _last_line(self._errors) or "none"
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
-            os.killpg(self._process.pid, signal.SIGKILL)
+        processes.kill_group(self._process)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -91,8 +90,7 @@ class Neighbour:
         """Wait for a neighbour that was let go, then end it, and all that it has started."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_LEAVE)
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        processes.kill_group(self._process)
         self._process.wait()
         for file in (self._process.stdin, self._process.stdout, self._errors):
             assert file is not None

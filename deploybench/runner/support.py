@@ -6,7 +6,6 @@ no torch; `python -m deploybench.runner.support_worker` does.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
 import os
@@ -25,7 +24,7 @@ from pathlib import Path
 from ..errors import FileError, UsageError, printable
 from ..files import replacing
 from ..machine import cpus
-from ..processes import importing
+from ..processes import importing, kill_group
 from ..tasks import fidelity
 from ..tasks.agreement import DIFFERENT, EQUAL_WITHIN_ROUNDING, EXACT
 from ..temporary import TemporaryFolder
@@ -122,7 +121,7 @@ def survey(
             # The threads that wait for these workers see them end, but note no findings any more.
             stopped.set()
             for worker in list(workers):
-                _kill(worker)
+                kill_group(worker)
             raise
 
 
@@ -182,7 +181,7 @@ def _findings(
             yield due[0], _how_it_ended(worker, deadline)
     finally:
         workers.discard(worker)
-        _kill(worker)
+        kill_group(worker)
         worker.wait()
         if worker.stdout is not None:
             worker.stdout.close()
@@ -212,12 +211,6 @@ def _how_it_ended(worker: subprocess.Popen[bytes], deadline: float) -> Finding:
         return Finding(FAILS, f"no answer within {deadline:g} s")
     how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
     return Finding(CRASHES, f"ended {how}")
-
-
-def _kill(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker and all processes of its group."""
-    with contextlib.suppress(ProcessLookupError):  # it and all of its group have ended
-        os.killpg(worker.pid, signal.SIGKILL)
 
 
 def to_markdown(survey: Survey, backends: Sequence[str]) -> str:

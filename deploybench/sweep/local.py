@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ..processes import kill_group
 from . import measuring
 from .engine import Begun, Ended, unnoticed
 from .job import Job
@@ -70,7 +71,7 @@ class Local:
             except BaseException:
                 self._stopped.set()
                 for process in list(self._running):
-                    measuring.kill(process)
+                    kill_group(process)
                 raise
 
     def _measure(self, job: Job, slot: Slot) -> Entry:

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ..errors import FileError, first_line, printable
 from ..machine import cpus
-from ..processes import importing
+from ..processes import importing, kill_group
 from ..records import reading
 from .job import Job
 from .ledger import Entry
@@ -73,12 +72,6 @@ def of_slot(environment: Mapping[str, str], slot: Slot) -> dict[str, str]:
     return importing({**environment, **own})
 
 
-def kill(process: Process) -> None:
-    """Kill a job and all that it started."""
-    with suppress(ProcessLookupError):  # it and all of its group have ended
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def _run(
     command: Sequence[str],
     slot: Slot,
@@ -98,7 +91,7 @@ def _run(
     except subprocess.TimeoutExpired:
         return None, ""
     finally:
-        kill(process)
+        kill_group(process)
         process.wait()
         running.discard(process)
         os.close(our_end)
