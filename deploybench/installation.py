@@ -6,9 +6,9 @@ installed package, which may be read-only, cpp/ is within it and what it needs a
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import BackendUnavailable
@@ -41,7 +41,7 @@ def install_line(extra: str = "") -> str:
 def require_packages(names: Iterable[str], extra: str) -> None:
     """Raise BackendUnavailable for the first package, of an extra, that is not installed."""
     for name in names:
-        if find_spec(name) is None:
+        if importlib.util.find_spec(name) is None:
             raise BackendUnavailable(f"{name} is not installed: {install_line(extra)}")
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the pictures of docs/report.md: the report's page in Chromium, with the network off.
+"""Makes the pictures of the docs: the report's pages in Chromium, with the network off.
 
     .venv/bin/python validation/report_pictures.py change-1 change-2 --baseline main-1 main-2
+    .venv/bin/python validation/report_pictures.py --history .benchmarks
 
 It needs what requirements-browser.txt lists, in .browser (make setup-all), and a Chromium.
 """
@@ -23,8 +24,9 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploybench.analysis import overview
+from deploybench.cli import history
 from deploybench.records import store
-from deploybench.report import page
+from deploybench.report import history_page, page
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -91,17 +93,25 @@ def take_all(opened: Any, report: Path) -> None:
 
 
 def main() -> None:
-    """Make the report of the given runs, and its pictures."""
+    """Make the page of the given runs, or of a history, and its pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", nargs="+", help="saved runs")
+    parser.add_argument("run", nargs="*", help="saved runs")
     parser.add_argument("--baseline", nargs="+", default=(), help="saved runs")
+    parser.add_argument("--history", metavar="FOLDER", help="a folder of saved runs, instead")
     arguments = parser.parse_args()
-    runs, baseline = store.load_sides((arguments.run, arguments.baseline))
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, browser() as opened:
         report = Path(folder) / "report.html"
-        report.write_text(page.render(overview.of(runs, baseline)), encoding="utf-8")
-        take_all(opened, report)
+        if arguments.history:
+            text = history_page.render(history.found(Path(arguments.history)))
+        else:
+            sides = store.load_sides((arguments.run, arguments.baseline))
+            text = page.render(overview.of(*sides))
+        report.write_text(text, encoding="utf-8")
+        if arguments.history:
+            save("history", open_report(opened, report, **DESK).screenshot())
+        else:
+            take_all(opened, report)
 
 
 if __name__ == "__main__":
