@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -176,7 +175,9 @@ class Run:
 
     def recorded_peak(self) -> records.Peak | None:
         """The peak rates of the device, for the record."""
-        return records.Peak(**asdict(self.peak)) if self.peak else None
+        if self.peak is None:
+            return None
+        return records.Peak(self.peak.flops_per_second, self.peak.bytes_per_second)
 
     def recorded_notices(self) -> tuple[records.Notice, ...]:
         """The notices about the machine and the weights, for the record."""
@@ -207,8 +208,8 @@ class Run:
 
     def _look_again(self) -> None:
         settings = self._plan.settings
-        if self.peak and (again := undisturbed(partial(roofline.peak, settings))):
-            self.peak = self.peak.best(again)
+        if self.peak:
+            self.peak = undisturbed(partial(roofline.peak, settings, self.peak))
         noise_after = undisturbed(partial(measure_machine_noise, settings.device))
         self.noise = (self._noise_before, noise_after)
         before, after = self._throttled_before, control_groups.throttling(Place())

@@ -25,14 +25,16 @@ from ..settings import Settings
 # The calls of each operation, and the total seconds after which no further call is made.
 ATTEMPTS, ENOUGH = 5, 0.2
 # For CPU (False) and GPU (True): the size of the matrices, the batch size of the convolution, and
-# the bytes of the copy. They are so large that the start of a call does not matter. An operation
-# stops growing when it takes LONG_ENOUGH seconds, because without hardware for float16 the largest
-# one would take minutes.
-LONG_ENOUGH = 0.05
+# the bytes of the copy. They are so large that the start of a call does not matter.
 MATRIX = {False: 2048, True: 8192}
 IMAGES = {False: 4, True: 256}
 CHANNELS, SIDE, KERNEL = 512, 28, 3
 COPY = {False: 2**28, True: 2**30}
+# By which numbers the size of an operation is divided, one after the other, until a call takes so
+# many seconds: without hardware for float16, the largest would take minutes. From one product to
+# the next there are 8 times as many operations, and 4 times from one convolution to the next.
+PARTS = {"product": (16, 8, 4, 2, 1), "convolution": (4, 2, 1)}
+LONG_ENOUGH = {"product": 0.01, "convolution": 0.05}
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Peak:
-    """The peak rates of the device: operations, and bytes read or written, per second."""
+    """The peak rates of the device: operations, and bytes read or written, per second.
+
+    fastest: the operation of that rate, and by what its size was divided.
+    """
 
     flops_per_second: float
     bytes_per_second: float
-
-    def best(self, other: Peak) -> Peak:
-        """The better of two measurements, since other work can only slow one down."""
-        return Peak(
-            max(self.flops_per_second, other.flops_per_second),
-            max(self.bytes_per_second, other.bytes_per_second),
-        )
+    fastest: tuple[str, int]
 
 
 def work(module: nn.Module, batch: Batch) -> Work:
@@ -86,60 +85,66 @@ class _WithoutNorms(TorchFunctionMode):
         return args[0] if func is F.batch_norm and args else func(*args, **(kwargs or {}))
 
 
-def peak(settings: Settings) -> Peak | None:
+def peak(settings: Settings, before: Peak | None = None) -> Peak | None:
     """Measure a large copy, and matrix products and convolutions of growing size.
 
     The fastest operation counts, because on some processors it is a convolution. Returns None if
-    the device lacks an operation in that dtype, or the memory for it.
+    the device lacks an operation in that dtype, or the memory for it. before: what was measured
+    earlier; then only the copy and the fastest operation are measured again, and the better rates
+    count, since other work can only slow one down.
     """
     try:
-        return _peak(settings)
+        return _peak(settings) if before is None else _again(settings, before)
     except RuntimeError:
-        return None
+        return before
 
 
 def _peak(settings: Settings) -> Peak:
-    with _as_convolutions(settings):
-        product = _best_rate(_products(settings), settings)
-    flops = max(product, _best_rate(_convolutions(settings), settings))
+    rates = {}
+    for kind, parts in PARTS.items():
+        for part in parts:
+            operations, seconds = _operation(kind, part, settings)
+            rates[kind, part] = operations / seconds
+            if seconds > LONG_ENOUGH[kind]:
+                break
+    fastest = max(rates, key=lambda each: rates[each])
+    return Peak(rates[fastest], _copied(settings), fastest)
+
+
+def _again(settings: Settings, before: Peak) -> Peak:
+    operations, seconds = _operation(*before.fastest, settings)
+    rate = max(before.flops_per_second, operations / seconds)
+    return Peak(rate, max(before.bytes_per_second, _copied(settings)), before.fastest)
+
+
+def _copied(settings: Settings) -> float:
+    """The bytes read or written per second by a copy."""
     # Copy to memory that is already mapped: the first access to new memory costs system time.
     size = COPY[settings.on_cuda]
     target = torch.zeros(size, dtype=torch.uint8, device=settings.device)
-    moved = 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)
-    return Peak(flops, moved)
+    return 2 * size / _least_seconds(target.copy_, torch.ones(size, dtype=torch.uint8), settings)
 
 
-# A measured call: its number of operations, the function, and its argument.
-Trial = tuple[int, Callable[[Tensor], Tensor], Tensor]
+def _operation(kind: str, part: int, settings: Settings) -> tuple[int, float]:
+    """The number of floating-point operations of a call, and the least seconds of one."""
+    if kind == "convolution":
+        operations, call, given = _convolution(part, settings)
+        return operations, _least_seconds(call, given, settings)
+    side = MATRIX[settings.on_cuda] // part
+    matrix = torch.randn(side, side).to(getattr(torch, settings.dtype))
+    with _as_convolutions(settings):
+        return 2 * side**3, _least_seconds(lambda each: each @ each, matrix, settings)
 
 
-def _products(settings: Settings) -> Iterator[Trial]:
-    for part in (16, 8, 4, 2, 1):
-        side = MATRIX[settings.on_cuda] // part
-        matrix = torch.randn(side, side).to(getattr(torch, settings.dtype))
-        yield 2 * side**3, lambda each: each @ each, matrix
-
-
-def _convolutions(settings: Settings) -> Iterator[Trial]:
+def _convolution(part: int, settings: Settings) -> tuple[int, nn.Module, Tensor]:
     dtype = getattr(torch, settings.dtype)
     layout = torch.channels_last if settings.channels_last else torch.preserve_format
     convolve = torch.nn.Conv2d(CHANNELS, CHANNELS, KERNEL, padding="same", bias=False)
     convolve = convolve.to(settings.device, dtype).to(memory_format=layout)
-    for part in (4, 2, 1):
-        side = SIDE // part
-        batch = torch.randn(IMAGES[settings.on_cuda], CHANNELS, side, side)
-        operations = 2 * batch.numel() * CHANNELS * KERNEL**2
-        yield operations, convolve, batch.to(dtype, memory_format=layout)
-
-
-def _best_rate(trials: Iterable[Trial], settings: Settings) -> float:
-    best = 0.0
-    for operations, call, given in trials:
-        seconds = _least_seconds(call, given, settings)
-        best = max(best, operations / seconds)
-        if seconds > LONG_ENOUGH:
-            break
-    return best
+    side = SIDE // part
+    batch = torch.randn(IMAGES[settings.on_cuda], CHANNELS, side, side)
+    operations = 2 * batch.numel() * CHANNELS * KERNEL**2
+    return operations, convolve, batch.to(dtype, memory_format=layout)
 
 
 def _least_seconds(call: Callable[[Tensor], Tensor], given: Tensor, settings: Settings) -> float:

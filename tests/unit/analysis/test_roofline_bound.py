@@ -151,9 +151,23 @@ def test_work_grows_until_it_takes_long_enough(monkeypatch, seconds, largest):
     assert peak.flops_per_second >= 2 * largest**3 / seconds
 
 
-def test_of_two_measurements_the_better_counts():
-    slow, fast = roofline.Peak(1.0, 4.0), roofline.Peak(2.0, 3.0)
-    assert slow.best(fast) == fast.best(slow) == roofline.Peak(2.0, 4.0)
+def test_the_second_time_only_what_was_fastest_is_measured_and_the_better_rates_count(monkeypatch):
+    shapes, seconds = [], [1.0]
+    monkeypatch.setattr(roofline, "MATRIX", {False: 64})
+    monkeypatch.setattr(roofline, "COPY", {False: 2**16})
+    monkeypatch.setattr(
+        roofline, "_least_seconds", lambda call, given, _: shapes.append(given.shape) or seconds[0]
+    )
+    first = roofline.peak(settings.resolve("cpu"))
+    assert first.fastest == ("convolution", 4)
+    shapes.clear()
+    seconds[0] = 0.5
+    second = roofline.peak(settings.resolve("cpu"), first)
+    assert [len(shape) for shape in shapes] == [4, 1]
+    assert second.flops_per_second == 2 * first.flops_per_second
+    assert second.bytes_per_second == 2 * first.bytes_per_second
+    seconds[0] = 3.0
+    assert roofline.peak(settings.resolve("cpu"), second) == second
 
 
 def test_a_device_that_cannot_has_no_rates(monkeypatch):
@@ -162,3 +176,5 @@ def test_a_device_that_cannot_has_no_rates(monkeypatch):
 
     monkeypatch.setattr(roofline, "_least_seconds", no_room)
     assert roofline.peak(settings.resolve("cpu")) is None
+    before = roofline.Peak(2.0, 4.0, ("product", 1))
+    assert roofline.peak(settings.resolve("cpu"), before) == before
