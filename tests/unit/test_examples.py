@@ -46,10 +46,8 @@ def test_the_scriptable_network_has_the_weights_and_answers_of_its_package(model
 def marks(name: str) -> list[pytest.MarkDecorator]:
     if name in COMPILING:
         return [pytest.mark.sweep]
-    # What is calibrated takes long before it answers; one stands for all where time is short.
-    if backends.registry()[name].precision:
-        return [pytest.mark.slow if name == "openvino-int8-cpp" else pytest.mark.sweep]
-    return []
+    # What is calibrated takes long before it answers.
+    return [pytest.mark.sweep] if backends.registry()[name].precision else []
 
 
 @pytest.mark.parametrize(

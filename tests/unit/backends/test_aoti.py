@@ -143,7 +143,7 @@ def test_a_package_that_ends_the_process_is_tried_in_another_first(module, packa
     assert tried == [str(package)]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_package_can_be_loaded_in_another_process(package):
     assert processes.run([sys.executable, "-c", LOAD, str(package)], 120).returncode == 0
 
@@ -158,7 +158,7 @@ def test_without_a_compiler_it_is_unavailable(monkeypatch, temporary):
     ] == []
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_resnet18_gives_eagers_answer():
     plan = Plan(settings.resolve("cpu"), weights.parse("random"), inputs=2)
     with Workbench(plan) as bench, bench.case(torchvision_zoo.model("resnet18"), "aoti") as case:

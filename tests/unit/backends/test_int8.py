@@ -26,7 +26,7 @@ IN_FLOAT = {
 }
 """The backend that writes a float32 file, which each can run too."""
 NAMES = tuple(IN_FLOAT)
-SLOW = ("inductor-int8", "executorch-int8")
+MARKS = {"inductor-int8": [pytest.mark.slow], "executorch-int8": [pytest.mark.sweep]}
 UNTIMED = ("executorch-int8",)
 """Those whose runtime reports no time of a layer."""
 CPU = settings.resolve("cpu", threads=1)
@@ -56,9 +56,7 @@ def backend(name: str):
     return made
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in NAMES]
-)
+@pytest.mark.parametrize("name", [pytest.param(each, marks=MARKS.get(each, [])) for each in NAMES])
 def test_every_layer_runs_in_int8_and_most_of_the_signal_is_left(name, tmp_path, capfd):
     made, module = backend(name), Small().eval()
     made.require()

@@ -203,7 +203,7 @@ def net():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_pair_of_real_runs_measures_the_model_of_each_commit(repository):
     for channels in ("8", "16"):
         (repository / "nets.py").write_text(NET.replace("CHANNELS", channels))

@@ -34,7 +34,7 @@ def test_a_torchscript_file_without_room_is_an_error_and_leaves_nothing(tmp_path
     assert ran.returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_compiled_package_is_loaded_from_the_file_that_was_written(tmp_path):
     import torch
 

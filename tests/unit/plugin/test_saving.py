@@ -144,12 +144,12 @@ def pytest_generate_tests(metafunc):
     [
         pytest.param(
             *(["test_own.py", "test_own.py", "--keep-duplicates"], 1, "1 passed, 1 deselected"),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.sweep,
             id="kept duplicates",
         ),
         pytest.param(
             *(["test_own.py", "-p", "repeat"], 1, "1 passed, 1 deselected"),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.sweep,
             id="a plugin",
         ),
         pytest.param(["test_own.py"], 2, "2 passed", id="another test"),

@@ -24,7 +24,7 @@ COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 
 def names(chosen: list[str]) -> list:
     marks = {name: pytest.mark.slow for name in chosen} | dict.fromkeys(
-        ("aoti", "aoti-cpp"), pytest.mark.sweep
+        ("aoti", "aoti-cpp", "max-autotune"), pytest.mark.sweep
     )
     return [name if name in QUICK else pytest.param(name, marks=marks[name]) for name in chosen]
 

@@ -15,8 +15,10 @@ from validation.faults import FAULTS, predict
 QUICK = ("resnet18", "mobilenet_v3_small")
 MODELS = (
     *QUICK,
-    pytest.param("densenet121", marks=pytest.mark.slow),
-    *(pytest.param(name, marks=pytest.mark.sweep) for name in ("vit_b_16", "inception_v3")),
+    *(
+        pytest.param(name, marks=pytest.mark.sweep)
+        for name in ("densenet121", "vit_b_16", "inception_v3")
+    ),
 )
 
 
