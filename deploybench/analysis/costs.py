@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from ..records.pooling import comparable
 from ..records.record import CaseRecord, RunRecord
 from .labels import DISTURBED, labels, mark, place
 from .speedup import AGAIN, BASELINE, NO_BASELINE, Speedup, estimates
@@ -25,6 +26,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     have one column more: the latency of each copy of the model that ran beside the timed one.
     decimals: of the median and of the copies.
     """
+    (runs,) = comparable(runs)
     found: dict[tuple[str, float, str], list[tuple[CaseRecord, float | None]]] = {}
     titles, speedups = labels(runs), estimates(runs)
     for run in runs:

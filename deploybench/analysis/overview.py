@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import FileError
+from ..records.pooling import comparable
 from ..records.record import RunRecord
 from . import regression
 from .answers import Answer, answer
@@ -51,6 +52,7 @@ def of(
     regression.judge_runs does.
     """
     _require_times((*runs, *baseline))
+    runs, baseline = comparable(runs, baseline)
     gate = None
     if baseline:
         gate = regression.judge_runs(baseline, runs, options or regression.Options())

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from statistics import geometric_mean
+from statistics import geometric_mean, median
 
 from ..errors import FileError
+from ..records.pooling import comparable
 from ..records.record import CaseRecord, RunRecord
 from .costs import break_even
 from .labels import labels, mark
@@ -89,6 +90,7 @@ def recommend(runs: Sequence[RunRecord]) -> list[Recommendation]:
     Raises FileError for runs made under different conditions, and if no run has both eager and
     another backend of a model.
     """
+    (runs,) = comparable(runs)
     if len({run.condition for run in runs}) > 1:
         conditions = {label.strip(" []") for label in labels(runs).values()} - {""}
         if any(run.condition is None for run in runs):
@@ -140,13 +142,19 @@ def _of_model(
 
 
 def _cost(found: Sequence[tuple[CaseRecord, float | None]], speedup: Speedup | None) -> str:
-    case, _ = found[0]
-    first = [] if case.first_call_ms is None else [f"first call {case.first_call_ms:.0f} ms"]
-    if case.export_seconds is None:
+    first_call, export = (_median_of(found, name) for name in ("first_call_ms", "export_seconds"))
+    first = [] if first_call is None else [f"first call {first_call:.0f} ms"]
+    if export is None:
         return ", ".join(first)
     calls = break_even(found, speedup)
     paid = f"{calls} paid back" if calls == "never" else f"paid back after {calls} calls"
-    return ", ".join([f"export {case.export_seconds:.1f} s", paid, *first])
+    return ", ".join([f"export {export:.1f} s", paid, *first])
+
+
+def _median_of(found: Sequence[tuple[CaseRecord, float | None]], name: str) -> float | None:
+    """The median of a figure over the runs, as in the table of costs; None if no run has it."""
+    values = [value for case, _ in found if (value := getattr(case, name)) is not None]
+    return median(values) if values else None
 
 
 def summary(recommendations: Sequence[Recommendation]) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from ..errors import FileError, UsageError
+from ..records.pooling import comparable
 from ..records.record import FAILED, WRONG, CaseRecord, FailedCase, RunRecord, Value
 from ..records.reduced import OVER
 from .interval import MOST_RUNS, Effect, compare, runs_to_settle
@@ -99,6 +100,7 @@ def judge_runs(
     Raises UsageError if the same run is on both sides.
     """
     _require_distinct(baseline, candidate)
+    baseline, candidate = comparable(baseline, candidate)
     differences = _differences(baseline, candidate)
     runs = [*baseline, *candidate]
     # If both sides have the same conditions, but several, each condition gets its own cells.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ..errors import FileError
+from ..records.pooling import comparable
 from ..records.record import CaseRecord, RunRecord
 from .labels import DISTURBED, labels, mark, place
 
@@ -49,6 +50,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     The header comes first. decimals: of the floor's milliseconds. Raises FileError if no run has
     the rates of its device.
     """
+    (runs,) = comparable(runs)
     titles = labels(runs)
     rows: dict[tuple[str, str], list[Floor]] = {}
     multiples: dict[tuple[str, str], dict[str, list[tuple[float, CaseRecord]]]] = {}

@@ -20,6 +20,7 @@ from itertools import chain
 from statistics import geometric_mean, median
 
 from ..errors import FileError
+from ..records.pooling import comparable
 from ..records.record import CaseRecord, RunRecord
 from ..settings import BASELINE
 from .interval import quantile
@@ -100,6 +101,7 @@ def compare(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, di
 
 def estimates(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, dict[str, Speedup]]:
     """The same, with no error if there is none, and with columns that have none."""
+    (runs,) = comparable(runs)
     found: dict[tuple[float, str], dict[str, list[tuple[CaseRecord, CaseRecord]]]] = {}
     titles = labels(runs)
     for run in runs:
@@ -119,6 +121,7 @@ def estimates(runs: Sequence[RunRecord], confidence: float = 0.95) -> dict[str, 
 
 def without_baseline(runs: Sequence[RunRecord]) -> dict[str, set[str]]:
     """The models of each column, by title, that no run has through both it and eager."""
+    (runs,) = comparable(runs)
     titles = labels(runs)
     timed: dict[str, set[str]] = {}
     for run in runs:

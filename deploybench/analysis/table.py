@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from ..records.pooling import comparable
 from ..records.record import CaseRecord, RunRecord
 from ..records.reduced import STATUSES, mark_of
 from .labels import DISTURBED, escaped, labels, place
@@ -84,6 +85,7 @@ def _pivot(rows: pd.DataFrame, values: str, pooled: Literal["median", "max"]) ->
 
 def _titled(runs: Sequence[RunRecord]) -> pd.DataFrame:
     """The rows of `tidy` that count, with their column titles, in the order of the columns."""
+    (runs,) = comparable(runs)
     rows = tidy(runs)
     from_log = rows["condition"].isna()
     named = labels(runs)

@@ -48,6 +48,15 @@ def distinguished(sides: Sequence[Sequence[RunRecord]]) -> list[list[RunRecord]]
     return [[_with_conditions(run, several) for run in side] for side in sides]
 
 
+def comparable(*sides: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """The runs of each side as `store.load_sides` gives them: split, with all their conditions.
+
+    Runs that were read are returned as they are; those of `deploybench.run` are not split yet.
+    """
+    split = [[part for run in side for part in by_batch_size(run)] for side in sides]
+    return distinguished(split)
+
+
 def _conditions_of_cases(run: RunRecord) -> dict[str, str | None]:
     """The versions of packages, and what else the run's cases used: weights, calibration."""
     digests = {

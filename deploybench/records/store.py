@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import FileError, UsageError
 from . import checkpoint
-from .pooling import by_batch_size, distinguished
+from .pooling import comparable
 from .reading import read
 from .record import RunRecord
 
@@ -32,7 +32,7 @@ def load_sides(
     sides: Iterable[Iterable[str]], storage: str = ".benchmarks"
 ) -> list[list[RunRecord]]:
     """The runs of each side of a comparison, as `load` returns them."""
-    return distinguished([_load(names, storage) for names in sides])
+    return comparable(*(_load(names, storage) for names in sides))
 
 
 def _load(names: Iterable[str], storage: str) -> list[RunRecord]:
@@ -42,7 +42,7 @@ def _load(names: Iterable[str], storage: str) -> list[RunRecord]:
         identity = run.identity or str(path.resolve())
         if identity not in fullest or len(run.cases) > len(fullest[identity].cases):
             fullest[identity] = run
-    return [part for run in fullest.values() for part in by_batch_size(run)]
+    return list(fullest.values())
 
 
 def require_other(output: Path | None, runs: Iterable[RunRecord]) -> None:

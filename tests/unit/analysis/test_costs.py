@@ -111,6 +111,8 @@ def test_a_disturbed_speed_up_is_measured_again_and_never_recommended():
 def test_costs_of_several_runs_are_their_medians():
     runs = [run(case("eager", 10.0), case("cpp", 6.0, seconds)) for seconds in (1.0, 2.0, 9.0)]
     assert cells(*runs)[1]["Export (s)"] == "2.00"
+    (best,) = recommendation.recommend(runs)
+    assert best.fastest.cost.startswith("export 2.0 s, paid back after 500 calls")
 
 
 def test_the_median_of_a_disturbed_run_is_marked():

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import deploybench
-from deploybench.analysis import table
+from deploybench.analysis import speedup, table
 from deploybench.backends import registry
 from deploybench.backends.session import InProcessSession
 from deploybench.errors import BackendUnavailable, UsageError
@@ -221,3 +221,30 @@ def test_inputs_of_a_model_are_its_own():
     record = deploybench.run([model], ["eager"], seed=5, **QUICK)
     assert asked == [(2, 5)]
     assert record.cases[0].check.verdict == "exact"
+
+
+def test_a_record_with_several_batch_sizes_has_a_column_for_each():
+    record = deploybench.run([MODEL], ["eager", "scripted"], batch_sizes=(1, 4), threads=1, **QUICK)
+    shown = table.merge([record])
+    assert len(shown.columns) == 4
+    pairs = speedup.estimates([record])
+    of_size = {
+        size: {case.backend: case.latency_ms for case in record.cases if case.batch_size == size}
+        for size in (1, 4)
+    }
+    assert len(pairs) == 2
+    for column, found in pairs.items():
+        size = 4 if "4" in column else 1
+        expected = of_size[size]["eager"] / of_size[size]["scripted"]
+        assert found["tiny"].ratio == pytest.approx(expected, rel=0.5)
+
+
+def test_what_building_a_model_changes_of_the_process_is_put_back():
+    def build():
+        torch.set_num_threads(3)
+        torch.set_float32_matmul_precision("medium")
+        return MODEL.build()
+
+    deploybench.run([replace(MODEL, build=build)], ["eager"], threads=1, **QUICK)
+    assert torch.get_num_threads() == 1
+    assert torch.get_float32_matmul_precision() == "highest"
