@@ -90,10 +90,15 @@ std::string preparation_for(const std::string& model) {
 // Throws Failure for an image that was prepared in another way than the model was exported for.
 void require_fitting(const InferOptions& options, const at::Tensor& image) {
   const std::string wanted = preparation_for(options.model);
-  if (wanted.empty()) return;
+  const std::string given = preparation_of(options.input);
+  if (wanted.empty()) {
+    if (!given.empty())
+      std::fprintf(stderr, "%s was prepared as '%s'; %s does not say what it takes\n",
+                   options.input.c_str(), given.c_str(), options.model.c_str());
+    return;
+  }
   const std::string side = std::to_string(image.size(2));
   const std::string shape = "3x" + side + "x" + side;
-  const std::string given = preparation_of(options.input);
   const bool fits = given.empty() ? wanted.rfind(shape + ";", 0) == 0 : given == wanted;
   if (!fits)
     throw Failure(options.input + ": was prepared as '" + (given.empty() ? shape : given) +
@@ -110,10 +115,22 @@ void warn_if_flat(const at::Tensor& shares) {
                "a sigmoid: check the last layer of the model");
 }
 
+// Says so where the few outputs look like probabilities of their own.
+void warn_if_independent(const at::Tensor& row) {
+  const double least = row.min().item<double>(), most = row.max().item<double>();
+  if (row.size(0) >= kFewestForNote || least < 0 || most > 1 || most == 0) return;
+  if (std::abs(row.sum().item<double>() - 1) < kSumTolerance) return;
+  std::fprintf(stderr, "%s\n",
+               "all outputs are between 0 and 1 and do not sum to 1, as after a sigmoid for each "
+               "label: what follows is their softmax");
+}
+
 // The probability of each class, from logits [1, classes] or from the output of a softmax.
 at::Tensor probabilities(const at::Tensor& output) {
   if (output.dim() != 2 || output.size(0) != 1 || output.size(1) == 0)
     throw Failure("the model returns " + type_name(output) + " instead of [1, classes]");
+  if (output.size(1) == 1)
+    throw Failure("the model returns one number for an image, not one for each class");
   const at::Tensor row = output[0].to(at::kDouble);
   if (!row.isfinite().all().item<bool>())
     throw Failure("the model returns NaN or infinite values, which are not logits");
@@ -135,11 +152,13 @@ void infer(const InferOptions& options) {
   session.load(options.model, /*as_graph=*/false, options.runtime);
   session.put({{"0", image}});
   session.run(1);
-  const at::Tensor shares = probabilities(session.outputs()[0].tensor);
+  const at::Tensor output = session.outputs()[0].tensor;
+  const at::Tensor shares = probabilities(output);
   const int64_t classes = shares.size(0);
   std::vector<std::string> labels(classes);
   for (int64_t index = 0; index < classes; ++index) labels[index] = std::to_string(index);
   if (!options.labels.empty()) labels = read_labels(options.labels, classes);
+  warn_if_independent(output[0].to(at::kDouble));
   warn_if_flat(shares);
   const auto [values, indices] = shares.topk(std::min(kMostShown, classes));
   for (int64_t place = 0; place < values.size(0); ++place)

@@ -31,6 +31,10 @@ FLAT = (
     "all classes have nearly the same percentage, as after a softmax of a softmax or of a sigmoid: "
     "check the last layer of the model"
 )
+INDEPENDENT = (
+    "all outputs are between 0 and 1 and do not sum to 1, as after a sigmoid for each label: what "
+    "follows is their softmax"
+)
 EPILOG = "example: {command} resnet50 photo.jpg --backend cpp"
 
 
@@ -117,8 +121,15 @@ def _probabilities(output: object, model: Model) -> Tensor:
         )
     if not len(values):
         raise UsageError(f"{model.name} gives no class; infer needs a classification model")
+    if len(values) == 1:
+        raise UsageError(
+            f"{model.name} gives one number for a photo, not one for each class; infer needs a "
+            "model of two classes or more"
+        )
     if (values >= 0).all() and abs(values.sum() - 1) < 1e-3:
         return values
+    if len(values) < FEWEST_FOR_NOTE and 0 < values.max() <= 1 and values.min() >= 0:
+        print(INDEPENDENT, file=sys.stderr)
     return values.softmax(dim=0)
 
 

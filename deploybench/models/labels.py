@@ -35,7 +35,15 @@ def read(given: str) -> tuple[str, ...]:
 
 
 def require(labels: Sequence[str], what: str) -> None:
-    """Raise FileError for a label that is empty or could control a terminal."""
+    """Raise FileError for a label that is empty or could control a terminal.
+
+    Raises UsageError for what is no list of texts, such as a dict of numbers and labels.
+    """
+    if not isinstance(labels, list | tuple) or not all(isinstance(each, str) for each in labels):
+        raise UsageError(
+            f"the {what} are a {type(labels).__name__}, not a list of texts; give one text for "
+            "each class, in the order of the classes"
+        )
     for number, label in enumerate(labels, start=1):
         if not str(label).strip():
             raise FileError(f"line {number} of {what} is empty; write one label in each line")

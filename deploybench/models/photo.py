@@ -11,9 +11,10 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -26,6 +27,8 @@ LONGEST = 200
 """The longer side of a photo in shorter ones. Scaled by its shorter side, a thread would need
 gigabytes."""
 ORIENTATION = 0x0112
+GAMMA = 2.2
+"""Of sRGB, nearly: a PNG names the inverse of its own."""
 PHOTOMETRIC, SAMPLE_FORMAT, BITS, SUBFILE = 262, 339, 258, 254
 """Tags of TIFF."""
 SIGNED, REDUCED = 2, 1
@@ -111,11 +114,14 @@ def _require_photo(file: Image.Image, size: int, name: str) -> None:
 
 def _rgb(file: Image.Image, name: str, done: Say) -> Image.Image:
     frames = int(getattr(file, "n_frames", 1))
-    if frames > 1:
+    # Of a PSD they are its layers, and it opens as the whole picture.
+    if frames > 1 and file.format != "PSD":
         done(f"has {frames} frames or pages; the first one is taken")
         file.seek(0)
+    # Before the load, which turns a TIFF and drops its orientation; a PNG may have it at its end.
+    before = file.getexif().get(ORIENTATION, 1)
     file.load()
-    orientation = file.getexif().get(ORIENTATION, 1)
+    orientation = file.getexif().get(ORIENTATION, before)
     image = ImageOps.exif_transpose(file)
     if orientation in range(2, 9):
         done(f"is turned upright, as its EXIF orientation {orientation} says")
@@ -128,13 +134,13 @@ def _rgb(file: Image.Image, name: str, done: Say) -> Image.Image:
     if tags.get(SUBFILE, 0) & REDUCED:
         done("begins with a thumbnail, which is taken; to use the picture itself, save it as JPEG")
     if image.mode.startswith("I"):
-        return _scaled(file, image, name, done)
+        return _with_gamma(_scaled(file, image, name, done), file.info, done)
     if image.mode not in MODES:
         raise FileError(
             f"{name} has the mode {image.mode}, which has no certain meaning in 8-bit RGB; save it "
             "as 8-bit RGB or grey"
         )
-    flat = _on_white(image, done)
+    flat = _with_gamma(_on_white(image, done), file.info, done)
     return _in_srgb(flat, file.info.get("icc_profile"), done)
 
 
@@ -167,6 +173,16 @@ def _scaled(file: Image.Image, image: Image.Image, name: str, done: Say) -> Imag
     for row, line in zip(eight, values, strict=True):  # row by row, for the memory
         row[:] = np.rint(line / (white / 255))
     return Image.fromarray(eight).convert("RGB")
+
+
+def _with_gamma(image: Image.Image, info: Mapping[Any, Any], done: Say) -> Image.Image:
+    """The image with a PNG's gamma as that of sRGB; a profile in the file counts more than it."""
+    gamma = info.get("gamma")
+    if not gamma or "icc_profile" in info or "srgb" in info or abs(GAMMA * gamma - 1) < 0.1:
+        return image
+    done(f"has a gamma of {gamma:g}; its values are converted to the gamma of sRGB")
+    table = [round(255 * (value / 255) ** (1 / (GAMMA * gamma))) for value in range(256)]
+    return image.convert("RGB").point(table * 3)
 
 
 def _on_white(image: Image.Image, done: Say) -> Image.Image:

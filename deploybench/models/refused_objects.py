@@ -7,6 +7,7 @@ with an empty class in place of each, which does nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ MODULES = ("model", "ema", "state_dict", "net", "network", "module")
 """What people call a whole module in a checkpoint."""
 WRITER = "in the program that wrote it"
 TRIES = 200
+DEPTH = 4
+"""How deep in a checkpoint weights are looked for."""
 
 
 class Inert:
@@ -66,14 +69,12 @@ def explained(path: Path, names: list[str]) -> str:
     if isinstance(contents, Inert):
         held = held.replace("it holds", f"it is an object ({contents.name}), maybe a whole module:")
     entries = contents if isinstance(contents, dict) else {}
-    if not (keys := _with_tensors(entries)):
+    places = list(_with_tensors(contents))
+    if not places:
         module = next((key for key in MODULES if isinstance(entries.get(key), Inert)), None)
         whole = "model" if module is None else f"checkpoint[{module!r}]"
         return f"{held}; {WRITER}: torch.save({whole}.state_dict(), {target})"
-    # All that may be meant: which of them is for the reader to say.
-    wanted = f"[{keys[0]!r}]" if len(keys) == 1 else ""
-    inner = f"checkpoint{wanted}" if wanted else f"{{key: checkpoint[key] for key in {keys}}}"
-    saving = f"torch.save({inner}, {target})"
+    saving = f"torch.save({_selecting(places)}, {target})"
     if not all(name.startswith(DATA) for name in names):
         return f"{held}; {WRITER}: {saving}"
     return f"{held}; if you trust it, in Python: {_opening(path, names)}; {saving}"
@@ -101,17 +102,39 @@ def _look_into(path: Path, names: list[str]) -> tuple[Any, list[str]]:
     return None, names
 
 
-def _with_tensors(contents: dict[Any, Any]) -> list[str]:
-    """The entries with tensors by name."""
+def _with_tensors(contents: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there are dicts with tensors by name: the keys and indices that lead to each."""
     import torch
 
-    return [
-        key
-        for key, value in contents.items()
-        if isinstance(key, str)
-        and isinstance(value, dict)
-        and any(isinstance(each, torch.Tensor) for each in value.values())
-    ]
+    if isinstance(contents, dict) and any(
+        isinstance(name, str) and isinstance(value, torch.Tensor)
+        for name, value in contents.items()
+    ):
+        yield place
+    elif len(place) < DEPTH and isinstance(contents, dict | list | tuple):
+        inner = contents.items() if isinstance(contents, dict) else enumerate(contents)
+        for key, value in inner:
+            if isinstance(key, str | int):
+                yield from _with_tensors(value, (*place, key))
+
+
+def _selecting(places: Sequence[tuple[Any, ...]]) -> str:
+    """The expression for the tensors at `places` of a checkpoint.
+
+    It has all that may be meant: which of them is for the reader to say.
+    """
+    if places == [()]:
+        return "{k: v for k, v in checkpoint.items() if isinstance(v, torch.Tensor)}"
+    if len(places) == 1:
+        return _indexed(places[0])
+    if all(len(place) == 1 for place in places):
+        return f"{{key: checkpoint[key] for key in {[key for (key,) in places]}}}"
+    named = (f"{'.'.join(map(str, place))!r}: {_indexed(place)}" for place in places)
+    return f"{{{', '.join(named)}}}"
+
+
+def _indexed(place: tuple[Any, ...]) -> str:
+    return "checkpoint" + "".join(f"[{key!r}]" for key in place)
 
 
 def _opening(path: Path, names: list[str]) -> str:

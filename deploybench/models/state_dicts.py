@@ -129,21 +129,26 @@ def choose(contents: Any, module: nn.Module, path: Path, entry: str | None = Non
     return _chosen(best, others, module)
 
 
-def _held(contents: Any, name: str = "", left: Sequence[str] = ()) -> Iterator[_Tensors]:
-    """All mappings with tensors in what a file contains."""
+def _held(
+    contents: Any, name: str = "", above: Sequence[tuple[Mapping[Any, Any], Any]] = ()
+) -> Iterator[_Tensors]:
+    """All mappings with tensors in what a file contains.
+
+    above: the mappings around `contents`, each with the key of the next one.
+    """
     if isinstance(contents, list | tuple):
         contents = dict(enumerate(contents))
     if not isinstance(contents, Mapping):
         return
     if any(_is_entry(key, value) for key, value in contents.items()):
+        left = [str(other) for mapping, key in above for other in mapping if other is not key]
         others = [str(key) for key, value in contents.items() if not _is_entry(key, value)]
         yield _Tensors(name, contents, (*left, *others))
     if name.count(".") >= DEPTH:
         return
     for key, value in contents.items():
         if isinstance(value, Mapping | list | tuple):
-            others = [str(other) for other in contents if other is not key]
-            yield from _held(value, f"{name}.{key}".lstrip("."), (*left, *others))
+            yield from _held(value, f"{name}.{key}".lstrip("."), (*above, (contents, key)))
 
 
 def _is_entry(key: Any, value: Any) -> bool:

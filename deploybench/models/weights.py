@@ -7,6 +7,7 @@ module imports no torch.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -73,11 +74,7 @@ def parse(spec: str) -> WeightSource:
     assert source.path is not None
     if spec and source.path.is_dir():
         return source
-    if source.path.is_symlink() and not source.path.exists():
-        target = source.path.readlink()
-        raise FileError(
-            f"weights file '{source.path}' is a link to '{target}', which does not exist"
-        )
+    _require_target(source.path)
     if source.path.is_file():
         weight_files.require_weights(source.path)
         return source
@@ -86,6 +83,14 @@ def parse(spec: str) -> WeightSource:
     raise unknown_name(
         "weights", spec, WORDS, ", a state dict (.pth or .safetensors), a folder of state dicts"
     )
+
+
+def _require_target(path: Path) -> None:
+    """Raise FileError for a link to nothing."""
+    if path.is_symlink() and not path.exists():
+        raise FileError(
+            f"weights file '{path}' is a link to '{path.readlink()}', which does not exist"
+        )
 
 
 def _of_path(spec: str) -> WeightSource:
@@ -168,7 +173,12 @@ def _find(path: Path, model: Model) -> Path:
         return path
     if not path.is_dir():
         raise FileError(f"no weights for {model.name}: '{path}' does not exist; give a state dict")
-    if files := _files(path, model):
+    files = _files(path, model)
+    if len(files) > 1:
+        names = " and ".join(each.name for each in files)
+        raise FileError(f"'{path}' has {names} for {model.name}; keep one, or name the file")
+    if files:
+        _require_target(files[0])
         return files[0]
     stem = model.file_stem
     raise FileError(
@@ -179,7 +189,7 @@ def _find(path: Path, model: Model) -> Path:
 
 def _files(folder: Path, model: Model) -> list[Path]:
     paths = [folder / f"{model.file_stem}{suffix}" for suffix in SUFFIXES]
-    return [path for path in paths if path.exists()]
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:

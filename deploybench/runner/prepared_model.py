@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from .. import batches, tasks
+from .. import batches, settings, tasks
 from ..backends.base import Backend
 from ..backends.session import InProcessSession, Session
 from ..batches import Batch
 from ..errors import BackendFailed
-from ..models import Model, weights
+from ..models import Model, preparation, weights
 from ..models.state_digest import state_digest
 from ..models.weights import WeightSource
 from ..nested import flatten
@@ -122,6 +122,9 @@ class PreparedModel:
         applied = weights.apply(module, self.model, self.plan.weights, self.plan.seed)
         self.weights_digest = applied.digest if applied else None
         self.weights_taken = applied.taken if applied else None
+        # What builds a model may have changed them, such as the number of threads, for all backends
+        # of this process and not for those in C++.
+        settings.apply(self.plan.settings)
         device = self.plan.settings.device
         return module.to(device, self._dtype).to(memory_format=self._layout)
 
@@ -244,6 +247,8 @@ class PreparedModel:
             in_memory, seconds = stopwatch(
                 lambda: backend.export(self.module, example, path, *given)
             )
+            if self.plan.keep and path.suffix == ".ts":
+                preparation.write_into(path, self.model)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = path.stat().st_size

@@ -93,3 +93,9 @@ def test_what_a_terminal_does_not_print_is_shown_by_its_number(capsys, tmp_path)
     assert cli.main([*words, "--input=3x32x32", f"--labels={path}"]) == 0
     for line in capsys.readouterr().out.splitlines():
         assert re.fullmatch(r"thing\t\d\\u200b\\ufffe [\d.]+%", line)
+
+
+@pytest.mark.parametrize("given", [{0: "cat", 1: "dog"}, {"cat", "dog"}, "cat", ["cat", 1]])
+def test_what_is_no_list_of_texts_is_refused(given):
+    with pytest.raises(UsageError, match="not a list of texts"):
+        labels.require(given, "labels of net")

@@ -230,3 +230,50 @@ def test_libraries_write_nothing_to_the_terminal(tmp_path, capfd):
         photo.open_photo(path)
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
+
+
+def test_a_tiff_is_upright_and_that_is_said(opened):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    found, said = opened(PICTURE.transpose(Image.Transpose.ROTATE_90), "photo.tif", exif=exif)
+    assert same(found, PICTURE)
+    assert "EXIF orientation 6" in said[0]
+
+
+def with_gamma(picture: Image.Image, gamma: float) -> bytes:
+    """A PNG with a gAMA chunk."""
+    plain = io.BytesIO()
+    picture.save(plain, "PNG")
+    chunk = b"gAMA" + struct.pack(">I", round(1e5 * gamma))
+    chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    head, rest = plain.getvalue()[:33], plain.getvalue()[33:]  # the signature and IHDR
+    return head + chunk + rest
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_values_of_another_gamma_become_those_of_srgb(tmp_path, mode):
+    path, said = tmp_path / "linear.png", []
+    path.write_bytes(with_gamma(Image.new(mode, SIZE, (55, 55, 55) if mode == "RGB" else 55), 1.0))
+    found = photo.open_photo(path, said.append)
+    # Of the light of white 55/255, which sRGB writes as 127.
+    assert np.abs(np.asarray(found).astype(int) - 127).max() <= 1
+    assert "has a gamma of 1" in said[0]
+    said.clear()
+    path.write_bytes(with_gamma(PICTURE, 0.45455))
+    assert same(photo.open_photo(path, said.append), PICTURE)
+    assert not said
+
+
+def test_a_file_of_layers_is_its_whole_picture(tmp_path, monkeypatch):
+    class Layered(Image.Image):
+        n_frames = 2
+        format = "PSD"
+
+        def seek(self, frame):
+            raise EOFError("attempt to seek outside sequence")
+
+    layered = Layered()
+    layered.im, layered._mode, layered._size = PICTURE.im, "RGB", SIZE
+    said = []
+    assert same(photo._rgb(layered, "photo.psd", said.append), PICTURE)
+    assert not said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -228,3 +229,10 @@ def test_a_model_names_an_entry_of_its_own_checkpoint(tmp_path):
     module = Tiny()
     weights.apply(module, replace(MODEL, weights=f"{path}#model_ema"), weights.RANDOM)
     assert torch.equal(module.head.weight, EMA["head.weight"])
+
+
+def test_a_long_history_beside_the_weights_takes_no_time(given):
+    history = [(step, 0.5) for step in range(30_000)]
+    begun = time.monotonic()
+    given({"state_dict": STATE, "history": history})
+    assert time.monotonic() - begun < 5

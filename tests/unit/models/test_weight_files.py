@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from deploybench.errors import FileError
 from deploybench.models import weight_files, weights
 
+from .. import tiny
 from ..tiny import Tiny
 
 STATE = Tiny().state_dict()
@@ -207,3 +208,32 @@ def test_warnings_of_torch_stay_away_from_the_user(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"sparse": torch.ones(3).to_sparse()}, path)
     assert list(weight_files.read(path)) == ["sparse"]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda best: {**STATE, "best": best},
+        lambda best: {"model": {"module": STATE}, "best": best},
+        lambda best: [STATE, best],
+    ],
+    ids=["flat", "two levels", "list"],
+)
+def test_the_line_of_python_finds_the_weights_wherever_they_are(tmp_path, wrapped):
+    torch.save(wrapped(np.float64(3.0)), tmp_path / "x.pth")
+    execute(refused(tmp_path / "x.pth").partition("in Python: ")[2])
+    assert weight_files.read(tmp_path / "x-weights.pth").keys() == STATE.keys()
+
+
+def test_two_files_of_one_model_are_named_and_none_is_taken(tmp_path):
+    for suffix in ("pth", "safetensors"):
+        (tmp_path / f"tiny.{suffix}").touch()
+    with pytest.raises(FileError, match=r"tiny\.pth|tiny\.safetensors") as caught:
+        weights._find(tmp_path, tiny.MODEL)
+    assert "keep one, or name the file" in str(caught.value)
+
+
+def test_a_link_to_nothing_in_a_folder_is_not_the_same_as_no_file(tmp_path):
+    (tmp_path / "tiny.pth").symlink_to("/nowhere/tiny.pth")
+    with pytest.raises(FileError, match=r"a link to '/nowhere/tiny\.pth', which does not exist"):
+        weights._find(tmp_path, tiny.MODEL)

@@ -117,6 +117,16 @@ def test_an_output_without_classes_is_refused(infer, shape):
     assert "instead of [1, classes]" in refused(infer(torch.zeros(shape)))
 
 
+def test_one_number_for_an_image_is_no_probability(infer):
+    assert "returns one number for an image" in refused(infer(torch.tensor([[3.0]])))
+
+
+def test_outputs_of_a_sigmoid_for_each_label_are_noticed(infer):
+    assert "as after a sigmoid for each label" in infer(torch.tensor([[0.98, 0.02, 0.9]])).stderr
+    assert not infer(torch.tensor([[0.98, 0.02]])).stderr
+    assert not infer(torch.tensor([[3.0, 0.5]])).stderr
+
+
 def head_of_bench(model, *options) -> str:
     ran = run_program("bench", model, "--rounds", 3, "--warm-up", 1, "--size", 8, *options)
     assert ran.returncode == 0, ran.stderr
@@ -254,3 +264,13 @@ def test_bad_arguments_end_in_one_line(image, tmp_path, arguments, code, words):
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stderr.startswith("model_runner: ")
+
+
+def test_a_photo_for_a_model_that_does_not_say_what_it_takes_is_said(tmp_path):
+    model = save(Gives(torch.tensor([[1.0, 3.0]])), tmp_path / "tiny.ts")
+    image = tmp_path / "image.dat"
+    torch.zeros(3, 8, 8).numpy().tofile(image)
+    (tmp_path / "image.dat.preprocessing").write_text("3x8x8; as other does it\n")
+    ran = run_program("infer", model, image)
+    assert ran.returncode == 0
+    assert f"was prepared as '3x8x8; as other does it'; {model} does not say" in ran.stderr
