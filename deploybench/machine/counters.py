@@ -7,6 +7,7 @@ import os
 
 import psutil
 
+from . import topology
 from .finding import Place
 from .known import known
 
@@ -18,14 +19,17 @@ UNKNOWN = math.nan, math.nan
 class Counters:
     """Reads the counters of the CPUs of `place`.
 
-    cores: how many are counted. tick: the kernel's unit of time in seconds.
+    A CPU that shares a core with one of them counts too, since its work slows that one down. cores:
+    how many a run may use. tick: the kernel's unit of time in seconds.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self.tick = known(lambda: 1 / os.sysconf("SC_CLK_TCK"), 0.01)
-        self._counted = frozenset(known(self._ticks, {})) & place.cores
-        self.cores = len(self._counted) or known(psutil.cpu_count, None) or 1
+        online = frozenset(known(self._ticks, {}))
+        own = online & place.cores
+        self.cores = len(own) or known(psutil.cpu_count, None) or 1
+        self._counted = online & own.union(*(topology.siblings(cpu, place) for cpu in own))
 
     def seconds(self) -> tuple[float, float]:
         """Seconds that all processes have used, and that the hypervisor took; NaN if unknown.

@@ -84,10 +84,11 @@ def _cores(text: str) -> list[dict[str, str]]:
 def _name(core: Mapping[str, str]) -> str:
     model = core.get("model name", "")
     arm = [core.get(f"cpu {field}", "") for field in ARM]
-    if arm[0] and arm[1]:
+    # A hypervisor may hide the part, and tell the same of all processors of a maker.
+    if arm[0] and known(lambda: int(arm[1], 0), 1) and arm[1]:
         return _arm_name(model, *arm)
     if model and model.lower() not in (*ARCHITECTURES, platform.machine().lower()):
-        return model
+        return f"{model} ({_generation(core)})" if _is_of_many(model) else model
     for fields in OTHERS:
         told = [core.get(field, "") for field in fields]
         # The maker alone identifies nothing.
@@ -96,6 +97,16 @@ def _name(core: Mapping[str, str]) -> str:
                 f"{field} {value}" for field, value in zip(fields, told, strict=True) if value
             )
     return ""
+
+
+def _is_of_many(model: str) -> bool:
+    """Whether a hypervisor gives processors of several generations this name."""
+    return not re.search(r"\d", model) or bool(re.search("qemu|kvm|virtual", model, re.I))
+
+
+def _generation(core: Mapping[str, str]) -> str:
+    numbers = [core.get(field, "?") for field in ("cpu family", "model", "stepping")]
+    return "family {} model {} stepping {}".format(*numbers)
 
 
 def _arm_name(model: str, implementer: str, part: str, variant: str, revision: str) -> str:

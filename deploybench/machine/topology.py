@@ -32,11 +32,13 @@ def cores(place: Place | None = None) -> list[frozenset[int]]:
     place = place or Place()
     found = set()
     for cpu in place.cores:
-        siblings = known(
-            lambda cpu=cpu: numbers(place.read(SIBLINGS.format(cpu)) or ""), frozenset()
-        )
-        found.add((siblings & place.cores) or frozenset({cpu}))
+        found.add((siblings(cpu, place) & place.cores) or frozenset({cpu}))
     return sorted(found, key=min)
+
+
+def siblings(cpu: int, place: Place) -> frozenset[int]:
+    """The CPUs that share a core with `cpu`, itself among them; empty if unknown."""
+    return known(lambda: numbers(place.read(SIBLINGS.format(cpu)) or ""), frozenset())
 
 
 def gpus(nvml: Callable[[], Any] | None = None) -> list[Gpu]:

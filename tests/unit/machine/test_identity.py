@@ -41,6 +41,16 @@ def arm(*cores: str) -> str:
             "vendor_id: GenuineIntel\ncpu family: 6\nmodel: 85\nmodel name: unknown\nstepping: 7",
             "vendor_id GenuineIntel cpu family 6 model 85 stepping 7",
         ),
+        # Hypervisors give processors of several generations one name, or hide the part of an ARM.
+        (
+            "model name: AMD EPYC\ncpu family: 25\nmodel: 17\nstepping: 1",
+            "AMD EPYC (family 25 model 17 stepping 1)",
+        ),
+        (
+            "model name: QEMU Virtual CPU version 2.5+\ncpu family: 15\nmodel: 107",
+            "QEMU Virtual CPU version 2.5+ (family 15 model 107 stepping ?)",
+        ),
+        ("model name: Intel(R) Xeon(R) CPU E5-2680\nmodel: 1", "Intel(R) Xeon(R) CPU E5-2680"),
         ("cpu : POWER9, altivec\nrevision : 2.2", "cpu POWER9, altivec revision 2.2"),
         ("processor: 0\nisa: rv64imafdc\nuarch: sifive,u74", "uarch sifive,u74 isa rv64imafdc"),
     ],
@@ -60,3 +70,10 @@ def test_an_architecture_is_no_identity(monkeypatch, tmp_path, text, processor):
         names.append(identity.cpu_name(place(tmp_path, {"proc/cpuinfo": text})))
     assert len(set(names)) == 2
     assert names[0] == "unknown aarch64 of host one"
+
+
+def test_a_part_that_a_hypervisor_hides_is_no_identity(monkeypatch, tmp_path):
+    monkeypatch.setattr(identity, "_from_system", lambda: "")
+    monkeypatch.setattr(platform, "node", lambda: "mac")
+    hidden = arm(N1.replace("0x41", "0x61").replace("0xd0c", "0x000"))
+    assert identity.cpu_name(place(tmp_path, {"proc/cpuinfo": hidden})).endswith("of host mac")

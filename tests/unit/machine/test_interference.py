@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from deploybench.machine import interference
+from deploybench.machine import interference, topology
 from deploybench.machine.counters import Counters
 from deploybench.machine.finding import Place
 from deploybench.machine.interference import Disturbance, Limits, Snapshot, Watch
@@ -294,3 +294,23 @@ def test_only_the_cpus_of_the_run_count(tmp_path):
     rounding = 2 * watch._tick
     assert found.other_load == pytest.approx((100 * watch._tick - rounding) / 2)
     assert found.steal == pytest.approx((20 * watch._tick - rounding) / 2)
+
+
+def test_a_cpu_of_the_same_core_counts_too(tmp_path):
+    (tmp_path / "proc").mkdir()
+    place = Place(tmp_path, {}, frozenset({0}))
+    sibling = tmp_path / topology.SIBLINGS.format(0)
+    sibling.parent.mkdir(parents=True)
+    sibling.write_text("0,2\n")
+
+    def plant(*busy: int) -> None:
+        lines = [f"cpu{cpu} {each} 0 0 1000 0 0 0 0 0 0" for cpu, each in enumerate(busy)]
+        (tmp_path / "proc" / "stat").write_text("\n".join(lines))
+
+    plant(0, 0, 0)
+    counters = Counters(place)
+    assert counters.cores == 1
+    before, _ = counters.seconds()
+    plant(0, 50, 100)
+    after, _ = counters.seconds()
+    assert after - before == pytest.approx(100 * counters.tick)
