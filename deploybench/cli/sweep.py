@@ -192,11 +192,11 @@ def read_grid(arguments: argparse.Namespace) -> Grid:
 
 def _summary(folder: Folder, written: Sequence[Path], failed: Sequence[Entry]) -> int:
     """Print where the runs are and what is missing; the exit code."""
-    from ..records import store
+    from ..records import reading
 
     wrong = 0
     for path in written:
-        (run,) = store.load([str(path)])
+        run = reading.read(path)
         wrong += len(run.failed)
         print(f"{path}: {len(run.cases)} cases" + f", {len(run.failed)} failed" * bool(run.failed))
     if failed:

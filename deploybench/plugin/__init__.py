@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import pytest
 
 from .. import options
-from ..errors import BackendUnavailable, DeploybenchError, Unsupported
+from ..errors import BackendUnavailable, DeploybenchError, Unsupported, printable_lines
 from ..runner.options import RunOptions
 from . import other_plugins, whole_run
 from .benchmark_options import require_loadable
@@ -102,7 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
         require_loadable(config)
         config.stash[OPTIONS] = read_options(config)
     except DeploybenchError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(printable_lines(str(error))) from None
+    except OSError as error:
+        raise pytest.UsageError(f"'{error.filename}': {error.strerror}") from None
     if not whole_run.is_worker(config):
         config.pluginmanager.register(whole_run.RefusedByWorker())
 
@@ -237,4 +239,4 @@ def _one_line_errors(config: pytest.Config) -> Iterator[None]:
             raise pytest.fail.Exception(f"{error} (--strict-backends)", pytrace=False) from None
         raise pytest.skip.Exception(str(error)) from None
     except DeploybenchError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(printable_lines(str(error)), pytrace=False) from None

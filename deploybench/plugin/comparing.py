@@ -16,6 +16,8 @@ from . import TIMED
 
 COMPARED = pytest.StashKey[list[Mapping[str, Any]]]()
 """The conditions of each run of deploybench that this one is compared with."""
+COMPARED_FIGURES = ("min", "max", "mean", "stddev", "median", "iqr", "ops", "rounds", "iterations")
+"""What pytest-benchmark needs of each case, whichever columns it shows."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,6 +32,7 @@ def pytest_benchmark_compare_machine_info(
     pytest-benchmark would write out both machines, which always differ by our conditions, and fails
     if the runs are not stored below the current folder.
     """
+    _require_saved_run(compared_benchmark)
     there = compared_benchmark["machine_info"]
     about = there.get("deploybench")
     if isinstance(about, dict) and isinstance(about.get("fingerprint"), dict):
@@ -48,6 +51,25 @@ def pytest_benchmark_compare_machine_info(
             f"the run to compare with was made with another {', '.join(differing)}"
         )
     return outcome
+
+
+def _require_saved_run(run: Mapping[str, Any]) -> None:
+    """Raise UsageError unless a run has what pytest-benchmark compares; it does not look itself."""
+    cases = run.get("benchmarks")
+    whole = isinstance(run.get("machine_info"), dict) and isinstance(cases, list)
+    if not whole or not all(map(_is_case, cases or ())):
+        raise pytest.UsageError(
+            "the run of --benchmark-compare is not a whole saved run; save it again"
+        )
+
+
+def _is_case(case: Any) -> bool:
+    if not isinstance(case, dict) or not isinstance(case.get("fullname"), str):
+        return False
+    stats = case.get("stats")
+    return isinstance(stats, dict) and all(
+        isinstance(stats.get(name), int | float) for name in COMPARED_FIGURES
+    )
 
 
 _NAMED = ("node", "machine", "cpu", "system", "release", "python_version")

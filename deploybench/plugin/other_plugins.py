@@ -6,7 +6,9 @@ import argparse
 import importlib
 import os
 import shlex
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,11 +69,22 @@ def given(config: pytest.Config, option: str) -> Any:
 
 def words_given(config: pytest.Config) -> list[str]:
     """The words of the command line, of the files of settings and of the environment."""
-    return [
+    words = [
         *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
         *config.getini("addopts"),
         *map(str, config.invocation_params.args),
     ]
+    return list(_with_those_of_files(words))
+
+
+def _with_those_of_files(words: Iterable[str]) -> Iterator[str]:
+    """The words, and for `@FILE` its lines, as pytest's parser reads them."""
+    for word in words:
+        if not word.startswith("@"):
+            yield word
+            continue
+        with suppress(OSError, UnicodeDecodeError):
+            yield from _with_those_of_files(Path(word[1:]).read_text().splitlines())
 
 
 def load_pytest_benchmark(manager: pytest.PytestPluginManager) -> None:

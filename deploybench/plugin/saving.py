@@ -17,7 +17,7 @@ import pytest
 
 from .. import __version__
 from ..backends import registry
-from ..errors import FileError, UsageError, WrongAnswer, first_line
+from ..errors import FileError, UsageError, WrongAnswer, first_line, printable_lines
 from ..machine.packages import installed_versions
 from ..models.model import file_stem
 from ..records import checkpoint, reading
@@ -171,7 +171,9 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         resumed = checkpoint.find(storage, resume) if resume is not None else None
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(printable_lines(str(error))) from None
+    except OSError as error:
+        raise pytest.UsageError(f"'{error.filename}': {error.strerror}") from None
     if resumed and not saves:
         raise pytest.UsageError(
             "--resume continues a run that will be saved; give --benchmark-save too"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import FileError
 from ..files import replacing
 from ..machine.cpus import numbers
+from ..machine.known import known
+from ..records import reading
 from ..records.fields import parsed
 from .job import Job
 
@@ -24,7 +28,8 @@ def merge(jobs: Sequence[Job], folder: Path, into: Path) -> list[Path]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for job in jobs:
         path = folder / f"{job.key}.json"
-        if path.is_file():
+        with suppress(FileError):  # it is measured again
+            reading.read(path)
             document = parsed(path.read_text(encoding="utf-8"))
             groups.setdefault((job.place, _condition(document)), []).append(document)
     names = _names(list(groups))
@@ -41,13 +46,14 @@ def joined(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One saved run with all cases of several, which have the same condition."""
     first = documents[0]
     own = [document["deploybench"] for document in documents]
-    identity = hashlib.sha256("".join(sorted(each["run"] for each in own)).encode())
+    identities = sorted(each.get("run") or "" for each in own)
+    identity = hashlib.sha256("".join(identities).encode())
     peaks = [each["peak"] for each in own if each.get("peak")]
-    notices = [json.dumps(notice) for each in own for notice in each.get("notices", [])]
+    notices = [json.dumps(notice) for each in own for notice in each.get("notices") or ()]
     about: dict[str, Any] = {
         **own[0],
         "run": identity.hexdigest()[:32],
-        "failed": [failed for each in own for failed in each["failed"]],
+        "failed": [failed for each in own for failed in each.get("failed") or ()],
         "notices": [json.loads(notice) for notice in dict.fromkeys(notices)],
         "peak": {name: max(peak[name] for peak in peaks) for name in peaks[0]} if peaks else None,
     }
@@ -74,8 +80,13 @@ def _condition(document: Mapping[str, Any]) -> str:
     fingerprint = _fingerprint(document)
     mask = fingerprint.get("cpu_mask")
     if mask is not None:
-        fingerprint = {**fingerprint, "cpu_mask": len(numbers(mask))}
+        fingerprint = {**fingerprint, "cpu_mask": _count(mask)}
     return json.dumps(fingerprint, sort_keys=True)
+
+
+def _count(mask: Any) -> Any:
+    """How many CPUs a mask has; itself if it is none."""
+    return known(lambda: len(numbers(mask)), mask)
 
 
 def _of_all(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -87,7 +98,7 @@ def _of_all(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     fingerprint = _fingerprint(documents[0])
     fingerprint = {
         **fingerprint,
-        "cpu_mask": f"{len(numbers(fingerprint['cpu_mask']))} CPUs a slot",
+        "cpu_mask": f"{_count(fingerprint['cpu_mask'])} CPUs a slot",
     }
     return {**machine, "deploybench": {**machine["deploybench"], "fingerprint": fingerprint}}
 

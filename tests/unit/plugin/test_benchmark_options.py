@@ -11,7 +11,7 @@ import pytest
 from pytest_benchmark import plugin as pytest_benchmark
 
 from deploybench.errors import UsageError
-from deploybench.plugin import benchmark_options
+from deploybench.plugin import benchmark_options, other_plugins
 from deploybench.plugin.benchmark_options import (
     CHECKS,
     require_grouping,
@@ -231,3 +231,16 @@ def test_a_comparison_needs_no_run_and_no_timed_test(run_pytest, tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout
     assert "the run to compare with was made with another node" in ran.stdout + ran.stderr
+
+
+def test_words_from_a_file_count_like_those_of_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    (tmp_path / "more.txt").write_text("--benchmark-max-time=0.1\n")
+    (tmp_path / "a.txt").write_text(f"--benchmark-min-rounds=5\n@{tmp_path / 'more.txt'}\n")
+    config = SimpleNamespace(
+        getini=lambda name: [],
+        invocation_params=SimpleNamespace(args=[f"@{tmp_path / 'a.txt'}", "tests/perf"]),
+    )
+    assert other_plugins.words_given(config) == [
+        *("--benchmark-min-rounds=5", "--benchmark-max-time=0.1", "tests/perf"),
+    ]

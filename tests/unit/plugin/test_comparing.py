@@ -32,7 +32,7 @@ def compared(config, there):
     """What pytest-benchmark itself gets to see of this machine."""
     here = dict(HERE)
     hook = comparing.pytest_benchmark_compare_machine_info(
-        config, config._benchmarksession, here, {"machine_info": there}
+        config, config._benchmarksession, here, {"machine_info": there, "benchmarks": []}
     )
     next(hook)
     seen = dict(here)
@@ -84,3 +84,23 @@ def test_a_regression_fails_the_run_without_a_traceback(before, after):
     with pytest.raises(StopIteration):
         hook.throw(PerformanceRegression())
     assert session.exitstatus == after
+
+
+CASE = {"fullname": "t", "stats": dict.fromkeys(comparing.COMPARED_FIGURES, 1)}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        {"benchmarks": []},
+        {"machine_info": None, "benchmarks": []},
+        {"machine_info": {}, "benchmarks": [{"stats": CASE["stats"]}]},
+        {"machine_info": {}, "benchmarks": [{"fullname": "t", "stats": {"min": "fast"}}]},
+    ],
+)
+def test_what_is_no_saved_run_is_refused_before_any_test(run):
+    config = Config()
+    hook = comparing.pytest_benchmark_compare_machine_info(config, None, {}, run)
+    with pytest.raises(pytest.UsageError, match="is not a whole saved run"):
+        next(hook)
+    comparing._require_saved_run({"machine_info": {}, "benchmarks": [CASE]})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from deploybench import plugin
 from deploybench.analysis import roofline_bound, table
 from deploybench.records import store
 from tests.unit.plugin import MODEL, ROOT
@@ -213,3 +215,14 @@ def test_only_benchmarks_and_no_benchmarks_are_as_pytest_benchmark_has_them(run_
 def test_an_empty_folder_name_is_refused(run_pytest):
     refused = run_pytest("tests/perf", "--keep-artifacts=")
     assert "--keep-artifacts '' is not a folder; give the name of one" in refused.stderr
+
+
+def test_a_path_that_may_not_be_looked_at_is_one_usage_error(monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied", "/root/m.pth")
+
+    monkeypatch.setattr(plugin, "require_loadable", lambda _: None)
+    monkeypatch.setattr(plugin, "read_options", refuse)
+    config = SimpleNamespace(stash={plugin.CONFLICTS: lambda: None}, option=SimpleNamespace())
+    with pytest.raises(pytest.UsageError, match=r"'/root/m\.pth': Permission denied"):
+        plugin.pytest_configure(config)

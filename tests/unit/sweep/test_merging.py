@@ -73,3 +73,35 @@ def test_slots_with_as_many_cpus_are_one_condition(saved, tmp_path):
     runs = merged([saved("a", cpu_mask="0-1"), saved("b", cpu_mask="0-1")], tmp_path)
     (run,) = runs.values()
     assert run.fingerprint["cpu_mask"] == "0-1"
+
+
+def changed(tmp_path, job, change):
+    path = tmp_path / f"{job.key}.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: run["deploybench"].pop("failed"),
+        lambda run: run["deploybench"].update(run=None),
+        lambda run: run["machine_info"]["deploybench"]["fingerprint"].update(cpu_mask="abc"),
+    ],
+    ids=["failed", "run", "mask"],
+)
+def test_what_a_record_may_lack_the_joined_run_may_too(saved, tmp_path, change):
+    jobs = [saved("a"), saved("b")]
+    for job in jobs:
+        changed(tmp_path, job, change)
+    (run,) = merged(jobs, tmp_path).values()
+    assert [case.model for case in run.cases] == ["a", "b"]
+
+
+def test_a_file_that_was_cut_short_is_left_out(saved, tmp_path):
+    jobs = [saved("a"), saved("b")]
+    path = tmp_path / f"{jobs[0].key}.json"
+    path.write_text(path.read_text()[:100])
+    (run,) = merged(jobs, tmp_path).values()
+    assert [case.model for case in run.cases] == ["b"]
