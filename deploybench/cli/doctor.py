@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..installation import cache_folder, is_checkout
+from ..installation import cache_folder
+from ..machine.known import known
 from ..native import build
 from . import _runs, _terminal
 from ._subcommands import HERE
@@ -81,11 +82,13 @@ def _table(found: Sequence[Finding], summary: str) -> Table:
 
 
 def _folders() -> dict[str, Path]:
-    """The folders that a run writes to."""
-    home = Path.home() / ".cache"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or home)
+    """The folders that a run writes to; a user without a home has none in it."""
+    home = known(Path.home, Path("~"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return {
-        "C++ program": build.BUILD if is_checkout() else cache_folder(),
+        "C++ program": build.BUILD
+        if build.builds_in_place()
+        else known(cache_folder, cache / "deploybench"),
         "pretrained weights": Path(os.environ.get("TORCH_HOME") or cache / "torch"),
         "exported files": Path(tempfile.gettempdir()),
         "saved runs": Path.cwd() / ".benchmarks",

@@ -38,7 +38,7 @@ def ensure_runner(source: Path = SOURCE, build: Path | None = None, sanitize: bo
     folder, SANITIZED_BUILD. Raises BackendUnavailable, with what would fix it, if it cannot be
     built.
     """
-    in_place = build is not None or _builds_in_place()
+    in_place = build is not None or builds_in_place()
     folder = build or BUILD
     definitions = program_definitions(sanitize)
     # Asked before anything is written: a checkout may be read-only, or without locks.
@@ -105,7 +105,7 @@ def build_target(name: str, **definitions: Path) -> None:
     BackendUnavailable if the build fails.
     """
     library = Library.of(SOURCE, name, definitions)
-    if not _builds_in_place():
+    if not builds_in_place():
         from .cache import cache_library
 
         if ensure_runner() != BUILD / NAME:
@@ -132,7 +132,7 @@ def _forget_other_place(build: Path) -> None:
             cache.unlink()
 
 
-def _builds_in_place() -> bool:
+def builds_in_place() -> bool:
     """Whether cpp/build is the place: in a checkout that can be written and started from."""
     folder = BUILD if BUILD.exists() else SOURCE
     return is_checkout() and os.access(folder, os.W_OK) and not is_noexec(SOURCE)
@@ -156,7 +156,7 @@ def one_at_a_time(build: Path) -> Iterator[None]:
         except OSError as error:
             raise BackendUnavailable(
                 f"{build} cannot be written ({error.strerror}); make it writable"
-                + ("" if is_checkout() else f", or set {CACHE_VARIABLE} to another folder")
+                + ("" if build.parent == SOURCE else f", or set {CACHE_VARIABLE} to another folder")
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

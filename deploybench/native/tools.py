@@ -28,9 +28,18 @@ def find_torch() -> Path:
 
 
 def find_compiler() -> str:
-    """The C++ compiler: CXX from the environment, else the first of c++, g++ and clang++."""
-    for name in [os.environ.get("CXX", ""), "c++", "g++", "clang++"]:
-        if name and (found := shutil.which(name)):
+    """The C++ compiler: CXX from the environment, else the first of c++, g++ and clang++.
+
+    Raises BackendUnavailable if there is none, and if CXX is set to what is no program.
+    """
+    if chosen := os.environ.get("CXX"):
+        if found := shutil.which(chosen):
+            return found
+        raise BackendUnavailable(
+            f"CXX='{chosen}' is not a program; set it to the path of a C++ compiler, or unset it"
+        )
+    for name in ("c++", "g++", "clang++"):
+        if found := shutil.which(name):
             return found
     raise BackendUnavailable("there is no C++ compiler: install one, for example apt install g++")
 

@@ -59,8 +59,10 @@ def escaped_row(cell: Cell) -> list[str]:
 
 def text(given: str) -> str:
     """`given` as it is, whatever is in it."""
-    # No underscores: within a word they mean nothing, and names are full of them.
-    return re.sub(r"([\\`|\[*~])", r"\\\1", html.escape(printable(given), quote=False))
+    marked = re.sub(r"([\\`|\[*~])", r"\\\1", html.escape(printable(given), quote=False))
+    # Within a word underscores mean nothing, and names are full of them.
+    marked = re.sub(r"(?<!\w)_+|_+(?!\w)", lambda found: r"\_" * len(found[0]), marked)
+    return marked.replace("@", "&#64;")  # nobody is called to a pull request
 
 
 def code(given: str) -> str:

@@ -178,7 +178,7 @@ def test_a_read_only_checkout_uses_the_targets_that_are_built_and_current(tmp_pa
     monkeypatch.setattr(native_build, "SOURCE", source)
     monkeypatch.setattr(native_build, "BUILD", source / "build")
     native_build.build_target("further", NEEDED=tmp_path)
-    monkeypatch.setattr(native_build, "_builds_in_place", lambda: False)
+    monkeypatch.setattr(native_build, "builds_in_place", lambda: False)
     monkeypatch.setattr(native_build, "ensure_runner", lambda: native_build.BUILD / "model_runner")
     native_build.build_target("further", NEEDED=tmp_path)
     (source / "x.cpp").write_text("int x() { return 2; }")

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import sqlite3
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -190,9 +191,10 @@ def _loaded(storage: Path, rebuild: bool) -> object:
 
 
 def test_several_processes_at_once_do_no_harm(storage):
-    jobs = [(storage, number == 0) for number in range(3)]
-    with multiprocessing.get_context("fork").Pool(3) as pool:
-        assert pool.starmap(_loaded, jobs) == [ALL] * 3
+    # No Pool of forked processes: it ends them by a signal, for which pytest has a handler.
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        loaded = [pool.submit(_loaded, storage, number == 0) for number in range(3)]
+        assert [each.result() for each in loaded] == [ALL] * 3
     with sqlite3.connect(storage / history_index.INDEX) as index:
         assert index.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
