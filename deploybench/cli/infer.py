@@ -88,9 +88,10 @@ def main(arguments: argparse.Namespace) -> None:
         bench.case(model, chosen[0]) as case,
     ):
         output = case.session.predict((image.unsqueeze(0),))
+    # First, so that a refusal is one line.
+    probabilities = _probabilities(output, model)
     for notice in bench.notices():
         print(notice.seen, file=sys.stderr)
-    probabilities = _probabilities(output, model)
     if weights.of_model(model, plan.weights) == weights.RANDOM:
         print(
             "the weights are random, so the labels mean nothing; use --weights pretrained",
