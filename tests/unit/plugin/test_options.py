@@ -219,10 +219,10 @@ def test_an_empty_folder_name_is_refused(run_pytest):
 
 def test_a_path_that_may_not_be_looked_at_is_one_usage_error(monkeypatch):
     def refuse(_):
-        raise PermissionError(13, "Permission denied", "/root/m.pth")
+        raise PermissionError(13, "Permission denied", "/closed/m.pth")
 
     monkeypatch.setattr(plugin, "require_loadable", lambda _: None)
     monkeypatch.setattr(plugin, "read_options", refuse)
     config = SimpleNamespace(stash={plugin.CONFLICTS: lambda: None}, option=SimpleNamespace())
-    with pytest.raises(pytest.UsageError, match=r"'/root/m\.pth': Permission denied"):
+    with pytest.raises(pytest.UsageError, match=r"'/closed/m\.pth': Permission denied"):
         plugin.pytest_configure(config)
