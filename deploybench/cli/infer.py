@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import backends, options
 from ..errors import UsageError, printable
-from ..models import Model, labels, torchvision_zoo, weights, zoos
+from ..models import Model, labels, preparation, torchvision_zoo, weights, zoos
 from ..nested import flatten
 from ..settings import BASELINE
 from . import _own_models
@@ -92,6 +92,13 @@ def main(arguments: argparse.Namespace) -> None:
     probabilities = _probabilities(output, model)
     for notice in bench.notices():
         print(notice.seen, file=sys.stderr)
+    if type(model).preprocessing is Model.preprocessing:
+        steps = preparation.describe(model.preprocessing(), model.name)
+        print(
+            f"the photo is prepared as for ImageNet ({steps}); if {model.name} was trained "
+            "otherwise, override Model.preprocessing",
+            file=sys.stderr,
+        )
     if weights.of_model(model, plan.weights) == weights.RANDOM:
         print(
             "the weights are random, so the labels mean nothing; use --weights pretrained",

@@ -7,6 +7,7 @@ weights_only, which creates only tensors and plain containers and calls nothing 
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from ..errors import FileError, first_line
 from . import refused_objects, torch_files
 
+SUFFIXES = (".safetensors", ".pth", ".pt")
+"""Of a state dict's file in a folder."""
 SAFETENSORS = "safetensors"
 AGAIN = "download or copy it again"
 SAVE = "save a state dict in Python: torch.save(model.state_dict(), 'weights.pth')"
@@ -56,6 +59,20 @@ def read(path: Path) -> Any:
             raise refused(path, refused_objects.explained(path, names)) from None
         said = _without_advice(error)
         raise refused(path, f"it is damaged or cut short ({said}); {AGAIN}") from None
+
+
+def of_name(folder: Path, stem: str) -> list[Path]:
+    """The files of weights in a folder that have this name, with any of the suffixes."""
+    paths = [folder / f"{stem}{suffix}" for suffix in SUFFIXES]
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def require_target(path: Path) -> None:
+    """Raise FileError for a link to nothing."""
+    if path.is_symlink() and not path.exists():
+        raise FileError(
+            f"weights file '{path}' is a link to '{path.readlink()}', which does not exist"
+        )
 
 
 def refused(path: Path, words: str) -> FileError:

@@ -7,7 +7,6 @@ module imports no torch.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -57,8 +56,6 @@ class Applied:
 
 WORDS = ("random", "pretrained")
 """The sources that are not paths."""
-SUFFIXES = (".safetensors", ".pth", ".pt")
-"""Of a state dict's file in a folder."""
 RANDOM = WeightSource("random")
 
 
@@ -74,7 +71,7 @@ def parse(spec: str) -> WeightSource:
     assert source.path is not None
     if spec and source.path.is_dir():
         return source
-    _require_target(source.path)
+    weight_files.require_target(source.path)
     if source.path.is_file():
         weight_files.require_weights(source.path)
         return source
@@ -83,14 +80,6 @@ def parse(spec: str) -> WeightSource:
     raise unknown_name(
         "weights", spec, WORDS, ", a state dict (.pth or .safetensors), a folder of state dicts"
     )
-
-
-def _require_target(path: Path) -> None:
-    """Raise FileError for a link to nothing."""
-    if path.is_symlink() and not path.exists():
-        raise FileError(
-            f"weights file '{path}' is a link to '{path.readlink()}', which does not exist"
-        )
 
 
 def _of_path(spec: str) -> WeightSource:
@@ -126,7 +115,9 @@ def of_model(model: Model, source: WeightSource) -> WeightSource | None:
     if model.weights == OF_THE_RUN:
         return source
     if model.weights == AS_BUILT:
-        named = source.path is not None and (source.path.is_file() or _files(source.path, model))
+        named = source.path is not None and (
+            source.path.is_file() or weight_files.of_name(source.path, model.file_stem)
+        )
         return source if named else None
     text = str(model.weights)
     return RANDOM if text == RANDOM.label else _of_path(text)
@@ -173,23 +164,18 @@ def _find(path: Path, model: Model) -> Path:
         return path
     if not path.is_dir():
         raise FileError(f"no weights for {model.name}: '{path}' does not exist; give a state dict")
-    files = _files(path, model)
+    files = weight_files.of_name(path, model.file_stem)
     if len(files) > 1:
         names = " and ".join(each.name for each in files)
         raise FileError(f"'{path}' has {names} for {model.name}; keep one, or name the file")
     if files:
-        _require_target(files[0])
+        weight_files.require_target(files[0])
         return files[0]
     stem = model.file_stem
     raise FileError(
         f"no weights for {model.name} in '{path}': "
         f"save its state dict there as {stem}.pth or {stem}.safetensors"
     )
-
-
-def _files(folder: Path, model: Model) -> list[Path]:
-    paths = [folder / f"{model.file_stem}{suffix}" for suffix in SUFFIXES]
-    return [path for path in paths if os.path.lexists(path)]
 
 
 def download(name: str, weights: WeightsEnum) -> tuple[Any, Path]:

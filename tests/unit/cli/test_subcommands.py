@@ -194,6 +194,23 @@ def test_doctor_prints_a_finding_a_line_and_is_strict_only_if_asked(capsys, monk
     assert cli.main(["doctor", "--strict"]) == 0
 
 
+def test_doctor_examines_for_a_user_without_a_home(capsys, monkeypatch):
+    from deploybench.machine import doctor
+    from deploybench.native import build
+
+    def without_home(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    seen = {}
+    monkeypatch.setattr(Path, "home", without_home)
+    monkeypatch.setattr(build, "builds_in_place", lambda: False)
+    for name in ("XDG_CACHE_HOME", "DEPLOYBENCH_CACHE", "TORCH_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(doctor, "examine", lambda place, tools, folders: seen.update(folders) or [])
+    assert printed(capsys, "doctor") == ["0 findings, 0 to look at"]
+    assert seen["C++ program"] == Path("~/.cache/deploybench")
+
+
 def test_doctor_examines_this_machine(capsys):
     *lines, last = printed(capsys, "doctor")
     assert max(map(len, lines)) <= 100

@@ -70,6 +70,21 @@ def test_a_grid_becomes_one_run_for_each_condition(bench, capsys):
         assert f"sweep/runs/dtype={dtype}-run-1.json: 2 cases" in printed
 
 
+def test_a_job_with_several_batch_sizes_is_one_run(bench, capsys, monkeypatch):
+    run = json.loads(os.environ["RUN"])
+    run["benchmarks"] *= 2
+    run["benchmarks"] = [
+        {**case, "extra_info": {**case["extra_info"], "batch_size": size}}
+        for case, size in zip(run["benchmarks"], (1, 8), strict=True)
+    ]
+    monkeypatch.setenv("RUN", json.dumps(run))
+    (bench / "grid.toml").write_text(
+        "models = ['alexnet']\ndtype = 'float32'\nbatch-size = '1,8'\n"
+    )
+    assert main(["sweep", "grid.toml"]) == 0
+    assert "sweep/runs/run-1.json: 2 cases" in capsys.readouterr().out
+
+
 def test_what_is_measured_is_not_measured_again(bench, capsys, monkeypatch):
     monkeypatch.setenv("FAILS", "vgg11")
     assert main(["sweep", *TWO]) == 1

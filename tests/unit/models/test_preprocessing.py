@@ -63,6 +63,23 @@ def test_infer_names_the_classes_of_an_own_model(capsys):
     assert len(set(names)) == 5
     assert set(names) <= {f"class {number}" for number in range(tiny.CLASSES)}
     assert "random" not in printed.err, "its weights are its own"
+    (line,) = (line for line in printed.err.splitlines() if "prepared" in line)
+    assert "(3x32x32; resize 37 bilinear, centre crop; mean 0.485 0.456 0.406; std 0.229" in line
+    assert line.endswith("if tiny was trained otherwise, override Model.preprocessing")
+
+
+def test_infer_does_not_question_the_preprocessing_that_a_model_brings(capsys, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from deploybench import Model\n"
+        "from deploybench.models import images\n"
+        "from tests.unit.tiny import Tiny\n"
+        "class Own(Model):\n"
+        "    def preprocessing(self):\n"
+        "        return images.preprocessing(32, 32)\n"
+        "MODEL = Own('own', build=Tiny, inputs=(3, 32, 32))\n"
+    )
+    assert cli.main(["infer", f"{tmp_path}/own.py:MODEL", PHOTO, "--device=cpu"]) == 0
+    assert "prepared" not in capsys.readouterr().err
 
 
 def test_infer_does_not_soften_probabilities_again(capsys, tmp_path):

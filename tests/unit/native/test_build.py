@@ -6,6 +6,7 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -237,10 +238,22 @@ def test_two_processes_do_not_build_at_once(tmp_path):
 
 
 def test_a_missing_compiler_is_reported_with_how_to_install_one(monkeypatch):
+    monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(
         BackendUnavailable, match=r"there is no C\+\+ compiler: .* apt install g\+\+"
     ):
+        native_build.find_compiler()
+
+
+@pytest.mark.parametrize("given", ["no-such-compiler", "{folder}/text", "{folder}", "g++ -O2"])
+def test_a_compiler_of_ones_own_that_is_no_program_is_not_replaced_by_another(
+    monkeypatch, tmp_path, given
+):
+    (tmp_path / "text").write_text("no program")
+    chosen = given.format(folder=tmp_path)
+    monkeypatch.setenv("CXX", chosen)
+    with pytest.raises(BackendUnavailable, match=f"CXX='{re.escape(chosen)}' is not a program"):
         native_build.find_compiler()
 
 

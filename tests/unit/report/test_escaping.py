@@ -37,6 +37,22 @@ def test_markdown_leaves_ordinary_names_as_they_are():
     assert row == "| shufflenet_v2_x0_5 | TorchScript (C++) | - | - | - | new | - |"
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("_hidden_", r"\_hidden\_"),
+        ("__init__", r"\_\_init\_\_"),
+        ("a _b_ c", r"a \_b\_ c"),
+        ("snake_case_net", "snake_case_net"),
+        ("@somebody", "&#64;somebody"),
+        ("net@v2", "net&#64;v2"),
+    ],
+)
+def test_markdown_shows_each_character_and_calls_nobody(name, shown):
+    row = markdown.gate_report(Report((Cell(name, "PyTorch", "new"),))).splitlines()[-1]
+    assert row.startswith(f"| {shown} |")
+
+
 def test_junit_is_xml_whatever_a_reason_says():
     (suite,) = ElementTree.fromstring(junit.gate_report(FAILED).encode())
     assert suite.find("testcase/failure").get("message").startswith("failed first second")

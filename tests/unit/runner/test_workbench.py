@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from deploybench import cli, settings
-from deploybench.models import weights
+from deploybench.models import preparation, weights
 from deploybench.runner.opened_case import OpenedCase
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
@@ -25,6 +25,18 @@ def test_what_was_taken_of_a_checkpoint_is_a_notice_and_a_line_of_export(tmp_pat
     words = ["export", "tests.unit.tiny:MODEL", f"--weights={path}", f"--out={tmp_path / 'ts'}"]
     assert cli.main([*words, "--device=cpu"]) == 0
     assert taken in capsys.readouterr().err.splitlines()
+
+
+def test_a_kept_torchscript_file_says_how_a_photo_is_prepared(tmp_path):
+    device = settings.resolve("cpu", threads=1)
+    plan = Plan(device, weights.parse("random"), inputs=2, keep=tmp_path / "kept")
+    with Workbench(plan) as bench:
+        for name in ("scripted", "frozen"):
+            artifact = bench.prepared(MODEL).artifact(bench.backend(name))
+            said = {"preprocessing": ""}
+            torch.jit.load(artifact.path, _extra_files=said)
+            expected = preparation.describe(MODEL.preprocessing(), MODEL.name)
+            assert said["preprocessing"] == expected.encode()
 
 
 def test_the_program_that_backends_share_is_judged_once_before_the_save(monkeypatch):
