@@ -72,6 +72,7 @@ def test_a_grid_becomes_one_run_for_each_condition(bench, capsys):
 
 def test_a_job_with_several_batch_sizes_is_one_run(bench, capsys, monkeypatch):
     run = json.loads(os.environ["RUN"])
+    run["machine_info"]["deploybench"]["fingerprint"]["batch_size"] = "1,8"
     run["benchmarks"] *= 2
     run["benchmarks"] = [
         {**case, "extra_info": {**case["extra_info"], "batch_size": size}}
