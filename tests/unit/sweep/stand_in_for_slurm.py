@@ -12,13 +12,14 @@ import pytest
 SBATCH = """
 [ -n "$SLURM_REFUSES" ] && { echo "sbatch: error: invalid partition specified: none" >&2; exit 1; }
 number=$((100 + $(ls "$SLURM_STATES" | wc -l)))
-cp "$1" "$SLURM_STATES/../script-$number"
+script="$SLURM_STATES/../script-$number"
+cp "$1" "$script"  # the file may be renamed before the job begins
 log=$(sed -n 's/^#SBATCH --error=//p' "$1" | tr -d "'" | sed "s/%j/$number/")
 echo RUNNING > "$SLURM_STATES/$number"
-SLURM_JOB_ID=$number setsid sh -c '
+SLURM_JOB_ID=$number setsid > /dev/null 2>&1 < /dev/null sh -c '
     echo $$ > "$SLURM_STATES/../group-$SLURM_JOB_ID"
     bash "$1" > /dev/null 2> "$2"
-    echo COMPLETED > "$SLURM_STATES/$SLURM_JOB_ID"' sh "$1" "$log" < /dev/null > /dev/null 2>&1 &
+    echo COMPLETED > "$SLURM_STATES/$SLURM_JOB_ID"' sh "$script" "$log" &
 echo "Submitted batch job $number"
 """
 SACCT = """
