@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -196,3 +198,20 @@ def test_what_must_be_quick_to_import_is_without(program, absent):
     command = [sys.executable, "-c", check]
     ran = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert ran.stdout == "[]\n"
+
+
+def test_the_type_checker_needs_no_package_of_an_extra():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (override,) = project["tool"]["mypy"]["overrides"]
+    may_be_missing = {name.removesuffix(".*") for name in override["module"]}
+    brought_by = packages_distributions()
+    needed = set()
+    for file in FILES:
+        tops = {name.split(".")[0] for name in imported(file) if not name.startswith(".")}
+        for top in tops - sys.stdlib_module_names:
+            if not pinned & {name.lower() for name in brought_by.get(top, ())}:
+                needed.add(top)
+    needed -= {"deploybench", "markupsafe"}  # jinja2 requires markupsafe
+    assert needed <= may_be_missing
