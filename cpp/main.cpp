@@ -28,7 +28,8 @@ constexpr const char* kHelp = R"(usage:
       Serve the line protocol that deploybench uses; it is documented in cpp/serve.cpp.
   model_runner --version | --help
 
-MODEL is a TorchScript file, an AOTInductor package (.pt2) or an ONNX file (.onnx).
+MODEL is a TorchScript file, an AOTInductor package (.pt2), an ONNX file (.onnx) or an
+ExecuTorch program (.pte).
 R runs an ONNX file: openvino (the default) or onnxruntime.
 D is cpu (the default), cuda or cuda:N. Memory that a call frees is kept for the next call.
 

@@ -123,12 +123,11 @@ void* open_library(const char* name, const std::string& path, const std::string&
   return handle;
 }
 
-// An ONNX file, through the library of its runtime; see openvino_program.cpp and onnxruntime_program.cpp.
-std::unique_ptr<Program> open_onnx(const std::string& path, const std::string& runtime) {
-  if (runtime.empty() || runtime.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != std::string::npos)
-    throw Failure("'" + runtime + "' is not a runtime of ONNX files: use openvino or onnxruntime");
+// A file of another runtime, through that one's library; see openvino_program.cpp.
+std::unique_ptr<Program> open_with(const std::string& runtime, const std::string& path,
+                                   const std::string& what) {
   const std::string library = "lib" + runtime + "_program.so";
-  void* handle = open_library(library.c_str(), path, "an ONNX file");
+  void* handle = open_library(library.c_str(), path, what);
   using Open = Program* (*)(const char*, int);
   const auto open = reinterpret_cast<Open>(dlsym(handle, "open_program"));
   if (!open)
@@ -136,10 +135,17 @@ std::unique_ptr<Program> open_onnx(const std::string& path, const std::string& r
   return std::unique_ptr<Program>(open(path.c_str(), at::get_num_threads()));
 }
 
+std::unique_ptr<Program> open_onnx(const std::string& path, const std::string& runtime) {
+  if (runtime.empty() || runtime.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != std::string::npos)
+    throw Failure("'" + runtime + "' is not a runtime of ONNX files: use openvino or onnxruntime");
+  return open_with(runtime, path, "an ONNX file");
+}
+
 std::unique_ptr<Program> open_file(const std::string& path, c10::Device device, bool capturable,
                                    const std::string& runtime) {
   const auto extension = std::filesystem::path(path).extension();
   if (extension == ".onnx") return open_onnx(path, runtime);
+  if (extension == ".pte") return open_with("executorch", path, "an ExecuTorch program");
   if (extension == ".pt2") return std::make_unique<Package>(path, device, capturable);
   return std::make_unique<TorchScript>(path, device);
 }
@@ -156,6 +162,7 @@ Failure incomplete(const std::string& path, const std::string& error) {
   const auto extension = std::filesystem::path(path).extension();
   const std::string kind = extension == ".pt2"    ? "AOTInductor package"
                            : extension == ".onnx" ? "ONNX file"
+                           : extension == ".pte"  ? "ExecuTorch program"
                                                   : "TorchScript file";
   const std::string remedy =
       extension == ".ts" ? "write it again with tools/generate_ts.py" : "export it again";

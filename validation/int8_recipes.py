@@ -27,6 +27,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from deploybench.backends._onnx_runtime import options
 from deploybench.backends.onnx_runtime_int8 import OnnxRuntimeInt8
 from deploybench.batches import Batch
 from deploybench.formats import onnx_int8
@@ -269,7 +270,7 @@ def compare(chosen: Sequence[Recipe], images: Images, threads: int) -> None:
         runs, found = [], []
         for number, (name, recipe) in enumerate(named):
             path = prepared.made(number, recipe)
-            run = runner(onnxruntime.InferenceSession(str(path), backend.options()))
+            run = runner(onnxruntime.InferenceSession(str(path), options(backend.settings)))
             runs.append(run)
             found.append((prepared.judged(run, "choice"), prepared.judged(run, "report")))
             work = backend.reduced_work(path, prepared.example())

@@ -31,7 +31,8 @@ from deploybench.settings import BASELINE
 
 BACKENDS = (
     *("eager", "cpp", "frozen-cpp", "aoti-cpp", "onnxruntime", "onnxruntime-cpp"),
-    *("onnxruntime-int8", "openvino", "openvino-cpp", "openvino-int8", "openvino-int8-cpp"),
+    *("onnxruntime-int8", "onnxruntime-int8-cpp"),
+    *("openvino", "openvino-cpp", "openvino-int8", "openvino-int8-cpp"),
 )
 CONFIDENCE = 0.95
 

@@ -1,4 +1,4 @@
-"""ExecuTorch in this process, for every backend whose artifact it runs."""
+"""ExecuTorch, in this process and in the C++ process, for every backend whose artifact it runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..batches import Batch
 from ..errors import BackendUnavailable, FileError, first_line
+from ..formats.executorch import layers_in_int8
+from ..formats.executorch_int8 import ExecuTorchInt8Program
 from ..formats.pt2e import silence
-from .base import Backend
+from ..settings import Settings
+from ._cpp_process import InCppProcess
+from .base import Backend, ReducedWork
 from .session import InProcessSession
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+def require_cpu(name: str, settings: Settings) -> None:
+    """Raise BackendUnavailable if the run is on a GPU."""
+    if settings.on_cuda:
+        raise BackendUnavailable(f"{name} runs only on CPUs here: run with --device cpu")
 
 
 class ExecuTorchInPython(Backend):
@@ -26,8 +37,7 @@ class ExecuTorchInPython(Backend):
 
     def require(self) -> None:
         """Require the packages and a CPU."""
-        if self.settings.on_cuda:
-            raise BackendUnavailable(f"{self.name} runs only on CPUs here: run with --device cpu")
+        require_cpu(self.name, self.settings)
         super().require()
 
     def load(self, module: nn.Module, artifact: Path | None) -> InProcessSession:
@@ -54,6 +64,41 @@ class ExecuTorchInPython(Backend):
             return found[0] if len(found) == 1 else tuple(found)
 
         return InProcessSession(forward, self.settings, positional=True)
+
+
+class ExecuTorchInCpp(InCppProcess):
+    """The same in the C++ process, with the runtime in ExecuTorch's wheel."""
+
+    dtypes = ("float32",)
+    channels_last = False
+    runtime_packages = ("executorch",)
+
+    def require(self) -> None:
+        """Require the packages and a CPU, and build the library that the process opens."""
+        from ..native.build import build_target
+        from ..native.tools import package_folder
+
+        require_cpu(self.name, self.settings)
+        super().require()
+        folder = package_folder("executorch", "executorch")
+        if not (folder / "lib" / "libexecutorch.so").exists():
+            raise BackendUnavailable(
+                f"{folder} has no lib/libexecutorch.so: install executorch from PyPI's wheel for "
+                "Linux on x86-64"
+            )
+        build_target("executorch_program", EXECUTORCH_DIR=folder)
+
+
+class QuantisedForXnnpack(Backend):
+    """What the int8 backends of ExecuTorch share, in Python and in C++: the file and its layers."""
+
+    format = ExecuTorchInt8Program
+    precision = "int8"
+
+    def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
+        """What the graphs that are handed to XNNPACK have in int8; it reports no times."""
+        found = layers_in_int8(artifact)
+        return ReducedWork(len(found), sum(found))
 
 
 @contextmanager

@@ -1,15 +1,21 @@
-"""ONNX Runtime, for every backend whose artifact it runs by exactly one execution provider."""
+"""ONNX Runtime, in this process and in the C++ process, for every backend with its files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..batches import Batch
 from ..errors import BackendFailed, BackendUnavailable
 from ..formats.inductor import one_kind_of_error
+from ..formats.onnx_int8 import OnnxInt8File
 from ..installation import require_packages
-from .base import Backend
+from ..settings import Settings
+from ..temporary import TemporaryFolder
+from ._cpp_process import InCppProcess
+from .base import Backend, ReducedWork
 from .session import InProcessSession
 
 if TYPE_CHECKING:
@@ -21,6 +27,10 @@ Forward = Callable[..., "Tensor | tuple[Tensor, ...]"]
 
 SPELLED = {"float": "float32", "double": "float64"}
 """ONNX Runtime's names of dtypes where they differ from torch's and NumPy's."""
+CALLS = 3
+"""Of the profile, after one that prepares."""
+IN_FLOAT = ("Conv", "Gemm", "MatMul", "ConvTranspose")
+IN_INT8 = ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger")
 
 
 def calls_on_host(session: InferenceSession) -> Forward:
@@ -80,6 +90,16 @@ def _lone_or_all(outputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
+def options(settings: Settings) -> SessionOptions:
+    """The options of a session: the run's threads, and no warnings."""
+    import onnxruntime
+
+    found = onnxruntime.SessionOptions()
+    found.intra_op_num_threads = settings.threads
+    found.log_severity_level = 3
+    return found
+
+
 class OnnxRuntimeInPython(Backend):
     """A session with one provider and the run's number of threads."""
 
@@ -106,7 +126,9 @@ class OnnxRuntimeInPython(Backend):
 
         with one_kind_of_error():
             session = onnxruntime.InferenceSession(
-                str(artifact), self.options(), providers=[(self._provider, self._provider_options)]
+                str(artifact),
+                options(self.settings),
+                providers=[(self._provider, self._provider_options)],
             )
         if session.get_providers()[0] != self._provider:
             raise BackendFailed(
@@ -116,15 +138,6 @@ class OnnxRuntimeInPython(Backend):
         on_cuda = self.settings.on_cuda
         forward = calls_on_device(session, "cuda") if on_cuda else calls_on_host(session)
         return InProcessSession(forward, self.settings, positional=True)
-
-    def options(self) -> SessionOptions:
-        """The options of a session: the run's threads, and no warnings."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.settings.threads
-        options.log_severity_level = 3
-        return options
 
     @property
     def _provider_options(self) -> dict[str, str]:
@@ -136,3 +149,74 @@ class OnnxRuntimeInPython(Backend):
     @property
     def _provider(self) -> str:
         return "CUDAExecutionProvider" if self.settings.on_cuda else "CPUExecutionProvider"
+
+
+class OnnxRuntimeInCpp(InCppProcess):
+    """The same in the C++ process, with the same options. For CPUs only."""
+
+    runtime = "onnxruntime"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float16")
+    channels_last = False
+    runtime_packages = ("onnxruntime",)
+
+    def require(self) -> None:
+        """Require the packages and a CPU, and build the library that the process opens."""
+        from ..native.build import build_target
+        from ..native.tools import package_folder
+
+        require_packages(self.runtime_packages, "onnx")
+        if self.settings.on_cuda:
+            raise BackendUnavailable(
+                "ONNX Runtime runs only on CPUs in the C++ process: run with --device cpu"
+            )
+        super().require()
+        folder = package_folder("onnxruntime", "onnx") / "capi"
+        library = next(iter(sorted(folder.glob("libonnxruntime.so*"))), None)
+        if library is None:
+            raise BackendUnavailable(
+                f"{folder} has no libonnxruntime.so: install onnxruntime from PyPI's wheel"
+            )
+        build_target("onnxruntime_program", ONNXRUNTIME_LIBRARY=library)
+
+
+class QuantisedByOnnxRuntime(Backend):
+    """What the int8 backends share, in Python and in C++: the file and its profile."""
+
+    format = OnnxInt8File
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    precision = "int8"
+
+    def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
+        """The kernels of a profile of ONNX Runtime, which fuses what it can into int8."""
+        import onnxruntime
+
+        with TemporaryFolder() as folder:
+            profiled = options(self.settings)
+            profiled.enable_profiling = True
+            profiled.profile_file_prefix = str(folder / "profile")
+            session = onnxruntime.InferenceSession(
+                str(artifact), profiled, providers=["CPUExecutionProvider"]
+            )
+            names = [each.name for each in session.get_inputs()]
+            given = {name: each.numpy() for name, each in zip(names, example, strict=True)}
+            for _ in range(CALLS):
+                session.run(None, given)
+            events = json.loads(Path(session.end_profiling()).read_text())
+        return work_of(events)
+
+
+def work_of(events: Iterable[Mapping[str, Any]]) -> ReducedWork:
+    """How much is in int8, by the events of a profile."""
+    layers: dict[str, bool] = {}
+    spent = {True: 0.0, False: 0.0}
+    for event in events:
+        name = str(event.get("name", ""))
+        if event.get("cat") != "Node" or not name.endswith("_kernel_time"):
+            continue
+        kind = str(event.get("args", {}).get("op_name", ""))
+        in_int8 = kind.startswith(IN_INT8)
+        spent[in_int8] += float(event.get("dur", 0))
+        if in_int8 or kind.removeprefix("Fused").startswith(IN_FLOAT):
+            layers[name] = in_int8
+    total = sum(spent.values())
+    return ReducedWork(len(layers), sum(layers.values()), spent[True] / total if total else None)

@@ -24,8 +24,9 @@ from .. import tiny
 CPU = settings.resolve("cpu", threads=1)
 REGISTRY = backends.registry()
 # Those that compile take ten seconds and more for the smallest model; the last, after calibration.
-SLOWEST = {"inductor-int8", "executorch-int8", "aoti"}
-COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp", "executorch"} | SLOWEST
+SLOWEST = {"inductor-int8", "executorch-int8", "executorch-int8-cpp", "aoti"}
+COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp", "executorch", "executorch-cpp"}
+COMPILING |= SLOWEST
 
 
 def model_of(backend: str) -> Model:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from deploybench import backends, settings
+from deploybench.backends._onnx_runtime import work_of
 from deploybench.backends.base import ReducedWork
-from deploybench.backends.onnx_runtime_int8 import work_of
 from deploybench.errors import BackendUnavailable
 from deploybench.formats import onnx_int8
 from deploybench.formats.base import Calibration
@@ -19,15 +19,21 @@ from deploybench.tasks import fidelity
 
 IN_FLOAT = {
     "onnxruntime-int8": "onnxruntime",
+    "onnxruntime-int8-cpp": "onnxruntime",
     "openvino-int8": "onnxruntime",
     "openvino-int8-cpp": "onnxruntime",
     "inductor-int8": "exported",
     "executorch-int8": "executorch",
+    "executorch-int8-cpp": "executorch",
 }
 """The backend that writes a float32 file, which each can run too."""
 NAMES = tuple(IN_FLOAT)
-MARKS = {"inductor-int8": [pytest.mark.slow], "executorch-int8": [pytest.mark.sweep]}
-UNTIMED = ("executorch-int8",)
+MARKS = {
+    "inductor-int8": [pytest.mark.slow],
+    "executorch-int8": [pytest.mark.sweep],
+    "executorch-int8-cpp": [pytest.mark.sweep],
+}
+UNTIMED = ("executorch-int8", "executorch-int8-cpp")
 """Those whose runtime reports no time of a layer."""
 CPU = settings.resolve("cpu", threads=1)
 

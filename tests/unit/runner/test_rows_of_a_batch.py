@@ -121,8 +121,9 @@ def test_what_takes_any_batch_size_is_right_for_it(bench, backend):
 
 def test_what_is_compiled_for_each_shape_is_checked_with_that_alone():
     fixed = {"onnxruntime", "onnxruntime-cpp", "openvino", "openvino-cpp"}
-    fixed |= {"onnxruntime-int8", "openvino-int8", "openvino-int8-cpp"}
-    fixed |= {"aoti", "aoti-cpp", "exported", "inductor-int8", "executorch", "executorch-int8"}
+    fixed |= {"onnxruntime-int8", "onnxruntime-int8-cpp", "openvino-int8", "openvino-int8-cpp"}
+    fixed |= {"aoti", "aoti-cpp", "exported", "inductor-int8"}
+    fixed |= {"executorch", "executorch-cpp", "executorch-int8", "executorch-int8-cpp"}
     by_shape = {"compiled", "max-autotune", "cudagraph", "cudagraph-cpp"}
     for name, backend in registry().items():
         takes_any = backend.format is None or backend.format.any_batch_size
