@@ -95,11 +95,18 @@ class _Source:
 
 
 def _all_of(module: ModuleType, origin: Origin) -> list[Model]:
-    """All Models, and those in lists, at the top of a module."""
+    """All Models, and those in lists, at the top of a module.
+
+    One that is there by several names, such as a list with the others, is taken by the first.
+    """
     found: list[Model] = []
+    seen: set[int] = set()
     for name, value in vars(module).items():
         if isinstance(value, Model) or _is_list(value):
-            found += _models(value, _Source(name, name, origin), Given())
+            own = [value] if isinstance(value, Model) else value
+            named = zip(own, _models(value, _Source(name, name, origin), Given()), strict=True)
+            found += [model for made, model in named if id(made) not in seen]
+            seen |= set(map(id, own))
     if not found:
         raise UsageError(
             f"'{origin.place}' has no Model at its top; define one, or name a callable as "

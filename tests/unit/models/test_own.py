@@ -188,6 +188,24 @@ def test_two_models_of_one_name_are_refused_and_two_zoos_are_not(monkeypatch):
         references.select("tests.unit.tiny,tests/unit/tiny.py")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["MODELS = [NET, OTHER]", "ALL = (NET,)\nMODELS = [OTHER, NET]", "DEFAULT = NET"],
+)
+def test_a_model_that_is_there_by_several_names_is_one(tmp_path, lines):
+    path = tmp_path / "several.py"
+    path.write_text(
+        "from deploybench import Model\n"
+        "from tests.unit.own_models import make_tiny\n"
+        "NET = Model('net', build=make_tiny, inputs=(3, 32, 32))\n"
+        "OTHER = Model('other', build=make_tiny, inputs=(3, 32, 32))\n"
+        f"{lines}\n"
+    )
+    found = references.select(str(path))
+    assert [model.name for model in found] == ["net", "other"]
+    assert [references.find(model.reference) for model in found] == found
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "a[1]", "a,b", "a@b", "a\n"])
 def test_a_name_that_is_not_safe_in_ids_and_files_is_refused(name):
     with pytest.raises(UsageError, match="is not a name for a model; use letters, digits and any"):
