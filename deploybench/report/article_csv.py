@@ -62,7 +62,7 @@ def _is_no_figure(field: str) -> bool:
 
     A field may have several, as an interval does, or none, as the title of a backend does.
     """
-    for word in re.split(r"[][, *~]+", field):
+    for word in re.split(r"[][(), *~]+", field):
         try:
             number = float(word)
         except ValueError:

@@ -72,6 +72,7 @@ def test_a_csv_has_one_field_for_each_cell():
     [
         ("Model;A\nx;nan\n", "line 2: 'nan' is not a figure"),
         ("Model;A\nx;-1.5\n", "line 2: '-1.5' is not a figure"),
+        ("Model;A\nx;0.59 (s)NaN\n", r"line 2: '0.59 \(s\)NaN' is not a figure"),
         ("Model;A\nx;1e999\n", "line 2: '1e999' is not a figure"),
         ("Model;A\nx;1.00 [0.50, inf]* ~\n", r"line 2: '1.00 \[0.50, inf\]\* ~' is not a figure"),
         ("<html>;A\nx;1\n", "is not a CSV of merge_perf"),
