@@ -38,7 +38,6 @@ SLOWEST = (
     "python -m deploybench explain ",
     "python -m deploybench bench --models resnet18 --neighbours ",
     "python -m deploybench costs two.json",
-    "cpp/build/model_runner bench ",
 )
 
 
