@@ -90,6 +90,7 @@ def main(arguments: argparse.Namespace) -> None:
         output = case.session.predict((image.unsqueeze(0),))
     # First, so that a refusal is one line.
     probabilities = _probabilities(output, model)
+    titles = _labels(model, len(probabilities))
     for notice in bench.notices():
         print(notice.seen, file=sys.stderr)
     if type(model).preprocessing is Model.preprocessing:
@@ -106,7 +107,6 @@ def main(arguments: argparse.Namespace) -> None:
         )
     if is_flat(probabilities):
         print(FLAT, file=sys.stderr)
-    titles = _labels(model, len(probabilities))
     for value, index in zip(*probabilities.topk(min(5, len(titles))), strict=True):
         # A tab is text; what else a terminal does not print is shown by its number.
         title = "\t".join(printable(part) for part in str(titles[index]).split("\t"))

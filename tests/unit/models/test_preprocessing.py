@@ -68,6 +68,17 @@ def test_infer_names_the_classes_of_an_own_model(capsys):
     assert line.endswith("if tiny was trained otherwise, override Model.preprocessing")
 
 
+def test_infer_says_nothing_of_a_photo_that_it_then_refuses_to_name(capsys, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from deploybench import Model\n"
+        "from tests.unit.tiny import Tiny\n"
+        "MODEL = Model('own', build=Tiny, inputs=(3, 32, 32), labels=['red', 'green'])\n"
+    )
+    assert cli.main(["infer", f"{tmp_path}/own.py:MODEL", PHOTO, "--device=cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "labels of own" in line
+
+
 def test_infer_does_not_question_the_preprocessing_that_a_model_brings(capsys, tmp_path):
     (tmp_path / "own.py").write_text(
         "from deploybench import Model\n"
