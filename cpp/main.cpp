@@ -119,6 +119,7 @@ int main(int count, char** arguments) {
   // Without it, an AOTInductor package returns garbage for an input of another shape. Set here,
   // before another thread could read the environment.
   setenv("AOTI_RUNTIME_CHECK_INPUTS", "1", /*overwrite=*/1);
+  setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/0);  // see deploybench/formats/onnx.py
   try {
     return run({arguments, arguments + count});
   } catch (const Usage& error) {

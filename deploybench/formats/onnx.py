@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 
 SCOPES = "pkg.torch.onnx.name_scopes"
+
+# ONNX Runtime reports its use to its makers, from a thread of its own, and warns on the terminal
+# where it cannot keep an identifier in the home folder. It reads this when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class OnnxFile(ExportedFormat):

@@ -52,6 +52,8 @@ HARMLESS = (
     *("OMP_DISPLAY_ENV", "OMP_DISPLAY_AFFINITY", "KMP_SETTINGS", "KMP_WARNINGS", "KMP_VERSION"),
     # Every process of a run has it on; see native/ and backends/aoti.py.
     "AOTI_RUNTIME_CHECK_INPUTS",
+    # Likewise; see formats/onnx.py.
+    "ORT_DISABLE_TELEMETRY",
 )
 # What libraries set themselves in the process that imports them, as (name, value).
 SET_BY_LIBRARIES = (

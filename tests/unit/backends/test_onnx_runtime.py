@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -19,6 +22,17 @@ needs_packages = pytest.mark.skipif(
 
 def make():
     return backends.registry()["onnxruntime"](settings.resolve("cpu"))
+
+
+@needs_packages
+def test_it_writes_nothing_to_the_terminal_where_there_is_no_home():
+    code = "from deploybench import backends; backends.registry(); import onnxruntime"
+    environment = {**os.environ, "HOME": os.devnull}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout + ran.stderr == ""
 
 
 @needs_packages

@@ -58,6 +58,7 @@ DO_NOT = [
     "PYTHONPATH",
     "LANG",
     "AOTI_RUNTIME_CHECK_INPUTS",
+    "ORT_DISABLE_TELEMETRY",
 ]
 
 
