@@ -36,8 +36,9 @@ class Program {
   virtual NamedTensors outputs() const = 0;
 };
 
-// Loads a file onto the device: an AOTInductor package (.pt2), an ONNX file (.onnx), an ExecuTorch program
-// (.pte), or else a TorchScript file. The first file that uses an operator of torchvision also loads torchvision's library.
+// Loads a file onto the device: an AOTInductor package (.pt2), an ONNX file (.onnx), an ExecuTorch
+// program (.pte), or else a TorchScript file. The first file that uses an operator of torchvision also
+// loads torchvision's library.
 // Throws Failure for a file that is missing, truncated or none of these.
 // capturable: it will be captured in a CUDA graph. runtime: of an ONNX file, openvino or onnxruntime; the
 // library libRUNTIME_program.so next to this program opens the file.
