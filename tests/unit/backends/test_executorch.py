@@ -12,7 +12,7 @@ from deploybench.errors import BackendUnavailable, FileError
 
 from .test_int8 import Small
 
-NAMES = ("executorch", "executorch-int8")
+NAMES = ("executorch", "executorch-int8", "executorch-cpp", "executorch-int8-cpp")
 here = pytest.mark.skipif(
     importlib.util.find_spec("executorch") is None,
     reason="pip install -r requirements-successors.txt",

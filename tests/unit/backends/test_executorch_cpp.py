@@ -13,7 +13,6 @@ from deploybench.native import tools
 
 from .test_int8 import Small
 
-NAMES = ("executorch-cpp", "executorch-int8-cpp")
 here = pytest.mark.skipif(
     importlib.util.find_spec("executorch") is None,
     reason="pip install -r requirements-successors.txt",
@@ -71,14 +70,6 @@ def test_a_program_cut_short_fails_in_one_line(program, tmp_path, size):
             backend.load(module, cut)
     finally:
         backend.close()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_on_a_gpu_it_is_unavailable(name, monkeypatch):
-    backend = made(name)
-    monkeypatch.setattr(type(backend.settings), "on_cuda", property(lambda self: True))
-    with pytest.raises(BackendUnavailable, match=rf"{name} runs only on CPUs .* --device cpu"):
-        backend.require()
 
 
 @here
