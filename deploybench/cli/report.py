@@ -11,7 +11,7 @@ from ..errors import FileError, UsageError
 from ..records import explanation, store
 from ..records.explanation import Explanation
 from ..records.record import RunRecord
-from ..report.formats import EXPLANATION, HISTORY
+from ..report.formats import EXPLANATION
 from . import _runs, _terminal, gate
 from ._subcommands import READ
 
@@ -92,7 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.format == "html":
         text = page.render(found, trends, explanations)
     else:
-        parts = [_as_markdown(trends)] if trends else []
+        parts = [summary.of_history(trends, summary.LIMIT // 2)] if trends else []
         view = _terminal.view(None)
         parts += [EXPLANATION["markdown"](each, False, view) for each in explanations]
         text = summary.render(found, parts)
@@ -121,15 +121,10 @@ def _write_history(arguments: argparse.Namespace) -> None:
         raise UsageError("--baseline judges runs; give them before it")
     if arguments.explanation:
         raise UsageError("--explanation is of a cell of a run; give the run before it")
-    from ..report import history_page
+    from ..report import history_page, summary
 
-    trends = _trends(arguments)
-    is_page = arguments.format == "html"
-    _runs.write(history_page.render(trends) if is_page else _as_markdown(trends), arguments.output)
-
-
-def _as_markdown(trends: Sequence[Trend]) -> str:
-    return HISTORY["markdown"](trends, _terminal.view(None))
+    render = history_page.render if arguments.format == "html" else summary.of_history
+    _runs.write(render(_trends(arguments)), arguments.output)
 
 
 def _trends(arguments: argparse.Namespace) -> list[Trend]:

@@ -5,15 +5,19 @@ GitHub takes comments of up to 65,536 characters. Imports no torch.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..analysis.cells import TIMED, Cell
 from ..analysis.labels import DISTURBED
 from ..analysis.overview import Overview
 from ..analysis.regression import INCONCLUSIVE, NOT_COMPARABLE, SAME, VERDICTS
-from . import numbers, sentences
+from ..analysis.trends import Trend
+from . import history, markdown, numbers, sentences
 from .markdown import escaped_row, heading, line, text
 from .rows import HEADER
+from .tables import Table
 
 LIMIT = 60_000
 """The most bytes of a summary, so that others can add a heading or a link to it."""
@@ -44,6 +48,29 @@ def render(overview: Overview, further: Sequence[str] = ()) -> str:
     title = "Median latency in milliseconds"
     parts.append(_folded(title, *_latencies(overview), limit - _size(parts)))
     return "\n\n".join(filter(None, [*parts, *last])) + "\n"
+
+
+def of_history(trends: Sequence[Trend], limit: int = LIMIT) -> str:
+    """The table of the history, cells that changed first, in at most `limit` bytes."""
+    table = history.table(sorted(trends, key=lambda trend: not trend.named))
+    most = max(len(table.rows), *(len(section.lines) for section in table.sections), 0)
+    kept = bisect_right(range(most), limit, key=lambda count: _bytes(_first(table, count + 1)))
+    return _first(table, kept)
+
+
+def _first(table: Table, count: int) -> str:
+    """The table with its first rows, and the first lines of each section."""
+    left_out = [len(each) - count for each in (table.rows, *(s.lines for s in table.sections))]
+    more = sum(max(0, number) for number in left_out)
+    notes = (f"{more} more rows and lines are only in the page.",) if more else ()
+    return markdown.write(
+        replace(
+            table,
+            rows=table.rows[:count],
+            notes=(*table.notes, *notes),
+            sections=tuple(replace(each, lines=each.lines[:count]) for each in table.sections),
+        )
+    )
 
 
 def _fitting(further: Sequence[str]) -> list[str]:
@@ -120,5 +147,9 @@ def _table(header: Sequence[str], rows: Rows, room: int) -> str:
     return "\n".join(lines if shown else lines[-1:])
 
 
+def _bytes(part: str) -> int:
+    return len(part.encode())
+
+
 def _size(parts: Iterable[str]) -> int:
-    return sum(len(part.encode()) + 2 for part in parts)
+    return sum(_bytes(part) + 2 for part in parts)

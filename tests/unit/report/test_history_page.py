@@ -14,7 +14,7 @@ from deploybench.analysis.interval import Effect
 from deploybench.analysis.trends import RATIO, Break, Step, Trend
 from deploybench.records.history import Cell, Point, Run
 from deploybench.records.reduced import NOT_JUDGED, OVER, WITHIN
-from deploybench.report import history_page
+from deploybench.report import history_page, summary
 from deploybench.report.formats import HISTORY
 from deploybench.report.tables import View
 from tests.unit import recorded_history as recorded
@@ -135,6 +135,23 @@ def test_all_cells_of_a_large_history_are_less_than_a_megabyte_in_a_few_seconds(
     assert len(text.encode()) < 1_000_000
     assert text.count("<figure") == history_page.MOST_PLOTS
     assert "150 of 496 cells are drawn" in text
+
+
+@pytest.mark.parametrize("limit", [summary.LIMIT, summary.LIMIT // 2])
+def test_its_markdown_fits_into_a_comment_with_the_changes_first(limit):
+    same = [trend(f"a model with quite a long name, number {n}") for n in range(1500)]
+    changed = [trend(f"slow{n}", slower_at=20) for n in range(40)]
+    found = summary.of_history([*same, *changed], limit)
+    assert 0.9 * limit < len(found.encode()) <= limit
+    rows = re.findall(r"^\| (slow|a model)", found, re.M)
+    lines = re.findall(r"^- slow\d+, ", found, re.M)
+    assert rows == ["slow"] * 40 + ["a model"] * (len(rows) - 40)
+    assert len(lines) == 40
+    left_out = re.search(r"^(\d+) more rows and lines are only in the page\.$", found, re.M)
+    assert left_out and int(left_out[1]) == 1540 - len(rows)
+    assert "only in the page" not in summary.of_history(changed, limit)
+    many = [trend(f"slow{n}", slower_at=20) for n in range(1500)]
+    assert len(summary.of_history(many, limit).encode()) <= limit
 
 
 def test_one_cell_with_ten_thousand_runs_is_thinned():
