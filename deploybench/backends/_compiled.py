@@ -24,9 +24,16 @@ class CompiledSession(InProcessSession):
     _is_compiled = False
 
     def put(self, batch: Batch) -> None:
-        """Place `batch` on the device."""
+        """Place `batch` on the device; compile again here what another has dropped.
+
+        torch keeps all compiled code in one place, which a strict torch.export empties. Without
+        this, a timed call would compile, and without freezing.
+        """
         super().put(batch)
         self._is_compiled = kinds(batch) == self._compiled_for
+        if self._is_compiled and not self._is_kept():
+            with self.calling():
+                self._compile()
 
     def run(self) -> None:
         """Call the model once."""
@@ -38,6 +45,7 @@ class CompiledSession(InProcessSession):
     def _compile(self) -> None:
         import torch
         import torch._inductor.config
+        from torch._dynamo.callback import callback_handler
 
         assert self._input is not None, "put() comes before run()"
         # As an option of torch.compile, it is read too late, and weights stay inputs.
@@ -46,6 +54,17 @@ class CompiledSession(InProcessSession):
             super().run()
         self._compiled_for = kinds(self._input)
         self._is_compiled = True
+        if not self._is_kept():
+            callback_handler.register_end_callback(self._kept)
+
+    def _is_kept(self) -> bool:
+        """Whether torch still has the code. What drops all code drops all callbacks with it."""
+        from torch._dynamo.callback import callback_handler
+
+        return self._kept in callback_handler.end_callbacks
+
+    def _kept(self, *_: object) -> None:
+        """Called each time that torch has compiled something; its place is what counts."""
 
     def close(self) -> None:
         """Drop the compiled code, which keeps the model's weights alive."""

@@ -12,6 +12,7 @@ import torch
 import torch._inductor.codecache
 
 from deploybench import backends, settings
+from deploybench.backends._compiled import CompiledSession
 from deploybench.errors import BackendFailed, BackendUnavailable
 from deploybench.models import torchvision_zoo, weights
 from deploybench.runner.prepared_model import Plan
@@ -72,6 +73,34 @@ def test_it_answers_each_input_and_leaves_nothing_behind(temporary, name):
         assert all(each.name.startswith("torchinductor_") for each in temporary.iterdir())
     assert all(torch.equal(each, state[name]) for name, each in module.state_dict().items())
     assert torch._inductor.config.freezing is False
+
+
+DROPS = {
+    "reset": torch.compiler.reset,
+    "strict export": lambda: torch.export.export(Small(), (torch.randn(1, 3, 9, 9),), strict=True),
+    "another session": lambda: CompiledSession(Small(), settings.resolve("cpu")).close(),
+}
+
+
+@each_marked()
+@pytest.mark.parametrize("drop", DROPS.values(), ids=DROPS)
+def test_code_that_another_drops_is_compiled_as_before_and_never_in_a_timed_call(name, drop):
+    backend, module, batch = make(name), Small().eval(), torch.randn(2, 3, 9, 9)
+    compiled = torch._dynamo.utils.counters["stats"]
+    try:
+        session = backend.load(module, None)
+        expected = session.predict((batch,)).clone()
+        drop()
+        session.put((batch,))
+        before = compiled["unique_graphs"]
+        session.timed(2)
+        assert compiled["unique_graphs"] == before
+        torch.testing.assert_close(session.output(), expected)
+        with torch.no_grad():
+            module.norm.bias.add_(1)
+        torch.testing.assert_close(session.predict((batch,)), expected)
+    finally:
+        backend.close()
 
 
 @each_marked()
