@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 
 from .. import backends, options
 from ..errors import UsageError
+from ..records.reduced import OVER
 from ..report.formats import EXPLANATION
 from . import _own_models, _runs, _terminal
 from ._subcommands import DEPLOY
@@ -21,15 +22,18 @@ examples:
   {command} efficientnet_b4 onnxruntime
   {command} my_models.py:small exported --all --format markdown
   {command} resnet18 openvino --format json -o why.json
+  {command} resnet18 onnxruntime-int8
 
 Eager and the deployed form answer the same inputs. The error of each layer is its largest
 distance from float64, in units of eager's own at that layer; share is the same distance as a
-share of the layer's largest value. A layer without an error was fused with another one.
-`report --explanation why.json` shows it on the page of a run.
+share of the layer's largest value. A layer without an error was fused with another one. In
+int8, where every layer is rounded, each has its SQNR, and the one is named where it falls
+furthest below the lowest before it. `report --explanation
+why.json` shows it on the page of a run.
 
 exit codes:
-  0 the answer is right
-  1 the answer is different
+  0 the answer is right; in int8, it is not over its budget
+  1 the answer is different, or over its budget
   2 an argument cannot be used"""
 
 
@@ -81,4 +85,4 @@ def main(arguments: argparse.Namespace) -> int:
         found = explain(bench, models[0], chosen[0])
     view = _terminal.view(arguments.output)
     _runs.write(EXPLANATION[arguments.format](found, arguments.all, view), arguments.output)
-    return 0 if found.agrees else 1
+    return 0 if found.agrees and found.verdict != OVER else 1

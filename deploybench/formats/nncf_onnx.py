@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..temporary import TemporaryFolder
-from .base import CalibratedFormat, Calibration
+from .base import Calibration
 from .inductor import one_kind_of_error
 from .onnx import OnnxFile
 from .onnx_int8 import input_names, place, quiet
+from .quantised_onnx import QuantisedOnnxFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,12 +34,10 @@ class _Inputs:
             yield {name: each.numpy() for name, each in zip(self.names, batch, strict=True)}
 
 
-class NncfOnnxFile(CalibratedFormat):
+class NncfOnnxFile(QuantisedOnnxFile):
     """`nncf.quantize` of the ONNX file, for a CPU, with its defaults and all inputs."""
 
     suffix = "nncf.onnx"
-    any_batch_size = False
-    positional_outputs = True
     packages = ("onnx", "onnxscript", "nncf")
     extra = "int8"
 

@@ -7,7 +7,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +62,30 @@ class OnnxFile(ExportedFormat):
         import onnx
 
         model = onnx.load(str(artifact))
-        graph = model.graph
-        values = returned_values([_step(node) for node in graph.node], _names(graph.output))
-        # The type of a value that has none here is found by the runtime.
-        types = {each.name: each for each in graph.value_info}
-        for value in dict.fromkeys(values.values()):
-            if value not in _names(graph.output):
-                graph.output.append(types.get(value, onnx.ValueInfoProto(name=value)))
-        onnx.save(model, str(target))
-        places = {name: place for place, name in enumerate(_names(graph.output))}
-        return {layer: places[value] for layer, value in values.items()}
+        return with_outputs(model, layer_values(model), target)
+
+
+def layer_values(model: Any) -> dict[str, str]:
+    """The name of the value that each call of a layer returns, by the call's name; see layers.py.
+
+    model: a file as torch.onnx writes it.
+    """
+    return returned_values([_step(node) for node in model.graph.node], _names(model.graph.output))
+
+
+def with_outputs(model: Any, values: Mapping[str, str], target: Path) -> dict[str, int]:
+    """Write `model` with more values of its graph as outputs; the place of each, by its key."""
+    import onnx
+
+    graph = model.graph
+    # The type of a value that has none here is found by the runtime.
+    types = {each.name: each for each in graph.value_info}
+    for value in dict.fromkeys(values.values()):
+        if value not in _names(graph.output):
+            graph.output.append(types.get(value, onnx.ValueInfoProto(name=value)))
+    onnx.save(model, str(target))
+    places = {name: place for place, name in enumerate(_names(graph.output))}
+    return {key: places[value] for key, value in values.items()}
 
 
 def _names(values: Iterable[Any]) -> list[str]:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ..batches import Batch
 from ..machine import processor
 from ..temporary import TemporaryFolder
-from .base import CalibratedFormat, Calibration
+from .base import Calibration
 from .inductor import one_kind_of_error
 from .onnx import OnnxFile
+from .quantised_onnx import QuantisedOnnxFile
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,12 +81,10 @@ def quantise(
         quantize_static(str(file), str(target), _reader(file, calibration), **options)
 
 
-class OnnxInt8File(CalibratedFormat):
+class OnnxInt8File(QuantisedOnnxFile):
     """Static quantisation by ONNX Runtime's own tool, after its pre-processing."""
 
     suffix = "int8.onnx"
-    any_batch_size = False
-    positional_outputs = True
     packages = ("onnx", "onnxscript", "onnxruntime")
     extra = "onnx"
 

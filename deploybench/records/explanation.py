@@ -12,8 +12,11 @@ from typing import Any
 
 from ..errors import FileError
 from . import kinds
-from .fields import parsed, required
+from .fields import optional, parsed, required
 from .kinds import Unfit
+
+IDEAL_DB = 40.0
+"""About the SQNR of values that were rounded to a grid of 8 bits over their range once."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,21 @@ class LayerError:
     kind: the class of the module. error: the largest distance of its value from float64, in units
     of eager's own at this layer; infinite for NaN; None if the deployed form has no such value,
     because it was fused with the next one. share: the same distance as a share of the layer's
-    largest value.
+    largest value. sqnr_db: the power of its values over that of their errors, over all inputs;
+    infinite without an error, and None if unknown.
     """
 
     name: str
     kind: str
     error: float | None
     share: float | None
+    sqnr_db: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: an infinite error is the text "inf"."""
-        error, share = _finite(self.error), _finite(self.share)
-        return {"layer": self.name, "kind": self.kind, "error": error, "share": share}
+        """As JSON: an infinite value is the text "inf" or "-inf"."""
+        names = {"error": self.error, "share": self.share, "sqnr_db": self.sqnr_db}
+        values = {name: _finite(value) for name, value in names.items()}
+        return {"layer": self.name, "kind": self.kind, **values}
 
     @classmethod
     def from_json(cls, content: Any) -> LayerError:
@@ -45,6 +51,7 @@ class LayerError:
             required(content, "kind", kinds.text),
             required(content, "error", kinds.or_none(_size)),
             required(content, "share", kinds.or_none(_size)),
+            optional(content, "sqnr_db", _decibels),
         )
 
 
@@ -54,7 +61,9 @@ class Explanation:
 
     agrees, verdict, reason: of the deployed form, as in an Agreement. error: of its output in units
     of eager's. observed_error: the same once the values of the layers are outputs too, which keeps
-    a runtime from fusing them. limit: the largest error that rounding explains.
+    a runtime from fusing them. limit: the largest error that rounding explains. precision: the
+    reduced precision of the backend, such as int8, in which every layer is beyond that limit; None
+    for any other.
     """
 
     model: str
@@ -66,20 +75,41 @@ class Explanation:
     observed_error: float
     limit: float
     layers: tuple[LayerError, ...]
+    precision: str | None = None
 
     @property
-    def first(self) -> LayerError | None:
-        """The first layer whose error is larger than rounding explains; None if there is none."""
-        beyond = (each for each in self.layers if each.error is not None)
-        return next((each for each in beyond if (each.error or 0.0) > self.limit), None)
+    def named(self) -> LayerError | None:
+        """The layer to look at; None if there is none.
+
+        The first whose error is larger than rounding explains. In reduced precision, the one whose
+        SQNR falls furthest below the lowest before it, at first that of an ideal grid of 8 bits.
+        """
+        if self.precision is None:
+            beyond = (each for each in self.layers if each.error is not None)
+            return next((each for each in beyond if (each.error or 0.0) > self.limit), None)
+        return max(self.falls(), key=lambda fall: fall[1] - fall[2], default=(None,))[0]
+
+    def falls(self) -> list[tuple[LayerError, float, float]]:
+        """The layers with a lower SQNR than all before them: the lowest before it, and its own."""
+        found, lowest = [], IDEAL_DB
+        for layer in self.layers:
+            if layer.sqnr_db is not None and layer.sqnr_db < lowest:
+                found.append((layer, lowest, layer.sqnr_db))
+                lowest = layer.sqnr_db
+        return found
 
     @property
     def is_same_when_observed(self) -> bool:
-        """Whether seeing the layers has left the deployed form as wrong, or as right, as it was."""
+        """Whether seeing the layers has left the deployed form as wrong, or as right, as it was.
+
+        Not asked in reduced precision, where rounding is beyond the limit either way.
+        """
+        if self.precision is not None:
+            return True
         return (self.error > self.limit) == (self.observed_error > self.limit)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON, with the first layer beyond the limit by name."""
+        """As JSON, with the name of the layer to look at."""
         return {
             "model": self.model,
             "backend": self.backend,
@@ -89,7 +119,8 @@ class Explanation:
             "error": _finite(self.error),
             "observed_error": _finite(self.observed_error),
             "limit": self.limit,
-            "first": self.first.name if self.first else None,
+            "precision": self.precision,
+            "named": self.named.name if self.named else None,
             "layers": [each.to_json() for each in self.layers],
         }
 
@@ -100,7 +131,8 @@ class Explanation:
         sizes = {name: required(content, name, _size) for name in _SIZES}
         agrees = required(content, "agrees", kinds.flag)
         layers = required(content, "layers", kinds.list_of(LayerError.from_json))
-        return cls(**texts, **sizes, agrees=agrees, layers=layers)
+        precision = optional(content, "precision", kinds.text)
+        return cls(**texts, **sizes, agrees=agrees, layers=layers, precision=precision)
 
 
 _TEXTS = ("model", "backend", "verdict", "reason")
@@ -129,6 +161,11 @@ def _why(error: Unfit) -> str:
 def _size(given: Any) -> float:
     """A distance, which may be infinite."""
     return math.inf if given == "inf" else float(kinds.amount(given))
+
+
+def _decibels(given: Any) -> float:
+    """A ratio in dB, which may be infinite or negative."""
+    return float(given) if given in ("inf", "-inf") else float(kinds.number(given))
 
 
 def _finite(value: float | None) -> float | str | None:

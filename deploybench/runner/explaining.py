@@ -59,6 +59,7 @@ def explain(bench: Workbench, model: Model, name: str) -> Explanation:
         output,
         ERROR_LIMIT,
         layers,
+        bench.backend(name).precision,
     )
 
 
@@ -70,13 +71,18 @@ class _Distances:
     unit: float = 0.0
     largest: float = 0.0
     deployed: float | None = None
+    signal: float = 0.0
+    noise: float = 0.0
 
     def add(self, exact: Tensor, eager: Tensor, deployed: Tensor | None) -> None:
         """Take one more input: the values in float64, of eager and of the deployed form."""
         self.unit = max(self.unit, TensorReference.of(exact, eager).unit)
         self.largest = max(self.largest, _largest(exact))
         if deployed is not None and deployed.shape == exact.shape:
-            self.deployed = max(self.deployed or 0.0, _largest(deployed.double() - exact))
+            distance = deployed.double() - exact
+            self.deployed = max(self.deployed or 0.0, _largest(distance))
+            self.signal += exact.square().sum().item()
+            self.noise += distance.square().sum().item()
 
     def error(self, name: str) -> LayerError:
         """The error over all inputs so far."""
@@ -84,7 +90,14 @@ class _Distances:
         if self.deployed is None or not all(map(math.isfinite, exact)):
             return LayerError(name, self.kind, None, None)
         share = self.deployed / self.largest if self.largest else 0.0
-        return LayerError(name, self.kind, self.deployed / self.unit, share)
+        return LayerError(name, self.kind, self.deployed / self.unit, share, self._sqnr_db())
+
+    def _sqnr_db(self) -> float | None:
+        if not math.isfinite(self.noise):
+            return -math.inf
+        if not self.signal:
+            return None
+        return 10 * math.log10(self.signal / self.noise) if self.noise else math.inf
 
 
 def _largest(values: Tensor) -> float:

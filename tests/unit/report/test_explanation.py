@@ -27,6 +27,15 @@ LAYERS[21] = replace(LAYERS[21], error=500.0)
 FOUND = Explanation(
     *("net", "onnxruntime", False, "different", "class 3 is off", 31.0, 31.0, 8.0), tuple(LAYERS)
 )
+FALLING = [38.0, None, 45.0, 30.0, 29.0, 35.0, 28.0, 12.0, 14.0, 9.0]
+INT8 = replace(
+    FOUND,
+    backend="openvino-int8",
+    verdict="over budget",
+    precision="int8",
+    layers=tuple(replace(each, sqnr_db=size) for each, size in zip(LAYERS, FALLING, strict=False)),
+)
+"""The SQNR falls furthest at layer7, by 16 dB from the lowest before it, that of layer6."""
 SAVED = Path(__file__).parents[1] / "data" / "saved_run_0.2.0.json"
 
 
@@ -45,6 +54,32 @@ def test_the_first_layer_beyond_the_limit_is_named_and_shown_with_its_neighbours
     assert "1 of 40 layers have no value of their own" in printed
 
 
+def test_in_reduced_precision_the_layer_is_named_where_the_sqnr_falls_furthest():
+    printed = shown("text", INT8)
+    assert "the SQNR falls furthest at layer7 (Conv2d): from 28.0 to 12.0 dB\n" in printed
+    assert "times eager's error" not in printed
+    header, *rows = shown("csv", INT8).splitlines()
+    assert header == "Layer;Kind;SQNR (dB);Share"
+    assert rows[2].startswith("layer2;Conv2d;45.0;")
+    assert json.loads(shown("json", INT8))["named"] == "layer7"
+    # A layer that follows one of a higher SQNR, as a sum follows a mean, has not fallen by itself.
+    assert [fall[0].name for fall in INT8.falls()] == [f"layer{n}" for n in (0, 3, 4, 6, 7, 9)]
+    broken = replace(INT8, layers=(*INT8.layers, replace(LAYERS[0], name="nan", sqnr_db=-math.inf)))
+    assert "furthest at nan (Conv2d): from 9.0 to NaN dB" in shown("text", broken)
+    exact = replace(INT8, layers=tuple(replace(each, sqnr_db=math.inf) for each in LAYERS))
+    assert "no layer has an SQNR below 40 dB" in shown("text", exact)
+
+
+@pytest.mark.parametrize("size", [-math.inf, -5000.0, 12.0, math.inf])
+def test_a_page_draws_the_layers_of_reduced_precision(size):
+    layers = (*INT8.layers[:7], replace(INT8.layers[7], sqnr_db=size), *INT8.layers[8:])
+    text = rendered(run("a"), explanations=(replace(INT8, model="net00", layers=layers),))
+    section = text[text.index('<section id="layers"') :]
+    assert re.search(r"error, share of the layer(&#39;|')s values</text>", section)
+    assert "8 times eager" not in section[: section.index("</section>")]
+    assert ("<title>layer7: 12.0 dB</title>" in text) == (size == 12.0)
+
+
 def test_all_layers_are_shown_on_demand():
     printed = shown("text", everything=True)
     assert sum(line.startswith("layer") for line in printed.splitlines()) == 40
@@ -58,8 +93,9 @@ def test_a_form_that_is_right_only_when_it_is_observed_is_said_to_be():
 
 def test_programs_get_every_layer():
     found = json.loads(shown("json"))
-    assert (found["first"], len(found["layers"])) == ("layer20", 40)
-    assert found["layers"][1] == {"layer": "layer1", "kind": "Conv2d", "error": None, "share": None}
+    assert (found["named"], len(found["layers"])) == ("layer20", 40)
+    unknown = dict.fromkeys(("error", "share", "sqnr_db"))
+    assert found["layers"][1] == {"layer": "layer1", "kind": "Conv2d", **unknown}
     header, *rows = shown("csv").splitlines()
     assert header == "Layer;Kind;Error;Share"
     assert rows[20] == "layer20;Conv2d;120;3.0e-05"
@@ -82,7 +118,7 @@ def test_every_format_of_a_table_is_one_of_an_explanation_with_its_escapes():
 def test_what_was_written_is_read_back(tmp_path):
     path = tmp_path / "why.json"
     layers = (*LAYERS, LayerError("last", "Linear", math.inf, math.inf))
-    for found in (FOUND, replace(FOUND, observed_error=math.inf, layers=layers)):
+    for found in (FOUND, INT8, replace(FOUND, observed_error=math.inf, layers=layers)):
         path.write_text(shown("json", found))
         assert explanation.read(path) == found
 

@@ -17,9 +17,13 @@ from deploybench.runner.explaining import _Distances, explain, watching
 from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
-SHOWN = [name for name, each in backends.registry().items() if each.shows_layers()]
+SEEN = [name for name, each in backends.registry().items() if each.shows_layers()]
 QUICK = {"exported", "onnxruntime"}
 COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
+
+
+INT8 = [name for name in SEEN if backends.registry()[name].precision]
+SHOWN = [name for name in SEEN if name not in INT8]
 
 
 def names(chosen: list[str]) -> list:
@@ -90,13 +94,15 @@ def plant(monkeypatch: pytest.MonkeyPatch, name: str, harm) -> None:
 def test_the_backends_whose_layers_can_be_seen():
     onnx = {"onnxruntime", "onnxruntime-cpp", "openvino", "openvino-cpp"}
     assert set(SHOWN) == {"exported"} | COMPILING | onnx
+    int8 = {name.removesuffix("-cpp") + "-int8" for name in onnx}
+    assert set(INT8) == int8 | {f"{name}-cpp" for name in int8}
 
 
 @pytest.mark.parametrize("name", names(SHOWN))
 def test_a_right_answer_has_no_layer_beyond_the_limit(name):
     found = explained(name)
     assert found.agrees
-    assert found.first is None
+    assert found.named is None
     names = [each.name for each in found.layers]
     assert names[:5] == ["stem", "blocks.0.conv", "blocks.0.norm", "blocks.0.act", "blocks.0.act@1"]
     assert names[-4:] == ["blocks.3", "blocks", "pool", "head"]
@@ -112,19 +118,60 @@ def test_the_layer_with_a_planted_fault_is_named(name, monkeypatch):
     plant(monkeypatch, name, lambda module: module.blocks[2].norm.bias.add_(0.01))
     found = explained(name)
     assert not found.agrees
-    assert found.first.name == "blocks.2.norm"
-    assert found.first.kind == "BatchNorm2d"
+    assert found.named.name == "blocks.2.norm"
+    assert found.named.kind == "BatchNorm2d"
     assert found.is_same_when_observed
     before = [each for each in found.layers if each.name.startswith(("stem", "blocks.1"))]
-    assert max(each.error or 0.0 for each in before) <= found.limit < found.first.error
-    assert found.to_json()["first"] == "blocks.2.norm"
+    assert max(each.error or 0.0 for each in before) <= found.limit < found.named.error
+    assert found.to_json()["named"] == "blocks.2.norm"
+
+
+def plant_in_int8(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let the file of a backend of int8 be that of a model whose third block is damaged."""
+    form = backends.registry()[name].format
+    export = form.export_calibrated
+
+    def exported(self, module, example, path, calibration):
+        damaged = copy.deepcopy(module)
+        with torch.no_grad():
+            damaged.blocks[2].norm.weight.mul_(-1)
+        export(self, damaged, example, path, calibration)
+
+    monkeypatch.setattr(form, "export_calibrated", exported)
+
+
+QUICK_INT8 = [
+    name if name == "onnxruntime-int8" else pytest.param(name, marks=pytest.mark.slow)
+    for name in INT8
+]
+
+
+@pytest.mark.parametrize("name", QUICK_INT8)
+def test_in_int8_every_layer_has_its_sqnr(name):
+    found = explained(name)
+    assert found.precision == "int8"
+    sizes = {each.name: each.sqnr_db for each in found.layers}
+    # Where rounding clips at 0, the value before the activation is not there.
+    seen = {name for name, size in sizes.items() if size is not None}
+    assert {"stem", "blocks.0", "blocks.3", "pool", "head"} <= seen
+    assert all(5 < sizes[name] < 60 for name in seen)
+    assert found.named in found.layers
+
+
+@pytest.mark.parametrize("name", QUICK_INT8)
+def test_in_int8_the_layer_with_a_planted_fault_is_named(name, monkeypatch):
+    plant_in_int8(monkeypatch, name)
+    found = explained(name)
+    # Whichever value of the block is the first that there is in int8.
+    assert found.named.name in ("blocks.2.norm", "blocks.2.act", "blocks.2.act@1", "blocks.2")
+    assert found.named.sqnr_db < 15
 
 
 def test_a_layer_that_gives_nan_is_named(monkeypatch):
     plant(monkeypatch, "exported", lambda module: module.blocks[1].conv.bias[0].fill_(math.nan))
     found = explained("exported")
-    assert found.first.name == "blocks.1.conv"
-    assert math.isinf(found.first.error)
+    assert found.named.name == "blocks.1.conv"
+    assert math.isinf(found.named.error)
     layer = next(each for each in found.to_json()["layers"] if each["layer"] == "blocks.1.conv")
     assert layer["error"] == "inf"
 
