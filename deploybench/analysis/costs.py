@@ -23,7 +23,8 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
     calls after which the time saved against eager, by the speed-up of speedup.py, exceeds the time
     of the export; a doubtful speed-up gives none. A backend that exports nothing, such as
     torch.compile, does that work in its first call, whose time counts instead. Runs with neighbours
-    have one column more: the latency of each copy of the model that ran beside the timed one.
+    have one column more: the latency of each copy of the model that ran beside the timed one. So
+    have runs with reduced precision: how much of the model ran in it.
     decimals: of the median and of the copies.
     """
     (runs,) = comparable(runs)
@@ -36,10 +37,11 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
             found.setdefault(cell, []).append((case, eager.get(case.model)))
     beside = any(case.neighbours_ms for run in runs for case in run.cases)
     titles_beside = ["Neighbours (ms)"] * beside
+    reduced = any(case.reduced for run in runs for case in run.cases)
     return [
         [
             *("Model", "Backend", *(name for name, _ in FIGURES)),
-            *("Median (ms)", *titles_beside, "Break-even"),
+            *("Median (ms)", *titles_beside, "Break-even", *[IN_REDUCED] * reduced),
         ],
         *(
             [
@@ -47,6 +49,7 @@ def to_rows(runs: Sequence[RunRecord], decimals: int = 2) -> list[list[str]]:
                 _median(cases, decimals),
                 *([_neighbours(cases, decimals)] * beside),
                 break_even(cases, speedups.get(title, {}).get(model)),
+                *[_reduced_work(cases)] * reduced,
             ]
             for (model, _, title), cases in sorted(found.items())
         ),
@@ -78,6 +81,16 @@ def _neighbours(cases: Sequence[tuple[CaseRecord, object]], decimals: int) -> st
     return ", ".join(f"{median(each):.{decimals}f}" for each in of_copies) or "-"
 
 
+def _reduced_work(cases: Sequence[tuple[CaseRecord, object]]) -> str:
+    """Of the last run: how many of the layers, and their share of the time."""
+    found = cases[-1][0].reduced
+    if found is None or found.layers is None or found.reduced_layers is None:
+        return "-"
+    time = "" if found.time_share is None else f", {found.time_share:.0%}"
+    return f"{found.reduced_layers} of {found.layers}{time}"
+
+
+IN_REDUCED = "Reduced precision (layers, time)"
 FIGURES: tuple[tuple[str, Callable[[Sequence[tuple[CaseRecord, object]]], str]], ...] = (
     ("Export (s)", _figure("export_seconds", 1, 2)),
     ("File (MiB)", _figure("artifact_bytes", MEBIBYTE, 1)),

@@ -11,6 +11,7 @@ from ..analysis import (
     cells,
     costs,
     percentiles,
+    reduced_work,
     roofline_bound,
     speedup,
     table,
@@ -21,7 +22,7 @@ from ..analysis.speedup import Speedup
 from ..errors import FileError
 from ..records.record import RunRecord
 from .marks import marks
-from .tables import NOTHING, Table
+from .tables import NOTHING, Section, Table
 
 LATENCY, THROUGHPUT = "median latency in milliseconds", "median images per second"
 PERCENTILES = tuple(percentiles.name(share) for share in percentiles.SHARES)
@@ -126,7 +127,14 @@ def speedups(runs: Sequence[RunRecord]) -> Table:
         for model, each in models.items()
     ]
     title = "Times as fast as eager PyTorch, with the 95% confidence interval"
-    return Table.of(rows, title=title, notes=marks(rows), data=data)
+    return Table.of(rows, title=title, notes=marks(rows), sections=_slower(runs), data=data)
+
+
+def _slower(runs: Sequence[RunRecord]) -> tuple[Section, ...]:
+    """The cells that are slower in reduced precision than in float32, if there are any."""
+    found = reduced_work.slower_than_float32(runs)
+    lines = tuple(f"{each.model}, {each.column}: {each.reason}" for each in found)
+    return (Section("slower in reduced precision:", lines),) if lines else ()
 
 
 def all_costs(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
@@ -144,17 +152,27 @@ def all_costs(runs: Sequence[RunRecord], decimals: int = 2) -> Table:
             **{name: cell.median_of(name) for name in names},
             "break_even_calls": int(cell.break_even) if cell.break_even.isdecimal() else None,
             "break_even": cell.break_even,
+            **_reduced_work(cell),
         }
         for cell in timed_cells(runs)
     ]
     return Table.of(
         rows,
         names=2,
+        words=frozenset({costs.IN_REDUCED}),
         optional=frozenset(rows[0][2:]),
         title="Costs of each case",
         notes=marks(rows),
+        sections=_slower(runs),
         data=data,
     )
+
+
+def _reduced_work(cell: cells.Cell) -> dict[str, object]:
+    """How much of a cell ran in reduced precision, in the last run; nothing for float32."""
+    found = cell.cases[-1].reduced
+    names = ("precision", "layers", "reduced_layers", "time_share", "cpu_units")
+    return {name: getattr(found, name) for name in names} if found else {}
 
 
 def speedup_data(each: Speedup) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..analysis import recommendation
+from ..analysis import recommendation, reduced_work
 from ..analysis.answers import Answer
 from ..analysis.cells import TIMED
 from ..analysis.overview import Overview
@@ -15,6 +15,7 @@ from . import numbers
 MOST_NAMES = 6
 DISTURBED = "disturbed"
 UNPROVEN = "not shown to be within budget"
+SLOWER = "slower than in float32"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def checked(overview: Overview) -> str:
 class Trouble:
     """Cells that are wrong, failed or disturbed for the same reason: these models in each column.
 
-    kind: WRONG, FAILED, UNPROVEN or DISTURBED.
+    kind: WRONG, FAILED, UNPROVEN, SLOWER or DISTURBED.
     """
 
     kind: str
@@ -104,7 +105,7 @@ def several(names: Sequence[str]) -> str:
 
 
 def troubles(overview: Overview) -> list[Trouble]:
-    """What was wrong, what failed, what is not within budget, then what was disturbed."""
+    """What was wrong, failed, not within budget, slower in int8, then what was disturbed."""
     columns: dict[tuple[str, str, str], list[str]] = {}
     for cell in overview.cells.values():
         kind = DISTURBED if cell.state == TIMED else cell.state
@@ -113,10 +114,12 @@ def troubles(overview: Overview) -> list[Trouble]:
             columns.setdefault(key, []).append(cell.column.title)
         for reason in cell.reasons:
             columns.setdefault((kind, reason, cell.model), []).append(cell.column.title)
+    for each in reduced_work.slower_than_float32(overview.runs):
+        columns.setdefault((SLOWER, each.reason, each.model), []).append(each.column)
     models: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (kind, reason, model), found in columns.items():
         models.setdefault((kind, reason, tuple(sorted(found))), []).append(model)
-    order = (WRONG, FAILED, UNPROVEN, DISTURBED)
+    order = (WRONG, FAILED, UNPROVEN, SLOWER, DISTURBED)
     return sorted(
         (
             Trouble(kind, found, tuple(sorted(named)), reason)

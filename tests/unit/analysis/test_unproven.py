@@ -78,7 +78,7 @@ def test_every_table_marks_the_figure(status):
     compared = speedup.to_rows(speedup.compare(runs))
     assert [mark(status) in cell for cell in compared[1]] == [False, False, True]
     assert [mark(status) in cell for cell in compared[-1]] == [False, False, True], "the mean too"
-    assert [mark(status) in row[-2] for row in costs.to_rows(runs)[1:]] == [False, False, True]
+    assert [mark(status) in row[-3] for row in costs.to_rows(runs)[1:]] == [False, False, True]
     assert mark(status) in roofline_bound.to_rows(runs)[1][-1]
 
 
