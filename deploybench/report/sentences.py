@@ -20,10 +20,11 @@ SLOWER = "slower than in float32"
 
 @dataclass(frozen=True)
 class Headline:
-    """The answer for all models. backend: what to ship; None to keep eager PyTorch."""
+    """The answer for all models. backend: what to ship. title: what to say if it is None."""
 
     backend: str | None
     words: str
+    title: str = "Keep eager PyTorch"
 
 
 def headline(answer: Answer) -> Headline:
@@ -36,9 +37,13 @@ def headline(answer: Answer) -> Headline:
             "There is nothing to rely on: no backend has an undisturbed figure beside eager's.",
         )
     if best is None:
+        most = max(answer.means, key=lambda mean: (mean.models, mean.speedup.ratio))
         return Headline(
             None,
-            f"No backend has a right answer and a speed-up to rely on for {every}.",
+            f"No backend has a right answer and a speed-up to rely on for {every}. "
+            f"{most.column.title} has them for {most.models} of {most.of}, where it is "
+            f"{numbers.significant(most.speedup.ratio)} times as fast as eager PyTorch.",
+            "No one backend for all models" if len(answer.advice) > 1 else "Measure again",
         )
     interval = f"95% interval {numbers.interval(best.speedup)}"
     ratio = numbers.significant(best.speedup.ratio)

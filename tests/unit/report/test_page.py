@@ -216,6 +216,18 @@ def test_what_is_disturbed_is_neither_advised_nor_in_a_mean():
     assert all(each.problem.startswith("measure again: Even") for each in answer.advice)
 
 
+def test_eager_is_not_advised_because_no_backend_is_sure_for_every_model():
+    both = run("a", models=3, backends={"eager": ("PyTorch", 1.0), "fast": ("Fast", 0.5)})
+    some = [case for case in both.cases if (case.model, case.backend) != ("net02", "fast")]
+    (answer,) = overview.of([replace(both, cases=tuple(some))]).answers
+    said = sentences.headline(answer)
+    assert (said.backend, said.title) == (None, "No one backend for all models")
+    assert "for all 3 models. Fast has them for 2 of 3, where it is 2.0" in said.words
+    text = rendered(replace(both, cases=tuple(some)))
+    assert "<h1>No one backend for all models</h1>" in text
+    assert "Keep eager PyTorch" not in text
+
+
 def test_a_figure_keeps_three_digits_and_never_has_an_exponent():
     shown = [numbers.significant(value) for value in (0.001234, 1.0, 12.345, 9999.6, None)]
     assert shown == ["0.00123", "1.00", "12.3", "10\u2009000", "\u2013"]
