@@ -56,8 +56,8 @@ def sentences(found: Explanation) -> list[str]:
     hidden = sum(each.error is None for each in found.layers)
     if hidden:
         lines.append(
-            f"{hidden} of {len(found.layers)} layers have no value of their own here: they are "
-            "fused with another one"
+            "without a value of their own here, since they are fused with another one: "
+            f"{hidden} of {len(found.layers)} layers"
         )
     return lines
 
