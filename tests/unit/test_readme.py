@@ -160,7 +160,8 @@ def test_a_command_of_the_readme_and_the_docs_runs(checkout, command):
         if command.startswith("python tools/gate.py"):
             codes = (0, 1, 5)
         if " explain " in command:
-            codes = (1,)  # the answer that it explains is different
+            # The answer that it explains is different; in int8, random weights are not judged.
+            codes = (0,) if "int8" in command else (1,)
         assert ran.returncode in codes, printed
 
 
