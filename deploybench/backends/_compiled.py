@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch, kinds
+from ..formats.base import Origin
 from ..formats.graph_layers import with_layers
 from ..formats.inductor import PrivateCache, one_kind_of_error
 from .base import Backend, Observed
@@ -105,14 +106,12 @@ class InMode(Backend):
         PrivateCache.empty()
         return self.session(torch.compile(module, mode=self.mode, dynamic=False), self.settings)
 
-    def observed(
-        self, module: nn.Module, example: Batch, artifact: Path | None, folder: Path
-    ) -> Observed:
+    def observed(self, origin: Origin, artifact: Path | None, folder: Path) -> Observed:
         """Compile the graph of torch.export, with the values of its layers as outputs."""
         import torch
 
         with one_kind_of_error(), torch.no_grad():
-            graph, places = with_layers(torch.export.export(module, example))
+            graph, places = with_layers(torch.export.export(origin.module, origin.example))
         return Observed(self.load(graph, None), places)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..batches import Batch
 from ..errors import Unsupported
-from ..formats.base import CalibratedFormat, Calibration, ExportedFormat
+from ..formats.base import CalibratedFormat, Calibration, ExportedFormat, Origin
 from ..settings import DTYPES, Settings
 from .session import Session
 
@@ -142,19 +142,17 @@ class Backend(ABC):
     def load(self, module: nn.Module, artifact: Path | None) -> Session:
         """Open a session on `artifact`, or on `module` itself for backends without an artifact."""
 
-    def observed(
-        self, module: nn.Module, example: Batch, artifact: Path | None, folder: Path
-    ) -> Observed:
+    def observed(self, origin: Origin, artifact: Path | None, folder: Path) -> Observed:
         """Load the deployed form so that it also returns the values of its layers.
 
-        example: inputs on the run's device, as for `export`. folder: for a file that does, if one
-        must be written. Raises NotImplementedError unless `shows_layers`.
+        origin: what it was exported from, with the inputs on the run's device. folder: for a file
+        that does, if one must be written. Raises NotImplementedError unless `shows_layers`.
         """
         if self._format is None or artifact is None:
             raise NotImplementedError(f"the layers of {self.name} cannot be seen")
         target = folder / f"observed-{artifact.name}"
-        places = self._format.expose(module, example, artifact, target)
-        return Observed(self.load(module, target), places)
+        places = self._format.expose(origin, artifact, target)
+        return Observed(self.load(origin.module, target), places)
 
     def forget(self) -> None:
         """Free everything kept for a model; none of its programs will be called again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batches import Batch
+from ..formats.base import Origin
 from ..formats.exported import ExportedProgramFile, load_program
 from ..formats.graph_layers import with_layers
 from .base import Backend, Observed
@@ -28,9 +28,7 @@ class Exported(Backend):
         assert artifact is not None
         return InProcessSession(load_program(artifact).module(), self.settings)
 
-    def observed(
-        self, module: nn.Module, example: Batch, artifact: Path | None, folder: Path
-    ) -> Observed:
+    def observed(self, origin: Origin, artifact: Path | None, folder: Path) -> Observed:
         """Load the archive, with the values of its layers as outputs of its graph."""
         assert artifact is not None
         graph, places = with_layers(load_program(artifact))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..errors import BackendUnavailable
+from ..formats.base import Origin
 from ..formats.exported_int8 import ExportedInt8Program, load_quantised
-from ..formats.pt2e import layers, silence
+from ..formats.inductor import one_kind_of_error
+from ..formats.pt2e import layers, silence, with_rounded_layers
 from ..settings import Settings
 from ._compiled import CompiledSession, InMode
-from .base import Backend, ReducedWork
+from .base import Observed, ReducedWork
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,8 +46,6 @@ class InductorInt8(InMode):
     format = ExportedInt8Program
     mode = "default"
     session = QuietSession
-    # Units of eager's error, by which layers are explained, say nothing of int8.
-    observed = Backend.observed
     one_program = True
     dtypes = ("float32",)
     precision = "int8"
@@ -71,6 +71,16 @@ class InductorInt8(InMode):
         session = super().load(load_quantised(artifact).module(), None)
         self._sessions[artifact] = session
         return session
+
+    def observed(self, origin: Origin, artifact: Path | None, folder: Path) -> Observed:
+        """Compile the graph in the file, with the values of its layers, as rounded, as outputs."""
+        import torch
+
+        assert artifact is not None
+        with one_kind_of_error(), silence(), torch.no_grad():
+            program = load_quantised(artifact)
+            graph, places = with_rounded_layers(program, origin.module, origin.example)
+        return Observed(super().load(graph, None), places)
 
     def reduced_work(self, artifact: Path, example: Batch) -> ReducedWork | None:
         """The kernels of a profile of the compiled graph; of the session, if the file is loaded."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..batches import Batch
-from .base import ExportedFormat, write
+from .base import ExportedFormat, Origin, write
 from .graph_layers import with_layers
 from .inductor import PrivateCache, one_kind_of_error
 
@@ -44,15 +44,13 @@ class AotInductorPackage(ExportedFormat):
         with one_kind_of_error(), torch.no_grad():
             _write_package(torch.export.export(module, example), example, path)
 
-    def expose(
-        self, module: nn.Module, example: Batch, artifact: Path, target: Path
-    ) -> dict[str, int]:
-        """Compile `module` again, with the values of its layers as outputs of its graph."""
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
+        """Compile the module again, with the values of its layers as outputs of its graph."""
         import torch
 
         with one_kind_of_error(), torch.no_grad():
-            graph, places = with_layers(torch.export.export(module, example))
-            _write_package(torch.export.export(graph, example), example, target)
+            graph, places = with_layers(torch.export.export(origin.module, origin.example))
+            _write_package(torch.export.export(graph, origin.example), origin.example, target)
         return places
 
     def close(self) -> None:

@@ -28,6 +28,28 @@ def write(path: Path, content: bytes | memoryview) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """The inputs that a file of reduced precision is calibrated with.
+
+    batches: gives them anew at each call, like the example of the export, on the CPU. count: how
+    many batches there are. source: what they are, in words.
+    """
+
+    batches: Callable[[], Iterator[Batch]]
+    count: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a file was exported from: a module, inputs like `example`, and what calibrated it."""
+
+    module: nn.Module
+    example: Batch
+    calibration: Calibration | None = None
+
+
 class ExportedFormat(ABC):
     """A kind of file, and how to write it. Importing a format's file imports no torch.
 
@@ -56,14 +78,12 @@ class ExportedFormat(ABC):
         export must not change `module`.
         """
 
-    def expose(
-        self, module: nn.Module, example: Batch, artifact: Path, target: Path
-    ) -> dict[str, int]:
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
         """Write `artifact` again, to `target`, so that it also returns the values of its layers.
 
-        module, example: what it was exported from, for a format that must export once more.
-        Returns the place of each layer's value among the outputs, by the name of the layer's call;
-        see layers.py. The outputs of the model come first. Raises NotImplementedError for a format
+        origin: what it was exported from, for a format that must export once more. Returns the
+        place of each layer's value among the outputs, by the name of the layer's call; see
+        layers.py. The outputs of the model come first. Raises NotImplementedError for a format
         whose layers cannot be seen.
         """
         raise NotImplementedError(f"the layers of a file of {self.suffix} cannot be seen")
@@ -73,19 +93,6 @@ class ExportedFormat(ABC):
 
     def close(self) -> None:  # noqa: B027 - most formats keep nothing between exports
         """Close everything that the format keeps between exports."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The inputs that a file of reduced precision is calibrated with.
-
-    batches: gives them anew at each call, like the example of the export, on the CPU. count: how
-    many batches there are. source: what they are, in words.
-    """
-
-    batches: Callable[[], Iterator[Batch]]
-    count: int
-    source: str
 
 
 class CalibratedFormat(ExportedFormat):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..temporary import TemporaryFolder
-from .base import ExportedFormat, write
+from .base import ExportedFormat, Origin, write
+from .graph_layers import with_layers
 from .inductor import one_kind_of_error
 from .pt2e import LAYERS, silence
 
@@ -40,6 +41,16 @@ class ExecuTorchProgram(ExportedFormat):
 
         with one_kind_of_error(), silence(), torch.no_grad():
             write_program(torch.export.export(module, example), path)
+
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
+        """Export the module again, with the values of its layers as outputs of its graph."""
+        import torch
+
+        with one_kind_of_error(), silence(), torch.no_grad():
+            program = torch.export.export(origin.module, origin.example)
+            graph, places = with_layers(program, norms_folded=True)
+            write_program(torch.export.export(graph, origin.example), target)
+        return places
 
 
 def write_program(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
-from .base import CalibratedFormat, Calibration
+from .base import CalibratedFormat, Calibration, Origin
 from .executorch import write_program
 from .inductor import one_kind_of_error
-from .pt2e import quantised, silence
+from .pt2e import quantised, silence, with_rounded_layers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,8 +29,23 @@ class ExecuTorchInt8Program(CalibratedFormat):
     ) -> None:
         """Export `module`, calibrate it, and lower it to XNNPACK."""
         with one_kind_of_error(), silence():
-            from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+            write_program(quantised(module, example, calibration, _quantiser()), path)
 
-            scheme = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
-            quantiser = xnnpack.XNNPACKQuantizer().set_global(scheme)
-            write_program(quantised(module, example, calibration, quantiser), path)
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
+        """Quantise the module again, with the values of its layers, as rounded, as outputs."""
+        import torch
+
+        module, example, calibration = origin.module, origin.example, origin.calibration
+        assert calibration is not None
+        with one_kind_of_error(), silence(), torch.no_grad():
+            program = quantised(module, example, calibration, _quantiser())
+            graph, places = with_rounded_layers(program, module, example)
+            write_program(torch.export.export(graph, example), target)
+        return places
+
+
+def _quantiser() -> Any:
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+
+    scheme = xnnpack.get_symmetric_quantization_config(is_per_channel=True)
+    return xnnpack.XNNPACKQuantizer().set_global(scheme)

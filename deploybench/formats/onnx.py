@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
-from .base import ExportedFormat
+from .base import ExportedFormat, Origin
 from .inductor import one_kind_of_error
 from .layers import Step, returned_values
 
@@ -55,9 +55,7 @@ class OnnxFile(ExportedFormat):
                 path.unlink(missing_ok=True)  # a part of it would take the room of others
                 raise
 
-    def expose(
-        self, module: nn.Module, example: Batch, artifact: Path, target: Path
-    ) -> dict[str, int]:
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
         """Write the file again with the values of its layers as outputs."""
         import onnx
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..batches import Batch
 from ..temporary import TemporaryFolder
-from .base import CalibratedFormat
+from .base import CalibratedFormat, Origin
 from .onnx import OnnxFile, layer_values, with_outputs
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class QuantisedOnnxFile(CalibratedFormat):
@@ -22,9 +18,7 @@ class QuantisedOnnxFile(CalibratedFormat):
     any_batch_size = False
     positional_outputs = True
 
-    def expose(
-        self, module: nn.Module, example: Batch, artifact: Path, target: Path
-    ) -> dict[str, int]:
+    def expose(self, origin: Origin, artifact: Path, target: Path) -> dict[str, int]:
         """Write the file again with the values of its layers as outputs.
 
         Quantisers drop the notes of torch.onnx, and keep the names of values: the layers are those
@@ -34,7 +28,7 @@ class QuantisedOnnxFile(CalibratedFormat):
 
         with TemporaryFolder() as folder:
             exported = folder / "float.onnx"
-            OnnxFile().export(module, example, exported)
+            OnnxFile().export(origin.module, origin.example, exported)
             original = onnx.load(str(exported), load_external_data=False)
         model = onnx.load(str(artifact))
         values = _Values.of(model.graph, original.graph)

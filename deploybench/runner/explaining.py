@@ -22,6 +22,7 @@ from .. import batches
 from ..backends.base import Observed
 from ..backends.session import InProcessSession
 from ..batches import Batch
+from ..formats.base import Origin
 from ..formats.layers import numbered
 from ..models import Model
 from ..nested import flatten
@@ -44,7 +45,9 @@ def explain(bench: Workbench, model: Model, name: str) -> Explanation:
     with TemporaryDirectory() as folder, one_line(model.name, name), prepared.lent_to(name):
         path = artifact.path if artifact else None
         example = batches.to_device(prepared.example(), bench.plan.settings.device)
-        observed = bench.backend(name).observed(prepared.module, example, path, Path(folder))
+        given = prepared.reduced_precision.calibration if bench.backend(name).precision else None
+        origin = Origin(prepared.module, example, given)
+        observed = bench.backend(name).observed(origin, path, Path(folder))
         try:
             output, layers = _measured(prepared, observed)
         finally:

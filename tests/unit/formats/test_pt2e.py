@@ -8,7 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from deploybench.formats import exported_int8
 from deploybench.formats.base import Calibration
-from deploybench.formats.pt2e import layers, quantised
+from deploybench.formats.pt2e import layers, quantised, with_rounded_layers
 
 
 class Mixed(torch.nn.Module):
@@ -60,3 +60,43 @@ def test_a_module_that_is_called_twice_is_quantised():
     with torch.no_grad():
         torch.testing.assert_close(program.module()(*batch), module(*batch), atol=0.1, rtol=0)
     assert all(torch.equal(each, state[name]) for name, each in module.state_dict().items())
+
+
+class Normed(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+        self.act, self.last = torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3)
+        self.pool, self.head = torch.nn.AdaptiveAvgPool2d(1), torch.nn.Linear(4, 6)
+        with torch.no_grad():
+            self.norm.bias.fill_(3.0)  # far from the value of the convolution
+
+    def forward(self, x):
+        # Half of it is below zero, so that the activation is not the norm.
+        x = self.act(self.norm(self.conv(x)) - 3)
+        return self.head(self.pool(self.last(x)).flatten(1))
+
+
+def test_the_values_of_layers_are_rounded_and_those_of_folded_convolutions_left_out():
+    pytest.importorskip("torchao")
+    module, batch = Normed().eval(), (torch.randn(1, 3, 32, 32),)
+    given = Calibration(lambda: iter([batch, batch]), 2, "noise")
+    program = quantised(module, batch, given, exported_int8._quantiser())
+    expected = {}
+    hooks = [
+        each.register_forward_hook(lambda _, __, value, name=name: expected.update({name: value}))
+        for name, each in module.named_children()
+    ]
+    with torch.no_grad():
+        output = module(*batch)
+        for hook in hooks:
+            hook.remove()
+        graph, places = with_rounded_layers(program, module, batch)
+        values = graph(*batch)
+        assert torch.equal(values[0], program.module()(*batch))
+    assert set(places) == {"norm", "act", "last", "pool", "head"}
+    for name, place in places.items():
+        error = (values[place] - expected[name]).abs().max()
+        assert error < 0.03 * (expected[name].max() - expected[name].min()), name
+    assert len(values[places["act"]].unique()) <= 256 < len(expected["act"].unique())
+    assert values[places["head"]].shape == output.shape

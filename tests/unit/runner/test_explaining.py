@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from deploybench.runner.prepared_model import Plan
 from deploybench.runner.workbench import Workbench
 
 SEEN = [name for name, each in backends.registry().items() if each.shows_layers()]
-QUICK = {"exported", "onnxruntime"}
+QUICK = {"exported", "onnxruntime", "onnxruntime-int8"}
 COMPILING = {"compiled", "max-autotune", "aoti", "aoti-cpp"}
 
 
@@ -26,10 +27,11 @@ INT8 = [name for name in SEEN if backends.registry()[name].precision]
 SHOWN = [name for name in SEEN if name not in INT8]
 
 
+SLOWEST = ("aoti", "aoti-cpp", "max-autotune", "executorch-cpp", "executorch-int8-cpp")
+
+
 def names(chosen: list[str]) -> list:
-    marks = {name: pytest.mark.slow for name in chosen} | dict.fromkeys(
-        ("aoti", "aoti-cpp", "max-autotune"), pytest.mark.sweep
-    )
+    marks = {name: pytest.mark.slow for name in chosen} | dict.fromkeys(SLOWEST, pytest.mark.sweep)
     return [name if name in QUICK else pytest.param(name, marks=marks[name]) for name in chosen]
 
 
@@ -80,22 +82,39 @@ def explained(name: str) -> Explanation:
 def plant(monkeypatch: pytest.MonkeyPatch, name: str, harm) -> None:
     """Let the format of a backend export a model that `harm` has changed."""
     form = backends.registry()[name].format
-    export = form.export
+    write, expose = form.export, form.expose
+    calibrated = getattr(form, "export_calibrated", None)
 
-    def exported(self, module, example, path):
-        damaged = copy.deepcopy(module)
+    def damaged(module):
+        changed = copy.deepcopy(module)
         with torch.no_grad():
-            harm(damaged)
-        export(self, damaged, example, path)
+            harm(changed)
+        return changed
 
-    monkeypatch.setattr(form, "export", exported)
+    monkeypatch.setattr(
+        form, "export", lambda self, module, *given: write(self, damaged(module), *given)
+    )
+    if calibrated is not None:
+        monkeypatch.setattr(
+            form,
+            "export_calibrated",
+            lambda self, module, *given: calibrated(self, damaged(module), *given),
+        )
+    # Some formats export once more, for the names of the layers or for their values.
+    monkeypatch.setattr(
+        form,
+        "expose",
+        lambda self, origin, *given: expose(
+            self, replace(origin, module=damaged(origin.module)), *given
+        ),
+    )
 
 
 def test_the_backends_whose_layers_can_be_seen():
     onnx = {"onnxruntime", "onnxruntime-cpp", "openvino", "openvino-cpp"}
-    assert set(SHOWN) == {"exported"} | COMPILING | onnx
-    int8 = {name.removesuffix("-cpp") + "-int8" for name in onnx}
-    assert set(INT8) == int8 | {f"{name}-cpp" for name in int8}
+    assert set(SHOWN) == {"exported", "executorch", "executorch-cpp"} | COMPILING | onnx
+    in_int8 = {"onnxruntime-int8", "openvino-int8", "executorch-int8"}
+    assert set(INT8) == in_int8 | {f"{name}-cpp" for name in in_int8} | {"inductor-int8"}
 
 
 @pytest.mark.parametrize("name", names(SHOWN))
@@ -106,10 +125,10 @@ def test_a_right_answer_has_no_layer_beyond_the_limit(name):
     names = [each.name for each in found.layers]
     assert names[:5] == ["stem", "blocks.0.conv", "blocks.0.norm", "blocks.0.act", "blocks.0.act@1"]
     assert names[-4:] == ["blocks.3", "blocks", "pool", "head"]
-    # ONNX files have the convolutions that a norm follows folded into it.
+    # These fold a norm into the convolution before it.
+    folding = name.startswith(("onnx", "openvino", "executorch"))
     fused = {each.name for each in found.layers if each.error is None}
-    convolutions = {f"blocks.{place}.conv" for place in range(4)}
-    assert fused == (convolutions if name.startswith(("onnx", "openvino")) else set())
+    assert fused == ({f"blocks.{place}.conv" for place in range(4)} if folding else set())
 
 
 # What compiles is compiled from the module again to be seen, so a fault of its file is not.
@@ -126,27 +145,7 @@ def test_the_layer_with_a_planted_fault_is_named(name, monkeypatch):
     assert found.to_json()["named"] == "blocks.2.norm"
 
 
-def plant_in_int8(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Let the file of a backend of int8 be that of a model whose third block is damaged."""
-    form = backends.registry()[name].format
-    export = form.export_calibrated
-
-    def exported(self, module, example, path, calibration):
-        damaged = copy.deepcopy(module)
-        with torch.no_grad():
-            damaged.blocks[2].norm.weight.mul_(-1)
-        export(self, damaged, example, path, calibration)
-
-    monkeypatch.setattr(form, "export_calibrated", exported)
-
-
-QUICK_INT8 = [
-    name if name == "onnxruntime-int8" else pytest.param(name, marks=pytest.mark.slow)
-    for name in INT8
-]
-
-
-@pytest.mark.parametrize("name", QUICK_INT8)
+@pytest.mark.parametrize("name", names(INT8))
 def test_in_int8_every_layer_has_its_sqnr(name):
     found = explained(name)
     assert found.precision == "int8"
@@ -158,9 +157,9 @@ def test_in_int8_every_layer_has_its_sqnr(name):
     assert found.named in found.layers
 
 
-@pytest.mark.parametrize("name", QUICK_INT8)
+@pytest.mark.parametrize("name", names(INT8))
 def test_in_int8_the_layer_with_a_planted_fault_is_named(name, monkeypatch):
-    plant_in_int8(monkeypatch, name)
+    plant(monkeypatch, name, lambda module: module.blocks[2].norm.weight.mul_(-1))
     found = explained(name)
     # Whichever value of the block is the first that there is in int8.
     assert found.named.name in ("blocks.2.norm", "blocks.2.act", "blocks.2.act@1", "blocks.2")
