@@ -1,12 +1,12 @@
 // The mode that deploybench uses: one process for a whole run.
 //
-// The line protocol, version 7. A request is a line of fields separated by tabs; the first field is
+// The line protocol, version 8. A request is a line of fields separated by tabs; the first field is
 // the verb. The reply to each request is one line: `ok` and its fields; or `error` and a message,
 // after which the process continues; or `fatal` and a message, after which the process ends. Replies
 // go to the original standard output; anything that a model prints goes to standard error. Paths
 // contain no tab and no newline.
 //
-//   hello                       ok  protocol=7  torch=VERSION  graphs=FLAG  pid=N
+//   hello                       ok  protocol=8  torch=VERSION  graphs=FLAG  pid=N
 //   configure  NAME=VALUE ...   ok  NAME=VALUE ...     the settings in force afterwards, all fields
 //   load  FILE  HOW  [RUNTIME]  ok                     loads a program onto the device
 //   memory                      ok  BYTES              the peak on the device since `load`
@@ -15,6 +15,7 @@
 //   time  COUNT  WHAT  FILE     ok                     timed calls; writes their samples to FILE
 //   queue  COUNT  WHAT  FILE    ok                     calls back to back; one sample for all
 //   events  COUNT  FILE         ok                     calls timed by CUDA events; only on CUDA
+//   rest                        ok  FLAG               waits until no thread runs; 0 if one still does
 //   output  FILE                ok  TENSOR ...         writes the outputs of the latest call to FILE
 //   unload                      ok                     unloads the model
 //   quit                        ok                     ends, like the end of input
@@ -52,6 +53,7 @@
 
 #include "failure.h"
 #include "graph.h"
+#include "idle.h"
 #include "session.h"
 #include "tensors.h"
 #include "text.h"
@@ -120,7 +122,7 @@ Fields write_settings(const Settings& settings) {
 }
 
 Fields greeting() {
-  return {"protocol=7", "torch=" + torch_version(),
+  return {"protocol=8", "torch=" + torch_version(),
           std::string("graphs=") + (kHasGraphs ? "1" : "0"), "pid=" + std::to_string(getpid())};
 }
 
@@ -163,7 +165,7 @@ constexpr size_t kAny = SIZE_MAX;
 const std::map<std::string, Arity> kVerbs = {
     {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 3}},  {"memory", {0, 0}},
     {"put", {2, kAny}}, {"run", {1, 1}},          {"time", {3, 3}},  {"queue", {3, 3}},
-    {"events", {2, 2}}, {"output", {1, 1}},       {"unload", {0, 0}}, {"quit", {0, 0}}};
+    {"events", {2, 2}}, {"rest", {0, 0}}, {"output", {1, 1}},       {"unload", {0, 0}}, {"quit", {0, 0}}};
 
 void check_arguments(const std::string& verb, size_t count) {
   const auto known = kVerbs.find(verb);
@@ -193,6 +195,7 @@ Fields answer(Session& session, const std::string& line) {
   if (verb == "queue")
     write_samples(given[2], {session.queue(whole_number(given[0]), with_copies(given[1]))});
   if (verb == "events") write_samples(given[1], session.time_by_events(whole_number(given[0])));
+  if (verb == "rest") return {wait_until_idle() ? "1" : "0"};
   if (verb == "unload") session.unload();
   return {};
 }

@@ -48,6 +48,10 @@ class CppSession(Session):
         """The seconds of each of `count` calls, between two CUDA events of the process."""
         return self._runner.device_timed(count)
 
+    def rest(self) -> bool:
+        """Wait until no thread of the process runs."""
+        return self._runner.rest()
+
     def output(self) -> Any:
         """Fetch the output of the latest call: a tensor, or tensors by path."""
         outputs = self._runner.outputs()

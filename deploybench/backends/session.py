@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from .. import settings
 from ..batches import Batch, to_device
+from ..machine.idle import wait_until_idle
 from ..nested import map_tensors
 from ..settings import Settings
 
@@ -60,6 +61,13 @@ class Session(ABC):
     @abstractmethod
     def device_timed(self, count: int) -> list[float]:
         """The seconds of each of `count` calls between two CUDA events; empty without CUDA."""
+
+    @abstractmethod
+    def rest(self) -> bool:
+        """Wait until the threads that served the calls are idle, so that they slow nothing else.
+
+        Returns whether they are; some may never be.
+        """
 
     def predict(self, batch: Batch) -> Any:
         """Place `batch`, call the model once and fetch its output."""
@@ -165,6 +173,10 @@ class InProcessSession(Session):
                 self.synchronize()
                 samples.append(start.elapsed_time(end) / 1e3)
         return samples
+
+    def rest(self) -> bool:
+        """Wait until no other thread of this process runs."""
+        return wait_until_idle()
 
     def _run_with_copies(self) -> None:
         assert self._batch is not None, "put() comes before a call with copies"

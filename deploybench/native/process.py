@@ -28,7 +28,7 @@ from ..temporary import MEMORY, TemporaryFolder
 from . import tensors
 from .tools import is_noexec
 
-PROTOCOL = "7"
+PROTOCOL = "8"
 # The environment variables that the process gets, beside those that change what and how fast it
 # calculates: locations, and what chooses a GPU.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
@@ -143,6 +143,10 @@ class Runner:
         if not self._on_cuda:
             return []
         return self._samples(count, "events", str(count))
+
+    def rest(self) -> bool:
+        """Wait until no other thread of the process runs; False if one does after half a second."""
+        return self._request("rest") == ["1"]
 
     def _samples(self, due: int, *request: str) -> list[float]:
         file = self._folder / "samples"

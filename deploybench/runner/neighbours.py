@@ -206,6 +206,10 @@ class BesideNeighbours(Session):
         with self._neighbours.calling():
             return self._session.device_timed(count)
 
+    def rest(self) -> bool:
+        """Wait until the session's threads are idle, once the neighbours have ended their calls."""
+        return self._session.rest()
+
     def neighbours(self) -> list[float]:
         """The median seconds of each neighbour's calls since this was last asked."""
         return self._neighbours.medians()
@@ -231,6 +235,7 @@ def main() -> None:
                 called += session.timed(1, flag)
             samples += called[:-1]  # others may have ended during the last one
         elif word == END:
+            session.rest()
             print(ENDED, file=reply, flush=True)
         elif word == REPORT:
             print(json.dumps(median(samples) if samples else None), file=reply, flush=True)

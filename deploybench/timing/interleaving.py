@@ -40,6 +40,7 @@ class Timing:
         self._elapsed = 0.0
         self._samples: list[float] = []
         self._turns: list[int] = []
+        self._rests = True
         self.stopped_by = ""
         self.failure: BaseException | None = None
 
@@ -62,8 +63,7 @@ class Timing:
         number = len(self._turns) % len(self._batches)
         self._session.put(self._batches[number])
         if self._call_seconds < protocol.settling_seconds:
-            # The session before this one has filled the caches, and its threads are still winding
-            # down.
+            # The session before this one has filled the caches.
             self._session.timed(1, protocol.include_copies)
         if protocol.metric == THROUGHPUT:
             seconds = self._session.queued(self._calls, protocol.include_copies)
@@ -79,6 +79,10 @@ class Timing:
         self.stopped_by = protocol.stopped_by(
             self._samples, turns, turns * self._calls, self._elapsed
         )
+
+    def rest(self) -> None:
+        """Wait for the session's threads, unless they did not come to rest before."""
+        self._rests = self._rests and self._session.rest()
 
     def result(self) -> Measurement:
         """The measurement; raises the error that ended the timing early."""
@@ -98,8 +102,8 @@ class Timing:
 def measure_interleaved(timings: Sequence[Timing]) -> None:
     """Time several sessions interleaved, round by round, until all have ended.
 
-    A slow spell of the machine then slows all of them. A session that fails does not end the
-    others.
+    A slow spell of the machine then slows all of them. Between two sessions, the threads of the
+    first come to rest. A session that fails does not end the others.
     """
     for timing in timings:
         _attempt(timing, timing.warm_up)
@@ -111,6 +115,7 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
 def _attempt(timing: Timing, action: Callable[[], None]) -> None:
     try:
         action()
+        timing.rest()
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a backend's own kind of error ends that backend alone

@@ -24,7 +24,7 @@ CPU = settings.resolve("cpu")
 BREAKS = r"""#!/bin/sh
 while IFS= read -r line; do
   case "$line" in
-    hello) printf 'ok\tprotocol=7\tgraphs=1\n' ;;
+    hello) printf 'ok\tprotocol=8\tgraphs=1\n' ;;
     configure*) printf 'ok%s\n' "${line#configure}" ;;
     run*) printf 'fatal\tthe model cannot be captured\n' ;;
     *) printf 'ok\n' ;;

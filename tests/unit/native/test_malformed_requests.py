@@ -95,7 +95,7 @@ def answer_malformed_requests(program: Path, places: dict[str, str], count: int)
             for request in series:
                 reply = server.ask(request)
                 assert reply.startswith((b"ok\t", b"ok\n", b"error\t")), (request, reply)
-            assert server.ask(b"hello").startswith(b"ok\tprotocol=7\t"), series
+            assert server.ask(b"hello").startswith(b"ok\tprotocol=8\t"), series
 
         drive()
         assert server.process.poll() is None

@@ -115,6 +115,20 @@ def test_a_runtime_that_is_not_there_is_named(runner, tmp_path, asked):
     assert runner.alive
 
 
+def test_the_threads_of_a_runtime_rest_after_its_calls(runtime, tmp_path):
+    module = torch.nn.Sequential(*[torch.nn.Conv2d(16, 16, 3, padding=1) for _ in range(9)])
+    image = torch.rand(1, 16, 56, 56)
+    with onnx_session(runtime, module, image, tmp_path, threads=2) as runner:
+        runner.put(image)
+        for _ in range(5):
+            runner.timed(5)
+            assert runner.rest()
+            tasks = Path(f"/proc/{runner.pid}/task")
+            others = [each / "stat" for each in tasks.iterdir() if each.name != str(runner.pid)]
+            assert len(others) > 1
+            assert not [each for each in others if ") R " in each.read_text()]
+
+
 # --- AOTInductor --------------------------------------------------------------------------------
 
 

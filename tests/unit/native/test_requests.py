@@ -87,7 +87,7 @@ def test_a_malformed_request_gets_one_line(server, places, request_line, words):
     reply = server.ask(fill(request_line, places))
     assert reply.startswith(b"error\t")
     assert words in reply.decode()
-    assert server.ask(b"hello").startswith(b"ok\tprotocol=7\t")
+    assert server.ask(b"hello").startswith(b"ok\tprotocol=8\t")
 
 
 def test_values_that_are_no_truth_values_are_not_read_as_such(server, places):

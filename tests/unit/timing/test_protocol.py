@@ -37,6 +37,8 @@ class Scripted(Session):
         self.seconds = itertools.cycle(seconds)
         self.calls = 0
         self.placed: list[float] = []
+        self.rests = 0
+        self.comes_to_rest = True
 
     def put(self, batch):
         self.placed.append(batch.item())
@@ -53,6 +55,10 @@ class Scripted(Session):
 
     def device_timed(self, count):
         return []
+
+    def rest(self):
+        self.rests += 1
+        return self.comes_to_rest
 
     def output(self):
         return torch.tensor(self.placed[-1])
@@ -272,3 +278,34 @@ def test_copies_are_timed_where_they_are_asked_for():
     assert events == []
     session.timed(1, include_copies=True)
     assert events == ["put", "output"]
+
+
+def test_the_threads_of_a_session_come_to_rest_before_the_next_one_is_timed():
+    log: list[str] = []
+
+    class Spinning(Scripted):
+        def __init__(self, name):
+            super().__init__(0.01)
+            self.name = name
+
+        def timed(self, count, include_copies=False):
+            log.append(f"{self.name} computes")
+            return super().timed(count)
+
+        def rest(self):
+            log.append(f"{self.name} rests")
+            return True
+
+    protocol = Protocol(min_rounds=10, max_seconds=0, settling_seconds=0)
+    one, other = (Timing(Spinning(name), BATCHES, protocol, lambda *_: None) for name in "ab")
+    measure_interleaved([one, other])
+    assert len(log) > 8
+    assert log == ["a computes", "a rests", "b computes", "b rests"] * (len(log) // 4)
+
+
+def test_a_session_that_never_rests_is_waited_for_only_once():
+    session = Scripted(0.01)
+    session.comes_to_rest = False
+    measurement = measure(session, Protocol(min_rounds=20, max_seconds=0))
+    assert len(measurement.turns) > 1
+    assert session.rests == 1
