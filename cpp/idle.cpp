@@ -40,9 +40,9 @@ bool others_run() {
 
 bool wait_until_idle() {
   const auto end = Clock::now() + kPatience;
-  for (int idle = 0; idle < kPolls;) {
+  for (int idle = others_run() ? 0 : 1; idle < kPolls;) {
     if (Clock::now() > end) return false;
-    if (idle) std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kPoll);
     idle = others_run() ? 0 : idle + 1;
   }
   return true;

@@ -15,7 +15,7 @@
 //   time  COUNT  WHAT  FILE     ok                     timed calls; writes their samples to FILE
 //   queue  COUNT  WHAT  FILE    ok                     calls back to back; one sample for all
 //   events  COUNT  FILE         ok                     calls timed by CUDA events; only on CUDA
-//   rest                        ok  FLAG               waits until no thread runs; 0 if one still does
+//   rest                        ok  FLAG               waits until no thread runs; 0 if one does
 //   output  FILE                ok  TENSOR ...         writes the outputs of the latest call to FILE
 //   unload                      ok                     unloads the model
 //   quit                        ok                     ends, like the end of input
@@ -163,9 +163,10 @@ struct Arity {
 constexpr size_t kAny = SIZE_MAX;
 
 const std::map<std::string, Arity> kVerbs = {
-    {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 3}},  {"memory", {0, 0}},
-    {"put", {2, kAny}}, {"run", {1, 1}},          {"time", {3, 3}},  {"queue", {3, 3}},
-    {"events", {2, 2}}, {"rest", {0, 0}}, {"output", {1, 1}},       {"unload", {0, 0}}, {"quit", {0, 0}}};
+    {"hello", {0, 0}},  {"configure", {0, kAny}}, {"load", {2, 3}}, {"memory", {0, 0}},
+    {"put", {2, kAny}}, {"run", {1, 1}},          {"time", {3, 3}}, {"queue", {3, 3}},
+    {"events", {2, 2}}, {"rest", {0, 0}},         {"output", {1, 1}}, {"unload", {0, 0}},
+    {"quit", {0, 0}}};
 
 void check_arguments(const std::string& verb, size_t count) {
   const auto known = kVerbs.find(verb);

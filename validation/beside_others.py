@@ -29,7 +29,7 @@ def measured(models: str, backends: list[str]) -> Medians:
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "deploybench", "bench", "--models", models]
         command += ["--backends", ",".join(["eager", *backends]), f"--benchmark-storage={folder}"]
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         (saved,) = Path(folder).rglob("*.json")
         cases = json.loads(saved.read_text())["benchmarks"]
     return {
@@ -50,13 +50,15 @@ def main() -> None:
     backends = given.backends.split(",")
     alone: list[Medians] = []
     beside: list[Medians] = []
-    for _ in range(given.rounds):
+    for number in range(given.rounds):
+        together = measured(given.models, backends) if number % 2 else None  # in turns
         found: Medians = {}
         for backend in backends:
             found |= measured(given.models, [backend])
         alone.append(found)
-        beside.append(measured(given.models, backends))
-    for case in sorted(case for case in beside[0] if case[1] != "eager"):
+        beside.append(together or measured(given.models, backends))
+    common = set.intersection(*(set(medians) for medians in (*alone, *beside)))
+    for case in sorted(case for case in common if case[1] != "eager"):
         pairs = [(one[case], other[case]) for one, other in zip(alone, beside, strict=True)]
         ratios = [other / one for one, other in pairs]
         print(

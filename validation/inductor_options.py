@@ -7,13 +7,16 @@ It compiles each model once for each set of options, with one image, captures it
 graph, and times the graphs in turns, so that the clock of the GPU changes them alike. It prints the
 median time of a call, up to the end of the last kernel, how long compiling took, how many kernels a
 call has, and the largest difference of a logit from eager's, with the range of eager's logits.
+"cuDNN benchmark" lets cuDNN try its algorithms; "fused by cuDNN" is fused_convolutions.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -21,12 +24,18 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torchvision.models import get_model
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from validation.fused_convolutions import with_fused_convolutions
+
 OPTIONS: Mapping[str, Mapping[str, bool]] = {
     "default": {},
     "freezing": {"freezing": True},
     "coordinate descent": {"coordinate_descent_tuning": True},
     "1x1 as products": {"conv_1x1_as_mm": True},
     "max_autotune": {"max_autotune": True},
+    "cuDNN benchmark": {},
+    "fused by cuDNN": {},
 }
 ROUNDS, CALLS = 20, 20
 
@@ -71,14 +80,17 @@ def compare(name: str, chosen: list[str]) -> None:
     image = torch.randn(1, 3, 224, 224, device="cuda").half()
     image = image.to(memory_format=torch.channels_last)
     expected = module(image)
-    graphs, took = {}, {}
+    graphs, took, kept = {}, {}, []
     for options in chosen:
         torch.compiler.reset()
+        torch.backends.cudnn.benchmark = options == "cuDNN benchmark"
         began = time.perf_counter()
-        compiled = torch.compile(module, options=dict(OPTIONS[options]))
+        variant = with_fused_convolutions(module) if options == "fused by cuDNN" else module
+        compiled = torch.compile(variant, options=dict(OPTIONS[options]))
         compiled(image)
         took[options] = time.perf_counter() - began
         graphs[options] = captured(compiled, image)
+        kept.append(variant)  # a graph reads the weights where they were
     times: dict[str, list[float]] = {options: [] for options in graphs}
     for _ in range(ROUNDS):
         for options, (graph, _) in graphs.items():

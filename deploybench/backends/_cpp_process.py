@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..batches import Batch
 from ..errors import BackendFailed, BackendUnavailable
 from ..installation import rebuild_line
+from ..machine.idle import wait_until_idle
 from .base import Backend
 from .session import Session
 
@@ -49,8 +50,8 @@ class CppSession(Session):
         return self._runner.device_timed(count)
 
     def rest(self) -> bool:
-        """Wait until no thread of the process runs."""
-        return self._runner.rest()
+        """Wait until no thread of the process runs, and none of this one, which took the output."""
+        return wait_until_idle() and self._runner.rest()
 
     def output(self) -> Any:
         """Fetch the output of the latest call: a tensor, or tensors by path."""

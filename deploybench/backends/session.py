@@ -64,9 +64,9 @@ class Session(ABC):
 
     @abstractmethod
     def rest(self) -> bool:
-        """Wait until the threads that served the calls are idle, so that they slow nothing else.
+        """Wait until no other thread of the session's process runs, so that none slows others.
 
-        Returns whether they are; some may never be.
+        Returns whether that came within half a second; some threads may always run.
         """
 
     def predict(self, batch: Batch) -> Any:

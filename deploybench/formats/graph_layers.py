@@ -19,8 +19,8 @@ def with_layers(
 
     Also the place of each layer's value in the tuple, by the name of the layer's call. A layer may
     share the place of an output. norms_folded: the module is for a compiler that folds a norm into
-    the convolution before it; the values of such convolutions are left out, since as outputs they
-    would keep it from doing so.
+    the convolution or linear layer before it; the values of these are left out, since as outputs
+    they would keep it from doing so.
     """
     module = program.module(check_guards=False)
     values = layer_values(module.graph)
@@ -38,10 +38,14 @@ def layer_values(graph: Graph) -> dict[str, Node]:
 
 
 def norm_after(node: Node) -> Node | None:
-    """The batch norm that takes the value of `node`, if nothing else does."""
+    """The batch norm that takes the value of `node`, a convolution or linear layer, and no other.
+
+    None if there is none: such a norm is what is folded into the weights before it.
+    """
     users = list(node.users)
+    is_layer = str(node.target).startswith(("aten.conv", "aten.linear."))
     is_norm = len(users) == 1 and str(users[0].target).startswith("aten.batch_norm.")
-    return users[0] if is_norm else None
+    return users[0] if is_layer and is_norm else None
 
 
 def add_outputs(module: GraphModule, values: Mapping[str, Node]) -> dict[str, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .onnx_int8 import quiet
 if TYPE_CHECKING:
     import torch
     from torch import nn
-    from torch.fx import GraphModule, Node
+    from torch.fx import Graph, GraphModule, Node
 
 LAYERS = (
     *("conv1d", "conv2d", "conv3d", "convolution", "linear", "addmm", "mm", "bmm", "matmul"),
@@ -23,6 +24,8 @@ LAYERS = (
     "scaled_dot_product_attention",
 )
 """The ATen operators that are convolutions or matrix products, by their names."""
+ACTIVATIONS = ("relu", "relu6", "hardtanh", "hardswish", "silu", "gelu")
+"""Those that a kernel in int8 may compute after a convolution, a matrix product or a sum."""
 
 
 def quantised(
@@ -51,38 +54,64 @@ def with_rounded_layers(
 ) -> tuple[GraphModule, dict[str, int]]:
     """The module of `program`, as `with_layers` gives it; the values of its layers are as rounded.
 
-    program: what `quantised` made of `module`. Quantising folds norms into the convolutions before
-    them, so that the value of such a convolution is that of the norm.
+    program: what `quantised` made of `module`. A convolution that a norm was folded into has the
+    norm's value and none of its own, so it is left out.
     """
     import torch
 
     original = torch.export.export(module, example, strict=True).module(check_guards=False)
     graph = program.module(check_guards=False)
-    nodes = {node.name: node for node in graph.graph.nodes}
-    found = {}
-    for layer, node in layer_values(original.graph).items():
-        norm = norm_after(node)
-        if norm is not None and norm.name not in nodes:
-            continue
-        name = node.name if node.name in nodes else node.all_input_nodes[0].name
-        value = _rounded(nodes[name]) if name in nodes else None
-        if value is not None:
-            found[layer] = value
-    return graph, add_outputs(graph, found)
+    same = _same_nodes(original.graph, graph.graph)
+    values = {layer: same.get(node) for layer, node in layer_values(original.graph).items()}
+    rounded = {node: _rounded(node) for node in dict.fromkeys(values.values()) if node is not None}
+    found = {layer: rounded[node] for layer, node in values.items() if node in rounded}
+    return graph, add_outputs(graph, {layer: node for layer, node in found.items() if node})
+
+
+def _same_nodes(original: Graph, quantised: Graph) -> dict[Node, Node]:
+    """The node of the quantised graph that has the value of each node of the original one.
+
+    Both have their nodes in the same order, without the norms that were folded away and with new
+    names. A node is left out if the graphs have not equally many of its operator.
+    """
+    folded = {norm: node for node in original.nodes if (norm := norm_after(node)) is not None}
+    before, after = (
+        _by_operator(node for node in graph.nodes if node not in folded)
+        for graph in (original, quantised)
+    )
+    same: dict[Node, Node] = {}
+    for name, nodes in before.items():
+        if len(nodes) == len(after[name]):
+            same.update(zip(nodes, after[name], strict=True))
+    for norm, node in folded.items():
+        value = same.pop(node, None)
+        if value is not None and len(before["batch_norm"]) == len(after["batch_norm"]):
+            same[norm] = value
+    return same
+
+
+def _by_operator(nodes: Iterable[Node]) -> defaultdict[str, list[Node]]:
+    """The nodes that call each operator, in their order."""
+    found: defaultdict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        if node.op == "call_function":
+            found[_operator(node)].append(node)
+    return found
 
 
 def _rounded(node: Node) -> Node | None:
-    """The value of a node as rounded, which leaves the kernel that computes it in int8.
+    """The value of a node as rounded, so that its kernel stays in int8.
 
-    None if it is rounded only after the operation that follows, in the same kernel.
+    None if it is rounded only after the activation that follows, in the same kernel.
     """
     if (grid := _grid(node)) is None:
-        next_grids = [_grid(user) for user in node.users]
-        is_fused = _operator(node) in (*LAYERS, "add") and None not in next_grids
+        is_fused = _operator(node) in (*LAYERS, "add") and all(
+            _operator(user) in ACTIVATIONS and _grid(user) is not None for user in node.users
+        )
         return None if is_fused else node
     [read, *_] = grid.users
     with node.graph.inserting_after(grid):
-        return node.graph.node_copy(read)  # a kernel may take the place of the other one
+        return node.graph.node_copy(read)  # the compiler may fuse `read` itself into a kernel
 
 
 def _grid(node: Node) -> Node | None:
@@ -106,8 +135,8 @@ def layers(program: torch.export.ExportedProgram) -> int:
 
 
 def _operator(node: Node) -> str:
-    """The name of the ATen operator of a node; another text for any other node."""
-    return str(getattr(node.target, "overloadpacket", "")).removeprefix("aten.")
+    """The name of the ATen operator of a node, in place or not; another text for other nodes."""
+    return str(getattr(node.target, "overloadpacket", "")).removeprefix("aten.").removesuffix("_")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter, sleep
 
 PATIENCE_SECONDS = 0.5
-"""More than the threads of any known runtime take."""
+"""More than the threads of PyTorch, ONNX Runtime and OpenVINO take."""
 _POLL_SECONDS = 0.0005
 _POLLS = 2
 """In a row; a thread that waits for its next piece of work is idle for a moment."""
@@ -24,16 +24,15 @@ def wait_until_idle(
 ) -> bool:
     """Wait until no other thread of this process runs; whether that came within the patience.
 
-    tasks: where the kernel tells about threads; without it, nothing is waited for. It knows at once
-    whether a thread runs, but how much CPU time it has had only since its last tick.
+    tasks: where the kernel tells about threads; without it, nothing is waited for. The kernel knows
+    at once whether a thread runs, but how much CPU time it has had only since its last tick.
     """
     end = perf_counter() + patience_seconds
-    idle = 0
+    idle = 0 if _others_run(tasks) else 1
     while idle < _POLLS:
         if perf_counter() > end:
             return False
-        if idle:
-            sleep(_POLL_SECONDS)
+        sleep(_POLL_SECONDS)
         idle = 0 if _others_run(tasks) else idle + 1
     return True
 

@@ -45,9 +45,10 @@ def explain(bench: Workbench, model: Model, name: str) -> Explanation:
     with TemporaryDirectory() as folder, one_line(model.name, name), prepared.lent_to(name):
         path = artifact.path if artifact else None
         example = batches.to_device(prepared.example(), bench.plan.settings.device)
-        given = prepared.reduced_precision.calibration if bench.backend(name).precision else None
-        origin = Origin(prepared.module, example, given)
-        observed = bench.backend(name).observed(origin, path, Path(folder))
+        backend = bench.backend(name)
+        calibration = prepared.reduced_precision.calibration if backend.precision else None
+        origin = Origin(prepared.module, example, calibration)
+        observed = backend.observed(origin, path, Path(folder))
         try:
             output, layers = _measured(prepared, observed)
         finally:
@@ -62,7 +63,7 @@ def explain(bench: Workbench, model: Model, name: str) -> Explanation:
         output,
         ERROR_LIMIT,
         layers,
-        bench.backend(name).precision,
+        backend.precision,
     )
 
 

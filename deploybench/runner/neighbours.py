@@ -225,6 +225,7 @@ def main() -> None:
     session.timed(WARM_UP_CALLS, flag)
     print(READY, file=reply, flush=True)
     samples: list[float] = []
+    rests = True
     commands = os.fdopen(os.dup(0), "rb", buffering=0)  # unbuffered: select sees what is unread
     while word := commands.readline().decode().strip():
         if word == BEGIN:
@@ -235,7 +236,7 @@ def main() -> None:
                 called += session.timed(1, flag)
             samples += called[:-1]  # others may have ended during the last one
         elif word == END:
-            session.rest()
+            rests = rests and session.rest()
             print(ENDED, file=reply, flush=True)
         elif word == REPORT:
             print(json.dumps(median(samples) if samples else None), file=reply, flush=True)

@@ -12,6 +12,9 @@ from ..backends.session import Session
 from ..batches import Batch
 from .protocol import THROUGHPUT, Measurement, Protocol, half_width
 
+MOST_IN_VAIN = 3
+"""How often a session's threads may take too long to come to rest."""
+
 
 class Timing:
     """One session being timed, turn by turn.
@@ -40,7 +43,7 @@ class Timing:
         self._elapsed = 0.0
         self._samples: list[float] = []
         self._turns: list[int] = []
-        self._rests = True
+        self._waited_in_vain = 0
         self.stopped_by = ""
         self.failure: BaseException | None = None
 
@@ -63,7 +66,7 @@ class Timing:
         number = len(self._turns) % len(self._batches)
         self._session.put(self._batches[number])
         if self._call_seconds < protocol.settling_seconds:
-            # The session before this one has filled the caches.
+            # The session before this one has filled the caches, and the threads of this one sleep.
             self._session.timed(1, protocol.include_copies)
         if protocol.metric == THROUGHPUT:
             seconds = self._session.queued(self._calls, protocol.include_copies)
@@ -81,8 +84,9 @@ class Timing:
         )
 
     def rest(self) -> None:
-        """Wait for the session's threads, unless they did not come to rest before."""
-        self._rests = self._rests and self._session.rest()
+        """Wait until the session's threads rest, unless that was often in vain."""
+        if self._waited_in_vain < MOST_IN_VAIN and not self._session.rest():
+            self._waited_in_vain += 1
 
     def result(self) -> Measurement:
         """The measurement; raises the error that ended the timing early."""
@@ -106,6 +110,8 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
     first come to rest. A session that fails does not end the others.
     """
     for timing in timings:
+        _attempt(timing, timing.rest)
+    for timing in timings:
         _attempt(timing, timing.warm_up)
     while under_way := [timing for timing in timings if not timing.ended]:
         for timing in under_way:
@@ -113,10 +119,10 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
 
 
 def _attempt(timing: Timing, action: Callable[[], None]) -> None:
-    try:
-        action()
-        timing.rest()
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a backend's own kind of error ends that backend alone
-        timing.failure = error
+    for step in (action, timing.rest):
+        try:
+            step()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a backend's own kind of error ends that backend alone
+            timing.failure = timing.failure or error

@@ -45,9 +45,9 @@ def test_its_patience_is_limited():
     ],
 )
 def test_a_thread_runs_if_the_kernel_says_so(stat, runs, tmp_path):
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7" / "stat").write_text(stat)
-    (tmp_path / "8").mkdir()  # one that has just ended
+    (tmp_path / "0").mkdir()  # no thread has this number
+    (tmp_path / "0" / "stat").write_text(stat)
+    (tmp_path / "00").mkdir()  # one that has just ended
     assert wait_until_idle(0.01, tmp_path) == (not runs)
 
 
