@@ -22,6 +22,7 @@ from statistics import geometric_mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from deploybench.errors import DeploybenchError
 from deploybench.records import store
 from deploybench.records.record import CaseRecord, RunRecord
 from deploybench.settings import BASELINE
@@ -64,7 +65,11 @@ def main() -> None:
     parser.add_argument("--eager", nargs="+", required=True, metavar="FILE", help="in float32")
     parser.add_argument("--half", nargs="+", required=True, metavar="FILE", help="in float16")
     given = parser.parse_args()
-    print("\n".join(report(store.load(given.eager), store.load(given.half))))
+    try:
+        eager, half = store.load(given.eager), store.load(given.half)
+    except DeploybenchError as error:
+        parser.error(str(error))
+    print("\n".join(report(eager, half)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploybench.analysis import geometric_mean, labels, speedup
 from deploybench.analysis.geometric_mean import Pair
 from deploybench.analysis.speedup import Speedup
+from deploybench.errors import DeploybenchError
 from deploybench.models import references
 from deploybench.records import store
 from deploybench.records.record import CaseRecord, RunRecord
@@ -171,10 +172,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of a new run (default: PyTorch's own)")
     parser.add_argument("--storage", default=".benchmarks", help="default: .benchmarks")
     given = parser.parse_args()
-    if given.run:
-        runs = of_models(store.load(given.run, given.storage), given.models)
-    else:
-        runs = [measured(given.models or "article", given.backends, given.threads)]
+    try:
+        if given.run:
+            runs = of_models(store.load(given.run, given.storage), given.models)
+        else:
+            runs = [measured(given.models or "article", given.backends, given.threads)]
+    except DeploybenchError as error:
+        parser.error(str(error))
     print("\n".join(report(runs)))
 
 

@@ -114,6 +114,11 @@ class InMode(Backend):
             graph, places = with_layers(torch.export.export(origin.module, origin.example))
         return Observed(self.load(graph, None), places)
 
+    def forget(self) -> None:
+        """Drop the compiled code of the model, which keeps its frozen weights alive."""
+        super().forget()
+        PrivateCache.empty()
+
     def close(self) -> None:
         """Remove the compiled code."""
         super().close()

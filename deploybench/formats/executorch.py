@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..temporary import TemporaryFolder
+from . import kept_graphs
 from .base import ExportedFormat, Origin, write
 from .graph_layers import with_layers
 from .inductor import one_kind_of_error
@@ -51,6 +52,10 @@ class ExecuTorchProgram(ExportedFormat):
             graph, places = with_layers(program, norms_folded=True)
             write_program(torch.export.export(graph, origin.example), target)
         return places
+
+    def forget(self) -> None:
+        """Drop what ExecuTorch keeps of the model's graph."""
+        kept_graphs.of_executorch()
 
 
 def write_program(program: torch.export.ExportedProgram, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
+from . import kept_graphs
 from .base import CalibratedFormat, Calibration, Origin
 from .executorch import write_program
 from .inductor import one_kind_of_error
@@ -42,6 +43,11 @@ class ExecuTorchInt8Program(CalibratedFormat):
             graph, places = with_rounded_layers(program, module, example)
             write_program(torch.export.export(graph, example), target)
         return places
+
+    def forget(self) -> None:
+        """Drop what the libraries keep of the model's graph."""
+        kept_graphs.of_quantisation()
+        kept_graphs.of_executorch()
 
 
 def _quantiser() -> Any:

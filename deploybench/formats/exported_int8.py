@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..batches import Batch
 from ..machine import processor
+from . import kept_graphs
 from .base import CalibratedFormat, Calibration
 from .exported import load_program, save_program
 from .inductor import one_kind_of_error
@@ -35,6 +36,10 @@ class ExportedInt8Program(CalibratedFormat):
         """Export `module`, calibrate it, put the grids into its graph and save that."""
         with one_kind_of_error(), silence():
             save_program(quantised(module, example, calibration, _quantiser()), path)
+
+    def forget(self) -> None:
+        """Drop what the libraries keep of the model's graph."""
+        kept_graphs.of_quantisation()
 
 
 def load_quantised(path: Path) -> torch.export.ExportedProgram:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..errors import BackendFailed
 from ..temporary import TemporaryFolder
+from . import kept_graphs
 
 
 class PrivateCache:
@@ -31,6 +32,7 @@ class PrivateCache:
         from torch._inductor.utils import fresh_cache
 
         cls._held.close()
+        kept_graphs.of_inductor()
         if cls._open:
             # In a folder of ours, which the next run removes if this one is killed.
             place = cls._held.enter_context(TemporaryFolder())

@@ -62,9 +62,10 @@ def with_rounded_layers(
     original = torch.export.export(module, example, strict=True).module(check_guards=False)
     graph = program.module(check_guards=False)
     same = _same_nodes(original.graph, graph.graph)
-    values = {layer: same.get(node) for layer, node in layer_values(original.graph).items()}
-    rounded = {node: _rounded(node) for node in dict.fromkeys(values.values()) if node is not None}
-    found = {layer: rounded[node] for layer, node in values.items() if node in rounded}
+    values = layer_values(original.graph)
+    needed = set(values.values())
+    rounded = {node: _rounded(value) for node, value in same.items() if node in needed}
+    found = {layer: rounded.get(node) for layer, node in values.items()}
     return graph, add_outputs(graph, {layer: node for layer, node in found.items() if node})
 
 

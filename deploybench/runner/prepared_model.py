@@ -176,8 +176,13 @@ class PreparedModel:
         return batches.split(self.inputs, batch_size)
 
     def example(self) -> Batch:
-        """The first inputs, as many as the run's batch size."""
-        return batches.rows(self.inputs, slice(self.plan.batch_size))
+        """The first inputs, as many as the run's batch size.
+
+        They are copies: torch.export would give a part of a tensor sizes that are symbols.
+        """
+        return tuple(
+            each.clone() for each in batches.rows(self.inputs, slice(self.plan.batch_size))
+        )
 
     def reference(self, batch_size: int) -> Any:
         """What the task made of float64 and of eager in batches of `batch_size`, for all inputs."""

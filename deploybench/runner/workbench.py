@@ -201,16 +201,16 @@ class Workbench:
 
     def _forget_model(self) -> None:
         self._prepared = None
-        gc.collect()
-        if self.plan.settings.on_cuda:
-            # A model that ran out of memory must not take room from the next one.
-            torch.cuda.empty_cache()
         for name, backend in list(self._backends.items()):
             if not self._release(name, backend.forget):
                 # Of what it keeps, nothing is known any more: its next case begins with a new one.
                 del self._backends[name]
                 self._release(name, backend.close)
         self._temporary.empty()
+        gc.collect()
+        if self.plan.settings.on_cuda:
+            # A model that ran out of memory must not take room from the next one.
+            torch.cuda.empty_cache()
         allocator.release()
 
 

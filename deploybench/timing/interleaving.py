@@ -112,14 +112,14 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
     for timing in timings:
         _attempt(timing, timing.rest)
     for timing in timings:
-        _attempt(timing, timing.warm_up)
+        _attempt(timing, timing.warm_up, timing.rest)
     while under_way := [timing for timing in timings if not timing.ended]:
         for timing in under_way:
-            _attempt(timing, timing.turn)
+            _attempt(timing, timing.turn, timing.rest)
 
 
-def _attempt(timing: Timing, action: Callable[[], None]) -> None:
-    for step in (action, timing.rest):
+def _attempt(timing: Timing, *steps: Callable[[], None]) -> None:
+    for step in steps:
         try:
             step()
         except (KeyboardInterrupt, SystemExit):

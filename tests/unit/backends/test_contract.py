@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import re
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from torch._subclasses import FakeTensor
 
 from deploybench import backends, settings
 from deploybench.errors import BackendUnavailable, DeploybenchError
@@ -92,6 +94,27 @@ def test_it_answers_times_itself_and_takes_a_second_input(name, folder):
     started = set(psutil.Process().children(recursive=True)) - children
     _, left = psutil.wait_procs(started, timeout=30)
     assert left == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_tensor_of_a_model_outlives_it(name):
+    with workbench() as bench:
+        require(bench, name)
+        alive = []
+        for _ in range(2):  # what the first one leaves is its libraries' own
+            with bench.case(model_of(name), name) as case:
+                case.check(1)
+                del case
+            bench.release()
+            alive.append(live_tensors())
+    assert alive[1] <= alive[0]
+
+
+def live_tensors() -> int:
+    """How many tensors with data there are."""
+    gc.collect()
+    kinds = (type(each) for each in gc.get_objects())
+    return sum(issubclass(kind, torch.Tensor) and kind is not FakeTensor for kind in kinds)
 
 
 @pytest.mark.parametrize("name", names(exporting=True))

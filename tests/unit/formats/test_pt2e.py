@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -43,6 +45,28 @@ class Residual(torch.nn.Module):
     def forward(self, x):
         x = self.act(self.first(x))
         return self.act(x + self.second(x))
+
+
+def test_no_weights_outlive_their_quantised_program():
+    pytest.importorskip("torchao")
+    batch = (torch.randn(1, 4, 8, 8),)
+    given = Calibration(lambda: iter([batch, batch]), 2, "noise")
+
+    def quantise():
+        module = Residual().eval()
+        program = quantised(module, batch, given, exported_int8._quantiser())
+        with_rounded_layers(program, module, batch)
+        exported_int8.ExportedInt8Program().forget()
+
+    quantise()
+    before = live_tensors()
+    quantise()
+    assert live_tensors() == before
+
+
+def live_tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
 
 
 def test_a_module_that_is_called_twice_is_quantised():

@@ -300,8 +300,8 @@ def test_the_threads_of_a_session_come_to_rest_before_the_next_one_is_timed():
     one, other = (Timing(Spinning(name), BATCHES, protocol, lambda *_: None) for name in "ab")
     measure_interleaved([one, other])
     assert len(log) > 8
-    assert set(log[:4]) == {"a rests", "b rests"}
-    assert log[4:] == ["a computes", "a rests", "b computes", "b rests"] * (len(log) // 4 - 1)
+    assert log[:2] == ["a rests", "b rests"]
+    assert log[2:] == ["a computes", "a rests", "b computes", "b rests"] * (len(log) // 4)
 
 
 def test_a_session_that_never_rests_is_not_waited_for_again_and_again():
@@ -320,4 +320,4 @@ def test_threads_come_to_rest_after_a_wrong_answer_too():
 
     with pytest.raises(WrongAnswer):
         measure(session, Protocol(min_rounds=20, max_seconds=0), check)
-    assert session.rests == 2 + len(session.placed)
+    assert session.rests == 1 + len(session.placed)
