@@ -119,6 +119,7 @@ def measure_interleaved(timings: Sequence[Timing]) -> None:
 
 
 def _attempt(timing: Timing, *steps: Callable[[], None]) -> None:
+    """Take each step, also after one that failed."""
     for step in steps:
         try:
             step()

@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import re
 import tempfile
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,15 +98,16 @@ def test_it_answers_times_itself_and_takes_a_second_input(name, folder):
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_tensor_of_a_model_outlives_it(name):
+def test_what_models_leave_does_not_add_up(name):
     with workbench() as bench:
         require(bench, name)
         alive = []
-        for _ in range(2):  # what the first one leaves is its libraries' own
+        for _ in range(2):  # a library may keep the last model, as the rules of onnxscript do
             with bench.case(model_of(name), name) as case:
                 case.check(1)
                 del case
             bench.release()
+            assert not bench.not_released
             alive.append(live_tensors())
     assert alive[1] <= alive[0]
 
@@ -214,9 +216,6 @@ def test_the_backends_of_one_format_share_one_file():
 
 
 def test_a_failed_case_holds_no_tensors(monkeypatch):
-    import gc
-    import weakref
-
     kept = []
 
     def hungry(self, module, artifact):
